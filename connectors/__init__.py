@@ -1,0 +1,1 @@
+"""How to speak to each national service. Knows neither the gateway nor the mocks."""

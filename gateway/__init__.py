@@ -1,0 +1,1 @@
+"""What the DUI calls: doors, journal, usage, and the commands around them."""

@@ -1,0 +1,66 @@
+"""THE OPERATION TABLE (design §4): the only place that says what a call is.
+
+Doors, journal, usage, documentation and load tests read it. A row that changes here changes the house.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Service = Literal["INS", "DMP", "MSS", "PSC", "ANN", "DUI"]
+BodyPolicy = Literal["none", "digest", "headers", "full"]
+Settle = Literal["none", "ask", "evidence", "person"]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One thing a DUI can do.
+
+    deadline_s  how long the gateway waits for the service once the last byte is forwarded
+    settle      how a lost answer becomes known: ask the service, wait for evidence (duplicate, receipt), or a person
+    indicator   the indicator fed when the outcome is ``ok`` (reference: data/grappes/indicateurs.csv)
+    """
+
+    id: str
+    service: Service
+    label: str  # French, shown to vendors
+    side_effect: bool = False
+    deadline_s: float = 15.0
+    settle: Settle = "none"
+    indicator: str | None = None
+    body_policy: BodyPolicy = "digest"
+
+
+_ROWS = (
+    Operation("INS.RECHERCHE_TRAITS", "INS", "Recherche de l'INS par les traits d'identité"),
+    Operation("INS.INCONNUE", "INS", "Appel INSi non reconnu"),
+    Operation("DMP.TD0.2", "DMP", "Test d'existence et d'autorisation du DMP"),
+    Operation("DMP.TD2.1", "DMP", "Alimentation du DMP", side_effect=True, deadline_s=30.0, settle="ask", indicator="IND-DMP-01"),
+    Operation("DMP.TD3.1", "DMP", "Recherche de documents du DMP"),
+    Operation("DMP.INCONNUE", "DMP", "Appel DMP non reconnu"),
+    Operation(
+        "MSS.SOUMISSION", "MSS", "Envoi d'un message MSSanté",
+        side_effect=True, deadline_s=60.0, settle="evidence", indicator="IND-MSS-01", body_policy="none",
+    ),
+    Operation("MSS.SESSION_SMTP", "MSS", "Session SMTP", body_policy="none"),
+    Operation("MSS.SESSION_IMAP", "MSS", "Session IMAP", body_policy="none"),
+    Operation("MSS.INCONNUE", "MSS", "Échange de messagerie non reconnu", body_policy="none"),
+    Operation("PSC.AUTHORIZE", "PSC", "Demande d'authentification Pro Santé Connect", body_policy="none"),
+    Operation("PSC.LOGIN", "PSC", "Identification sur la page Pro Santé Connect", body_policy="none"),
+    Operation("PSC.TOKEN", "PSC", "Échange du code contre les jetons", body_policy="none"),
+    Operation("PSC.USERINFO", "PSC", "Lecture de l'identité du professionnel", body_policy="none"),
+    Operation("PSC.DISCOVERY", "PSC", "Lecture de la configuration Pro Santé Connect"),
+    Operation("PSC.INCONNUE", "PSC", "Appel Pro Santé Connect non reconnu", body_policy="none"),
+    Operation("ANN.RECHERCHE", "ANN", "Recherche dans l'Annuaire Santé"),
+    Operation("ANN.INCONNUE", "ANN", "Appel à l'Annuaire non reconnu"),
+)
+
+OPERATIONS: dict[str, Operation] = {row.id: row for row in _ROWS}
+
+#: The target of each indicator, in percent (reference: programme-indicateurs §5).
+TARGETS: dict[str, int] = {"IND-MSS-01": 70, "IND-DMP-01": 70}
+
+
+def unknown_of(service: Service) -> Operation:
+    """The row of calls that a door of this service received and could not recognise."""
+    return OPERATIONS[f"{service}.INCONNUE"]
