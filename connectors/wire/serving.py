@@ -1,6 +1,7 @@
 """Listeners of a process: where sockets come from, TLS alerts, and the HTTP server (reference/packages.md §4)."""
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -32,4 +33,12 @@ class StreamService:
     connected: Callable[[Any, Any], Awaitable[None]]
 
 
-Service = HttpService | StreamService
+@dataclass(frozen=True, slots=True)
+class ProtocolService:
+    """A byte protocol on one listener, one asyncio protocol object per connection (aiosmtpd, for one)."""
+
+    name: str
+    factory: Callable[[], asyncio.BaseProtocol]
+
+
+Service = HttpService | StreamService | ProtocolService
