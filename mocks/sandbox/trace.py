@@ -1,0 +1,76 @@
+"""What the mocks received and hold, for the reconciliation of design §9.
+
+Two files of JSON lines, each line written whole and at once so that a killed process leaves no half line.
+"""
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+
+from connectors.wire.clock import Clock
+
+
+def hashed(*parts: str) -> str:
+    """The name of a unit: SHA-256 hex of its parts. A unit is never written in clear, it may hold a matricule."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+class Trace:
+    """Counts by operation id. ``received``: requests that reached a mock; ``held``: distinct side effects it keeps."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._clock = clock
+        self._received_path, self._held_path = folder / "received.jsonl", folder / "held.jsonl"
+        self._received: Counter[str] = Counter()
+        self._units: dict[str, set[str]] = {}
+        for line in _lines(self._received_path):
+            self._received[line["op"]] += 1
+        for line in _lines(self._held_path):
+            self._units.setdefault(line["op"], set()).add(line["unit"])
+        self._received_file = self._received_path.open("ab", buffering=0)
+        self._held_file = self._held_path.open("ab", buffering=0)
+
+    def received(self, op: str) -> None:
+        """One request of this operation was read, whatever becomes of it."""
+        self._received_file.write(orjson.dumps({"op": op, "at": self._at()}) + b"\n")
+        self._received[op] += 1
+
+    def held(self, op: str, unit: str) -> bool:
+        """One side effect is kept. ``unit`` is its ``hashed`` name; False when it was already held."""
+        units = self._units.setdefault(op, set())
+        if unit in units:
+            return False
+        self._held_file.write(orjson.dumps({"op": op, "unit": unit, "at": self._at()}) + b"\n")
+        units.add(unit)
+        return True
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """``{"received": {op: n}, "held": {op: n}}``"""
+        return {"received": dict(self._received), "held": {op: len(units) for op, units in self._units.items()}}
+
+    def reset(self) -> None:
+        """Forget everything, files included."""
+        self._received_file.truncate(0)
+        self._held_file.truncate(0)
+        self._received.clear()
+        self._units.clear()
+
+    def close(self) -> None:
+        self._received_file.close()
+        self._held_file.close()
+
+    def _at(self) -> str:
+        return self._clock.real().isoformat(timespec="milliseconds")
+
+
+def _lines(path: Path) -> Iterator[dict[str, str]]:
+    if not path.exists():
+        return
+    with path.open("rb") as lines:
+        for line in lines:
+            yield orjson.loads(line)

@@ -1,0 +1,88 @@
+"""The world that every mock lives in: one data folder, one population, one clock, one trace, the armed faults."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import orjson
+
+from connectors.wire.clock import SystemClock
+from connectors.wire.serving import Service
+from mocks.sandbox.faults import Faults
+from mocks.sandbox.trace import Trace
+
+_SCHEMES = {"console": "http", "control": "http", "crl": "http", "smtp": "smtp", "imap": "imap"}
+
+
+class Mock(Protocol):
+    """One simulated service. Built with a ``World``; it never binds a port."""
+
+    name: str
+
+    def services(self) -> list[Service]: ...
+
+    def state(self) -> dict[str, Any]:
+        """JSON shown by the control API."""
+        ...
+
+    def reset(self) -> None:
+        """Back to the state of a new sandbox; the trace is reset apart."""
+        ...
+
+
+def _no_psc(_token: str) -> dict[str, Any] | None:
+    return None
+
+
+@dataclass(slots=True)
+class World:
+    """What the mocks share. ``manifest`` and ``population`` are the JSON of docs/architecture.md.
+
+    ports       port of every listener, the gateway's and ours
+    psc_claims  claims of an access token if our PSC issued it and it is still valid, else None; filled by the PSC mock
+    """
+
+    data: Path
+    manifest: dict[str, Any] = field(repr=False)
+    population: dict[str, Any] = field(repr=False)
+    clock: SystemClock
+    ports: dict[str, int]
+    trace: Trace
+    faults: Faults
+    psc_claims: Callable[[str], dict[str, Any] | None] = _no_psc
+
+    @classmethod
+    def load(cls, data: Path, *, ports: dict[str, int] | None = None, clock: SystemClock | None = None) -> World:
+        """Read a sandbox made by ``mocks.sandbox.build.init``; raises FileNotFoundError when there is none."""
+        clock = clock or SystemClock()
+        manifest = orjson.loads((data / "sandbox" / "sandbox.json").read_bytes())
+        population = orjson.loads((data / "sandbox" / "population.json").read_bytes())
+        trace = Trace(data / "mocks", clock)
+        return cls(data, manifest, population, clock, ports if ports is not None else {}, trace, Faults(manifest["seed"]))
+
+    @property
+    def pki(self) -> dict[str, Any]:
+        """The manifest's ``pki`` part; its paths go through ``path``."""
+        pki: dict[str, Any] = self.manifest["pki"]
+        return pki
+
+    def path(self, relative: str) -> Path:
+        """An absolute path from one of the manifest."""
+        return self.data / "sandbox" / relative
+
+    def state_folder(self, mock: str) -> Path:
+        """Where one mock keeps what must survive it; made on demand."""
+        folder = self.data / "mocks" / mock
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def base_url(self, listener: str) -> str:
+        """The public base of a door (``insi``, ``dmp``, ``psc``…): the gateway's, or the mock's own when no gateway is there.
+
+        No slash at the end. Raises KeyError when neither listens.
+        """
+        door = listener.removeprefix("mock-")
+        port = self.ports[door] if door in self.ports else self.ports[f"mock-{door}"]
+        return f"{_SCHEMES.get(door, 'https')}://localhost:{port}"
