@@ -18,6 +18,7 @@ class Operation:
 
     deadline_s  how long the gateway waits for the service once the last byte is forwarded
     settle      how a lost answer becomes known: ask the service, wait for evidence (duplicate, receipt), or a person
+    proof_code  the service's refusal that proves an earlier call with the same key and content succeeded (design §5.3)
     indicator   the indicator fed when the outcome is ``ok`` (reference: data/grappes/indicateurs.csv)
     """
 
@@ -27,6 +28,7 @@ class Operation:
     side_effect: bool = False
     deadline_s: float = 15.0
     settle: Settle = "none"
+    proof_code: str | None = None
     indicator: str | None = None
     body_policy: BodyPolicy = "digest"
 
@@ -35,7 +37,10 @@ _ROWS = (
     Operation("INS.RECHERCHE_TRAITS", "INS", "Recherche de l'INS par les traits d'identité"),
     Operation("INS.INCONNUE", "INS", "Appel INSi non reconnu"),
     Operation("DMP.TD0.2", "DMP", "Test d'existence et d'autorisation du DMP"),
-    Operation("DMP.TD2.1", "DMP", "Alimentation du DMP", side_effect=True, deadline_s=30.0, settle="ask", indicator="IND-DMP-01"),
+    Operation(
+        "DMP.TD2.1", "DMP", "Alimentation du DMP",
+        side_effect=True, deadline_s=30.0, settle="ask", proof_code="XDSDuplicateUniqueIdInRegistry", indicator="IND-DMP-01",
+    ),
     Operation("DMP.TD3.1", "DMP", "Recherche de documents du DMP"),
     Operation("DMP.INCONNUE", "DMP", "Appel DMP non reconnu"),
     Operation(

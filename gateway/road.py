@@ -1,18 +1,27 @@
 """The one road of a call through a native HTTP door (design §1, §5.2, §5.3).
 
-A door module supplies the four decisions of its protocol (``NativeDoor``); this module moves the call: identify, read,
+A door module supplies the decisions of its protocol (``NativeDoor``); this module moves the call: identify, read,
 intent, forward, conclude, entry, answer. Whatever happens, a call whose answer can be read has exactly one entry.
 """
 from __future__ import annotations
 
+import asyncio
+import hashlib
+import logging
+import ssl
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from connectors.wire.http import Answer
-from gateway.access.callers import Access, Caller
-from gateway.journal.record import Intent, Record
+from connectors.wire.clock import Clock
+from connectors.wire.http import Answer, Client, Headers, NoAnswer, NotSent, UpstreamError, end_to_end, first_header
+from gateway.access.callers import Access, Caller, Identity
+from gateway.journal.journal import Journal
+from gateway.journal.record import Body, Exchange, Intent, JournalFull, Outcome, Record
+from gateway.operations import OPERATIONS, Operation, Service, unknown_of
 
-Headers = list[tuple[bytes, bytes]]
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -28,8 +37,7 @@ class Request:
 
     def header(self, name: str) -> str | None:
         """The first header of this name, decoded as latin-1, or None."""
-        wanted = name.lower().encode("ascii")
-        return next((value.decode("latin-1") for key, value in self.headers if key.lower() == wanted), None)
+        return first_header(self.headers, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +53,8 @@ class Refusal:
 class NativeDoor(Protocol):
     """What one service decides. No socket, no clock, no database in an implementation."""
 
-    service: str  # INS, DMP, PSC, ANN
+    service: Service
+    lends_identity: bool  # the gateway presents the caller's deposited certificate upstream (mutual TLS)
 
     def identify(self, request: Request, access: Access) -> Caller | Refusal:
         """Whose call. A Refusal only where design §8 says the gateway must not lend credentials."""
@@ -67,3 +76,172 @@ class NativeDoor(Protocol):
     def refuse(self, refusal: Refusal, request: Request) -> Answer:
         """The refusal in the protocol's own words (SOAP fault, OAuth error, OperationOutcome)."""
         ...
+
+
+_TOO_LATE = Refusal(
+    "G-DELAI",
+    "Le service n'a pas répondu dans le délai : l'état de l'opération est inconnu. Ne la renvoyez pas sans avoir vérifié ; "
+    "la passerelle poursuit la vérification et l'inscrit au journal.",
+    status=504,
+)
+_NO_ROUTE = Refusal(
+    "E-RESEAU", "Le service n'a pas pu être joint ; rien ne lui a été transmis. Renouvelez l'appel plus tard.", status=502
+)
+_UNREADABLE = Refusal("N-ILLISIBLE", "La réponse du service n'est pas lisible ; elle n'a pas pu être transmise.", status=502)
+_FULL = Refusal("G-PLEIN", "Le journal n'a plus de place : l'appel n'a pas été transmis. Renouvelez-le plus tard.", status=503)
+_INTERNAL = Refusal("G-INTERNE", "Erreur interne de la passerelle ; l'appel est au journal.", status=500)
+
+
+@dataclass(slots=True)
+class Road:
+    """Carries calls for every native HTTP door of one gateway.
+
+    tls_for      the upstream TLS context of a service, with a caller's identity when the door lends it
+    deadline_s   caps every service deadline; None leaves the operation table's
+    """
+
+    journal: Journal
+    access: Access
+    clock: Clock
+    environment: str
+    tls_for: Callable[[str, Identity | None], ssl.SSLContext]
+    deadline_s: float | None = None
+    refused_full: int = 0  # calls refused for want of room since the last gap entry
+    _clients: dict[tuple[str, str], Client] = field(default_factory=dict)
+    _in_flight: set[asyncio.Task[Answer]] = field(default_factory=set)
+
+    async def carry(self, door: NativeDoor, request: Request) -> Answer:
+        """The whole road of one call; the exchange is the gateway's own: a DUI that leaves does not stop it."""
+        task = asyncio.create_task(self._travel(door, request))
+        self._in_flight.add(task)
+        task.add_done_callback(self._in_flight.discard)
+        return await asyncio.shield(task)
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._in_flight)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Wait until no call is on the road, at most ``timeout_s``, then close the upstream connections."""
+        if self._in_flight:
+            await asyncio.wait(self._in_flight, timeout=timeout_s)
+        for client in self._clients.values():
+            await client.close()
+        self._clients.clear()
+
+    async def _travel(self, door: NativeDoor, request: Request) -> Answer:
+        started = time.perf_counter_ns()
+        settled: list[Record] = []
+        record = self._record(door)
+        record.bodies.append(_body("request", request.body))
+        try:
+            answer = await self._answer(door, request, record, settled)
+        except JournalFull:
+            self.refused_full += 1
+            return door.refuse(_FULL, request)
+        except Exception:
+            log.exception("unhandled_error", extra={"call_id": record.id})
+            record.outcome = "in_doubt" if record.exchanges and OPERATIONS[str(record.operation)].side_effect else "failed"
+            record.flag(_INTERNAL.flag)
+            answer = door.refuse(_INTERNAL, request)
+        record.event_time = record.event_time or self.clock.business()
+        record.bodies.append(_body("response", answer.body))
+        if OPERATIONS[str(record.operation)].body_policy == "none":
+            record.bodies.clear()
+        upstream = sum(exchange.upstream_us for exchange in record.exchanges)
+        record.gateway_us = max(0, (time.perf_counter_ns() - started) // 1000 - upstream - record.journal_us)
+        await self._close(record, *settled)
+        return answer
+
+    async def decline(self, door: NativeDoor, request: Request, refusal: Refusal, outcome: Outcome) -> Answer:
+        """A call that goes no further than the door (too large, cut by the DUI): its entry, then the refusal."""
+        record = self._record(door)
+        caller = door.identify(request, self.access)
+        if isinstance(caller, Caller):
+            record.tenant, record.dui = caller.tenant, caller.dui
+        record.outcome = outcome
+        record.event_time = self.clock.business()
+        answer = _refused(door, refusal, request, record)
+        await self._close(record)
+        return answer
+
+    def _record(self, door: NativeDoor) -> Record:
+        return Record(unknown_of(door.service).id, environment=self.environment, clock_version=self.clock.version)
+
+    async def _answer(self, door: NativeDoor, request: Request, record: Record, settled: list[Record]) -> Answer:
+        caller = door.identify(request, self.access)
+        if isinstance(caller, Refusal):
+            record.outcome = "unauthorised"
+            return _refused(door, caller, request, record)
+        record.tenant, record.dui = caller.tenant, caller.dui
+        intent = door.read(request, record, caller)
+        if intent is not None:
+            before = time.perf_counter_ns()
+            await self.journal.intend(record, intent)
+            record.journal_us = (time.perf_counter_ns() - before) // 1000
+        elif self.journal.full:
+            raise JournalFull("no room for a new call")
+        answer = await self._forward(door, request, record, caller)
+        if intent is not None and _proves_earlier(record):
+            settled += await self.journal.settled_by_duplicate(record, intent)
+        return answer
+
+    async def _forward(self, door: NativeDoor, request: Request, record: Record, caller: Caller) -> Answer:
+        operation = OPERATIONS[str(record.operation)]
+        deadline = min(operation.deadline_s, self.deadline_s or operation.deadline_s)
+        client = self._client(door, caller)
+        try:
+            answer = await client.send(
+                request.method, door.upstream(request), headers=end_to_end(request.headers), body=request.body, timeout_s=deadline
+            )
+        except NotSent:
+            record.outcome = "failed"
+            return _refused(door, _NO_ROUTE, request, record)
+        except NoAnswer as error:
+            record.exchanges.append(Exchange(None, error.upstream_us))
+            record.outcome = "in_doubt" if operation.side_effect else "failed"
+            record.time_basis = "estimated"
+            return _refused(door, _TOO_LATE if error.reason == "timeout" else _lost(error), request, record)
+        record.event_time = self.clock.business()
+        record.fault = answer.header("x-socle-fault-id")
+        door.conclude(record, request, answer)
+        record.exchanges.append(Exchange(record.service_code or str(answer.status), answer.upstream_us))
+        return answer
+
+    def _client(self, door: NativeDoor, caller: Caller) -> Client:
+        identity = caller.identity if door.lends_identity else None
+        key = (door.service, "" if identity is None else str(identity.cert))
+        if key not in self._clients:
+            self._clients[key] = Client(self.tls_for(door.service, identity))
+        return self._clients[key]
+
+    async def _close(self, *records: Record) -> None:
+        """Write the entry; when the store has no room the answer is held until it works again (design §5.4)."""
+        pause = 0.05
+        while True:
+            try:
+                await self.journal.write(*records)
+            except JournalFull:
+                log.warning("entry_held", extra={"call_id": records[0].id})
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 2.0)
+            else:
+                return
+
+
+def _refused(door: NativeDoor, refusal: Refusal, request: Request, record: Record) -> Answer:
+    record.flag(refusal.flag)
+    return door.refuse(refusal, request)
+
+
+def _proves_earlier(record: Record) -> bool:
+    operation: Operation = OPERATIONS[str(record.operation)]
+    return operation.proof_code is not None and record.service_code == operation.proof_code
+
+
+def _lost(error: UpstreamError) -> Refusal:
+    return _UNREADABLE if error.reason == "garbage" else Refusal("E-RESEAU", _TOO_LATE.text, status=504)
+
+
+def _body(role: str, data: bytes) -> Body:
+    return Body(role, len(data), hashlib.sha256(data).digest())
