@@ -1,0 +1,88 @@
+"""Registry files: JSON in, checked grappes out. What is wrong is said in French, with the file and the line's place."""
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from connectors.nomenclatures.identifiers import is_finess_form
+from gateway.grappes.finess import normalise
+from gateway.grappes.model import Essms, Grappe
+
+_GRAPPE = TypeAdapter(Grappe)
+_WHY = {"missing": "champ obligatoire absent", "unexpected_keyword_argument": "champ inconnu", "json_invalid": "JSON illisible"}
+_FORM = "neuf caractères attendus, une lettre seulement en deuxième position."
+
+
+class RegistryError(ValueError):
+    """A registry file that cannot be used. The message is French: what, where, why, what to do."""
+
+
+def read_grappe(path: Path | Traversable) -> Grappe:
+    """One grappe from its file. Raises RegistryError; a missing file is one too."""
+    try:
+        grappe = _GRAPPE.validate_json(path.read_bytes())
+    except OSError as error:
+        raise RegistryError(f"Registre des grappes, {path.name} : lecture impossible ({error.strerror}).") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(step) for step in first["loc"]) or "fichier entier"
+        why = _WHY.get(first["type"], "valeur non acceptée")
+        raise RegistryError(f"Registre des grappes, {path.name}, {place} : {why}. Corrigez le fichier.") from error
+    for problem in _problems(grappe):
+        raise RegistryError(f"Registre des grappes, {path.name}, {problem}")
+    return grappe
+
+
+def write_grappe(grappe: Grappe) -> bytes:
+    """The file's bytes: indented, stable from one writing to the next."""
+    return orjson.dumps(_GRAPPE.dump_python(grappe, mode="json"), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def example(name: str) -> Grappe:
+    """A grappe shipped with Socle (``marseille-hyeres``). Raises RegistryError, listing the known ones."""
+    folder = files("gateway.grappes") / "data"
+    known = sorted(entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json"))
+    if name not in known:
+        raise RegistryError(f"Grappe inconnue : « {name} ». Grappes livrées : {', '.join(known)}.")
+    return read_grappe(folder / f"{name}.json")
+
+
+def _problems(grappe: Grappe) -> list[str]:
+    legal = {one.finess_ej for one in grappe.entites_juridiques}
+    found = [f"entité juridique {number} : {_FORM}" for number in legal if not is_finess_form(number)]
+    if grappe.porteur_ej not in legal:
+        found.append(f"porteur_ej {grappe.porteur_ej} : absent de entites_juridiques.")
+    for number, times in Counter(one.finess_et for one in grappe.essms).items():
+        if times > 1:
+            found.append(f"FINESS {number} : présent {times} fois ; un ESSMS n'a qu'une clé, regroupez ses sites.")
+    for essms in grappe.essms:
+        found += [f"ESSMS {essms.finess_et} ({essms.name}) : {problem}" for problem in _essms_problems(essms, legal)]
+    return found
+
+
+def _essms_problems(essms: Essms, legal: set[str]) -> list[str]:
+    found = []
+    if not is_finess_form(essms.finess_et):
+        found.append(_FORM)
+    if essms.finess_et in legal:
+        found.append("c'est un numéro d'entité juridique ; donnez le numéro géographique.")
+    if essms.finess_ej not in legal:
+        found.append(f"entité juridique {essms.finess_ej} absente de entites_juridiques.")
+    corrected = essms.statut == "corrige_propose" or normalise(essms.saisi) != essms.finess_et
+    if corrected and essms.decision is None:
+        found.append("numéro corrigé sans décision ; indiquez qui l'a retenu, quand et pourquoi.")
+    days: Counter[date] = Counter(one.since for one in essms.denominators)
+    found += [f"deux dénominateurs le {day.isoformat()}." for day, times in days.items() if times > 1]
+    for one in essms.denominators:
+        subsets = [part for part in (one.population_eligible_mss, one.population_eligible_dmp) if part is not None]
+        if any(part > one.persons for part in subsets):
+            found.append("population éligible supérieure aux personnes accompagnées.")
+        if any(part < one.persons for part in subsets) and not one.motif_exclusion:
+            found.append("population éligible réduite sans motif_exclusion.")
+    return found
