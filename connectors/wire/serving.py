@@ -5,8 +5,10 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import socket
 import ssl
+import sys
 from asyncio import sslproto
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -23,6 +25,9 @@ FIXED_PORTS: dict[str, int] = {
     "mock-control": 9100, "mock-crl": 9103, "mock-insi": 9101, "mock-insi-oneway": 9102, "mock-dmp": 9111,
     "mock-smtp": 9121, "mock-imap": 9122, "mock-psc": 9131, "mock-psc-wallet": 9132, "mock-annuaire": 9141,
 }  # fmt: skip
+
+#: Listeners that a process serves today; the one-way INSi door and IMAP come with their own issues.
+SERVED = tuple(name for name in FIXED_PORTS if not name.endswith(("insi-oneway", "imap")))
 
 #: Listeners that speak plain HTTP, on loopback only.
 PLAIN_HTTP = frozenset({"console", "mock-control", "mock-crl"})
@@ -96,6 +101,27 @@ def bind_loopback(port: int) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+async def until_stopped() -> None:
+    """Return at SIGTERM, SIGINT, or when the supervisor that started this process is gone.
+
+    A supervised child (SOCLE_SUPERVISED=1) holds a pipe as standard input: its end of file means the parent died.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if os.environ.get("SOCLE_SUPERVISED") == "1":
+        reader = asyncio.StreamReader()
+        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+        watch = asyncio.create_task(reader.read())
+        watch.add_done_callback(lambda _: stop.set())
+        await stop.wait()
+        watch.cancel()
+        transport.close()
+    else:
+        await stop.wait()
 
 
 # --- connections that never became a request --------------------------------------------------------------------------

@@ -1,0 +1,30 @@
+"""The `socle` command: one module per group of commands. Exit codes are those of design §9."""
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from gateway.cli import demo, grappe, journal, load, sandbox, up, usage
+
+app = typer.Typer(
+    name="socle", no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+    help="Passerelle d'interopérabilité devant les services socles du Ségur, avec leur bac à sable.",
+)  # fmt: skip
+app.command("up")(up.up)
+app.command("gateway")(up.gateway)
+app.command("mock")(up.mock)
+app.command("demo")(demo.demo)
+app.add_typer(journal.app, name="journal", help="Lire le journal.")
+app.add_typer(usage.app, name="usage", help="Taux d'usage, recomptage.")
+app.add_typer(grappe.app, name="grappe", help="Grappes et ESSMS.")
+app.add_typer(sandbox.app, name="sandbox", help="Bac à sable : horloge, pannes, clients.")
+app.add_typer(load.app, name="load", help="Tests de charge.")
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)

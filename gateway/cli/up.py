@@ -1,0 +1,109 @@
+"""`socle up`: gateway and every mock on the fixed ports; `socle gateway` and `socle mock`: one part alone."""
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from gateway.cli.common import UNAVAILABLE, DataFolder, fail
+from gateway.first_call import first_call
+from gateway.supervise import ChildFailed, PortTaken, Supervisor, make_sandbox
+
+_SECOND_SIGNAL_S = 5.0
+
+
+def up(
+    data: DataFolder = Path(".socle"),
+    as_json: Annotated[bool, typer.Option("--json", help="Tout ce qu'il faut pour un premier appel, en JSON.")] = False,
+    free_ports: Annotated[bool, typer.Option("--free-ports", help="Des ports libres au lieu des ports fixes.")] = False,
+) -> None:
+    """Démarre la passerelle et tout le bac à sable ; Ctrl-C arrête tout."""
+    try:
+        code = asyncio.run(_up(data.resolve(), as_json=as_json, fixed=not free_ports))
+    except (ChildFailed, PortTaken) as error:
+        fail(str(error), UNAVAILABLE)
+    raise typer.Exit(code)
+
+
+async def _up(data: Path, *, as_json: bool, fixed: bool) -> int:
+    if not as_json and not (data / "sandbox" / "sandbox.json").exists():
+        typer.echo(f"Préparation du bac à sable dans {data} …")
+    await make_sandbox(data)
+    supervisor = Supervisor(data, fixed=fixed, announce=_silent if as_json else _announce)
+    stop = _stop_on_signals(supervisor)
+    starting = asyncio.create_task(supervisor.start())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        return 0
+    await starting
+    if as_json:
+        sys.stdout.buffer.write(orjson.dumps(first_call(data, supervisor), option=orjson.OPT_INDENT_2) + b"\n")
+        sys.stdout.flush()
+    else:
+        typer.echo("prêt")
+    return await _run(supervisor, stopping)
+
+
+async def _run(supervisor: Supervisor, stopping: asyncio.Task[Any]) -> int:
+    ended = asyncio.create_task(supervisor.until_child_ends())
+    await asyncio.wait({stopping, ended}, return_when=asyncio.FIRST_COMPLETED)
+    lost = ended.result() if ended.done() else None
+    ended.cancel()
+    await supervisor.stop()
+    if lost is None:
+        return 0
+    typer.echo(f"Le processus « {lost} » s'est arrêté ; journal : {supervisor.children[lost].log}", err=True)
+    return UNAVAILABLE
+
+
+def _stop_on_signals(supervisor: Supervisor) -> asyncio.Event:
+    """The first Ctrl-C stops in order; a second one within five seconds kills."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    first: list[float] = []
+
+    def asked() -> None:
+        if first and loop.time() - first[0] <= _SECOND_SIGNAL_S:
+            supervisor.kill_now()
+        if not first:
+            typer.echo("Arrêt en cours (Ctrl-C à nouveau pour tuer) …", err=True)
+        first[:] = [loop.time()]
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, asked)
+    return stop
+
+
+def _announce(name: str, url: str) -> None:
+    typer.echo(f"{name:<18} {url}")
+
+
+def _silent(_name: str, _url: str) -> None:
+    return None
+
+
+def gateway(data: DataFolder = Path(".socle")) -> None:
+    """Démarre la passerelle seule, sur ses ports fixes."""
+    _become("gateway", "--data", str(data))
+
+
+def mock(
+    name: Annotated[str, typer.Argument(help="insi, dmp, mssante, psc, annuaire ; plusieurs séparés par des virgules.")],
+    data: DataFolder = Path(".socle"),
+) -> None:
+    """Démarre un service simulé seul, sur ses ports fixes."""
+    _become("mocks", "serve", "--data", str(data), "--only", name)
+
+
+def _become(module: str, *arguments: str) -> None:
+    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606 our own modules, no shell

@@ -1,0 +1,212 @@
+"""Starts the gateway and the mocks as processes, on sockets it opened itself, and stops them without leaving anything.
+
+The supervisor carries no traffic. It keeps the listening sockets, so a child that is killed can be started again on the
+same ports while callers wait in the backlog (docs/architecture.md, « Processes »).
+"""
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import orjson
+
+from connectors.wire.serving import FIXED_PORTS, SERVED, bind_loopback
+
+_START_TIMEOUT_S = 60.0
+_STOP_TIMEOUT_S = 40.0
+
+
+class ChildFailed(RuntimeError):
+    """A child ended or stayed silent before it was ready; the text is French and names its log."""
+
+
+class PortTaken(RuntimeError):
+    """A fixed port is in use; the text is French and names it."""
+
+
+@dataclass(slots=True)
+class Child:
+    """One process: its command, its announced listeners, its log file."""
+
+    name: str
+    command: list[str]
+    log: Path
+    urls: dict[str, str] = field(default_factory=dict)
+    process: asyncio.subprocess.Process | None = None
+    _reader: asyncio.Task[None] | None = None
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.returncode is None
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Runs ``python -m mocks serve`` and ``python -m gateway`` over one data folder.
+
+    fixed     the fixed ports of design §8; otherwise free ones
+    settings  environment variables added for the children
+    """
+
+    data: Path
+    fixed: bool = False
+    settings: Mapping[str, str] = field(default_factory=dict)
+    announce: Callable[[str, str], None] = lambda _name, _url: None
+    ports: dict[str, int] = field(default_factory=dict)
+    children: dict[str, Child] = field(default_factory=dict)
+    _sockets: dict[str, socket.socket] = field(default_factory=dict)
+
+    async def start(self) -> None:
+        """Open the sockets, start mocks then gateway, wait until both are ready.
+
+        Raises PortTaken or ChildFailed; then nothing is left running.
+        """
+        try:
+            self._open_sockets()
+            for name, module in (("mocks", ["mocks", "serve"]), ("gateway", ["gateway"])):
+                command = [sys.executable, "-m", *module, "--data", str(self.data)]
+                self.children[name] = Child(name, command, self.data / "logs" / f"{name}.log")
+                await self.launch(name)
+        except BaseException:
+            await self.stop(kill=True)
+            raise
+
+    def _open_sockets(self) -> None:
+        for name in SERVED:
+            port = FIXED_PORTS[name]
+            try:
+                sock = bind_loopback(port if self.fixed else 0)
+            except OSError as error:
+                raise PortTaken(
+                    f"Le port {port} ({name}) est déjà pris. Arrêtez le programme qui l'occupe : peut-être un autre « socle up »."
+                ) from error
+            sock.set_inheritable(True)
+            self._sockets[name] = sock
+            self.ports[name] = sock.getsockname()[1]
+
+    async def launch(self, name: str) -> None:
+        """Start (or start again) one child and wait for its « prêt ». Raises ChildFailed."""
+        child = self.children[name]
+        child.log.parent.mkdir(parents=True, exist_ok=True)
+        mine = {key: sock for key, sock in self._sockets.items() if key.startswith("mock-") == (name == "mocks")}
+        with child.log.open("ab") as log:
+            child.process = await self._spawn(child.command, mine, log)
+        ready = asyncio.Event()
+        child._reader = asyncio.create_task(self._listen(child, ready))
+        ended = asyncio.create_task(child.process.wait())
+        waiting = asyncio.create_task(ready.wait())
+        await asyncio.wait({ended, waiting}, timeout=_START_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if not ready.is_set():
+            code = child.process.returncode
+            ended.cancel()
+            state = f"s'est arrêté (code {code})" if code is not None else "n'est pas prêt"
+            raise ChildFailed(f"Le processus « {name} » {state}. {last_line(child.log)} Journal : {child.log}")
+
+    async def _spawn(
+        self, command: Sequence[str], mine: Mapping[str, socket.socket], log: IO[bytes]
+    ) -> asyncio.subprocess.Process:
+        fds = {key: sock.fileno() for key, sock in mine.items()}
+        environment = {
+            **os.environ, **self.settings, "SOCLE_SUPERVISED": "1", "PYTHONUNBUFFERED": "1",
+            "SOCLE_LISTEN_FDS": orjson.dumps(fds).decode(), "SOCLE_PORTS": orjson.dumps(self.ports).decode(),
+        }  # fmt: skip
+        return await asyncio.create_subprocess_exec(
+            *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log,
+            pass_fds=tuple(fds.values()), env=environment, start_new_session=True,
+        )  # fmt: skip
+
+    async def _listen(self, child: Child, ready: asyncio.Event) -> None:
+        assert child.process is not None and child.process.stdout is not None
+        async for line in child.process.stdout:
+            with contextlib.suppress(orjson.JSONDecodeError):
+                said = orjson.loads(line)
+                if "ready" in said:
+                    child.urls[said["ready"]] = said["url"]
+                    self.announce(said["ready"], said["url"])
+                elif said.get("pret"):
+                    ready.set()
+
+    async def kill(self, name: str) -> None:
+        """SIGKILL one child by its pid and wait for its end; its sockets stay open."""
+        process = self.children[name].process
+        if process is not None and process.returncode is None:
+            process.kill()
+            await process.wait()
+
+    def url(self, listener: str) -> str:
+        """The base URL of a listener, once announced."""
+        return next(child.urls[listener] for child in self.children.values() if listener in child.urls)
+
+    async def until_child_ends(self) -> str:
+        """Wait until one child ends by itself; its name."""
+        tasks = {asyncio.create_task(child.process.wait()): name for name, child in self.children.items() if child.process}
+        done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+        return tasks[done.pop()]
+
+    async def stop(self, *, kill: bool = False) -> None:
+        """Stop the gateway, then the mocks; ``kill`` does not wait for what is in flight. Closes every socket."""
+        for child in reversed(self.children.values()):
+            await self._stop_child(child, kill=kill)
+        for sock in self._sockets.values():
+            sock.close()
+        self._sockets.clear()
+
+    async def _stop_child(self, child: Child, *, kill: bool) -> None:
+        process = child.process
+        if process is None:
+            return
+        if process.returncode is None:
+            process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
+            try:
+                await asyncio.wait_for(process.wait(), _STOP_TIMEOUT_S)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+        if child._reader is not None:
+            await child._reader
+        if process.stdin is not None:
+            process.stdin.close()
+
+    def kill_now(self) -> None:
+        """SIGKILL every child without waiting: the second Ctrl-C."""
+        for child in self.children.values():
+            if child.alive and child.process is not None:
+                child.process.kill()
+
+
+def last_line(log: Path) -> str:
+    """The last line a child wrote on its log, for an error message; empty when there is none."""
+    try:
+        lines = log.read_text("utf-8", "replace").strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1][:400] if lines else ""
+
+
+async def make_sandbox(data: Path, *, structures: Path | None = None, seed: int | None = None) -> None:
+    """Run ``python -m mocks init`` once for a data folder that has no sandbox yet. Raises ChildFailed."""
+    if (data / "sandbox" / "sandbox.json").exists():
+        return
+    command = [sys.executable, "-m", "mocks", "init", "--data", str(data)]
+    if structures is not None:
+        command += ["--structures", str(structures)]
+    if seed is not None:
+        command += ["--seed", str(seed)]
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+    )
+    _, error = await process.communicate()
+    if process.returncode:
+        lines = error.decode("utf-8", "replace").strip().splitlines()
+        raise ChildFailed(f"Le bac à sable n'a pas pu être préparé dans {data}. {lines[-1] if lines else ''}")
