@@ -47,7 +47,7 @@ def first_call(data: Path, supervisor: Supervisor) -> dict[str, Any]:
         "idam": manifest["idam"],
         "nil": manifest["nil"],
         "personnes": people["persons"][:_PERSONS],
-        "professionnels": [row for row in people["professionals"] if row.get("structure") == structure["finess_et"]][:_PROFESSIONALS],
+        "professionnels": [row for row in people["professionals"] if row["structure"] == structure["finess_et"]][:_PROFESSIONALS],
         "bal": structure["mailboxes"],
     }
 

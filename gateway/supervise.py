@@ -20,6 +20,7 @@ import orjson
 
 from connectors.wire.serving import FIXED_PORTS, SERVED, bind_loopback
 
+RUN_FILE = "run.json"  # {"pid", "ports"} of a running deployment, for the commands that talk to it
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 40.0
 
@@ -75,6 +76,7 @@ class Supervisor:
                 command = [sys.executable, "-m", *module, "--data", str(self.data)]
                 self.children[name] = Child(name, command, self.data / "logs" / f"{name}.log")
                 await self.launch(name)
+            (self.data / RUN_FILE).write_bytes(orjson.dumps({"pid": os.getpid(), "ports": self.ports}))
         except BaseException:
             await self.stop(kill=True)
             raise
@@ -161,6 +163,7 @@ class Supervisor:
         for sock in self._sockets.values():
             sock.close()
         self._sockets.clear()
+        (self.data / RUN_FILE).unlink(missing_ok=True)
 
     async def _stop_child(self, child: Child, *, kill: bool) -> None:
         process = child.process
