@@ -1,6 +1,7 @@
 """Put a grappe into a data folder: its file, with the mailboxes that the sandbox gave to its ESSMS.
 
-The manifest (``sandbox/sandbox.json``) knows which mailboxes exist; the registry knows whom they count for, and since when.
+The sandbox (``sandbox.json``, ``population.json``) knows which mailboxes exist; the registry knows whom they count for,
+and since when.
 """
 from __future__ import annotations
 
@@ -28,17 +29,22 @@ def structures_of(grappe: Grappe) -> list[dict[str, object]]:
     ]
 
 
-def with_mailboxes(grappe: Grappe, manifest: Mapping[str, Any]) -> Grappe:
-    """The grappe whose ESSMS send from the manifest's mailboxes, since they are members; declared ones are kept."""
+def with_mailboxes(grappe: Grappe, manifest: Mapping[str, Any], population: Mapping[str, Any]) -> Grappe:
+    """The grappe whose ESSMS send from the sandbox's mailboxes, since they are members; those already there are kept.
+
+    An ESSMS has the mailboxes of its structure (manifest) and those of its professionals (population).
+    """
     given = {one["finess_et"]: [box["address"] for box in one["mailboxes"]] for one in manifest["structures"]}
+    for professional in population["professionals"]:
+        given.setdefault(professional["structure"], []).append(professional["mailbox"])
     return replace(grappe, essms=tuple(_with_mailboxes(one, given.get(one.finess_et, [])) for one in grappe.essms))
 
 
-def install(grappe: Grappe, manifest: Mapping[str, Any], folder: Path) -> Path:
+def install(grappe: Grappe, manifest: Mapping[str, Any], population: Mapping[str, Any], folder: Path) -> Path:
     """Write the grappe, with its mailboxes, into the registry folder (``gateway/grappes`` of the data folder)."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{grappe.id}.json"
-    path.write_bytes(write_grappe(with_mailboxes(grappe, manifest)))
+    path.write_bytes(write_grappe(with_mailboxes(grappe, manifest, population)))
     return path
 
 
@@ -60,7 +66,7 @@ def sandbox_grappe(manifest: Mapping[str, Any], population: Mapping[str, Any]) -
             for one in structures
         ),
     )
-    return with_mailboxes(grappe, manifest)
+    return with_mailboxes(grappe, manifest, population)
 
 
 def _with_mailboxes(essms: Essms, addresses: list[str]) -> Essms:

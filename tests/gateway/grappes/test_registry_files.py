@@ -19,20 +19,25 @@ MANIFEST = {"structures": [{
     "finess_et": "130790199", "finess_ej": "130804289", "name": "RESIDENCE FOYER LES CARMES", "sector": "SA17",
     "category": "202", "mailboxes": [{"address": "carmes@ccas.mssante.test", "type": "ORG"}],
 }]}
+POPULATION = {
+    "persons": [{"structure": "130790199"}, {"structure": "130790199"}, {"structure": None}],
+    "professionals": [{"structure": "130798309", "mailbox": "Marie.TEST@ccas.mssante.test"}],
+}
 
 
 def test_installing_gives_mailboxes_to_the_essms_of_the_manifest(tmp_path: Path) -> None:
-    install(example("marseille-hyeres"), MANIFEST, tmp_path / "grappes")
+    install(example("marseille-hyeres"), MANIFEST, POPULATION, tmp_path / "grappes")
     registry = Registry.load(tmp_path / "grappes")
     given = {one.finess_et: [box.address for box in one.mailboxes] for one in registry.grappe("marseille-hyeres").essms}
     assert given.pop("130790199") == ["carmes@ccas.mssante.test"]
+    assert given.pop("130798309") == ["Marie.TEST@ccas.mssante.test"]
     assert set(map(tuple, given.values())) == {()}
 
 
 def test_installing_twice_changes_nothing(tmp_path: Path) -> None:
-    path = install(example("marseille-hyeres"), MANIFEST, tmp_path)
+    path = install(example("marseille-hyeres"), MANIFEST, POPULATION, tmp_path)
     before = path.read_bytes()
-    install(read_grappe(path), MANIFEST, tmp_path)
+    install(read_grappe(path), MANIFEST, POPULATION, tmp_path)
     assert path.read_bytes() == before
 
 
@@ -50,8 +55,7 @@ def test_the_structures_given_to_the_sandbox_keep_the_missing_number() -> None:
 
 
 def test_the_sandbox_s_own_structures_become_a_grappe() -> None:
-    population = {"persons": [{"structure": "130790199"}, {"structure": "130790199"}, {"structure": None}]}
-    [essms] = sandbox_grappe(MANIFEST, population).essms
+    [essms] = sandbox_grappe(MANIFEST, POPULATION).essms
     assert (essms.persons, [box.address for box in essms.mailboxes]) == (2, ["carmes@ccas.mssante.test"])
 
 
