@@ -177,6 +177,7 @@ class _AiohttpTransport(httpx.AsyncBaseTransport):
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
                 timeout=aiohttp.ClientTimeout(total=None, connect=_CONNECT_TIMEOUT_S),
             )  # fmt: skip
+            self._session._retry_connection = False  # aiohttp sends a GET twice on a closed connection: one call must stay one
         return self._session
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

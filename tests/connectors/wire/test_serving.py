@@ -1,0 +1,174 @@
+"""Listeners: the certificate reaches the application, alerts reach the client, refused connections are counted."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import ssl
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from connectors.wire.http import Client, NoAnswer, NotSent
+from connectors.wire.serving import HttpService, Running, StreamService, bind_loopback, take_refused
+from connectors.wire.tls import client_context, server_context
+from tests.connectors.wire.conftest import Pki
+
+
+async def echo(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Answers with the request: target, headers, body, and the fingerprint of the client's certificate."""
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    if scope["path"] == "/slow":
+        await asyncio.sleep(0.5)
+    der = scope["extensions"]["tls"].get("client_cert_der")
+    seen = hashlib.sha256(der).hexdigest().encode() if der else b"-"
+    headers = [
+        (b"x-client", seen),
+        (b"x-target", scope["raw_path"] + b"?" + scope["query_string"]),
+        (b"set-cookie", b"a=1"),
+        (b"set-cookie", b"b=2"),
+    ]
+    await send(
+        {
+            "type": "http.response.start",
+            "status": 418,
+            "headers": [*headers, *[(b"x-in-" + key, value) for key, value in scope["headers"]]],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+@pytest.fixture(autouse=True)
+def free_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOCLE_PORTS", "{}")
+
+
+@pytest.fixture
+async def mutual(pki: Pki) -> AsyncIterator[str]:
+    tls = server_context(pki.server.cert, pki.server.key, ca=pki.ca, client="required")
+    running = await Running.start([HttpService("insi", echo, tls)])
+    yield running.urls["insi"]
+    await running.stop(1)
+
+
+async def test_the_application_sees_the_clients_certificate(mutual: str, pki: Pki) -> None:
+    async with Client(client_context(pki.ca, cert=pki.client.cert, key=pki.client.key)) as client:
+        answer = await client.send("POST", mutual + "/lps?a=%7C&b=é".replace("é", "%C3%A9"), body=b"abc")
+    der = ssl.PEM_cert_to_DER_cert(pki.client.cert.read_text())
+    assert answer.status == 418
+    assert answer.header("x-client") == hashlib.sha256(der).hexdigest()
+    assert answer.header("x-target") == "/lps?a=%7C&b=%C3%A9"
+    assert answer.body == b"abc"
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_no_client_certificate_is_answered_by_an_alert(mutual: str, pki: Pki, version: ssl.TLSVersion) -> None:
+    take_refused()
+    context = client_context(pki.ca)
+    context.minimum_version = context.maximum_version = version
+    port = int(mutual.rsplit(":", 1)[1])
+    with pytest.raises(ssl.SSLError) as refused:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="localhost")
+        try:
+            writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await reader.read(1)
+        finally:
+            writer.close()
+    expected = "CERTIFICATE_REQUIRED" if version is ssl.TLSVersion.TLSv1_3 else "HANDSHAKE_FAILURE"
+    assert expected in str(refused.value)
+    assert take_refused() == {("insi", "peer_did_not_return_a_certificate"): 1}
+
+
+async def test_a_foreign_certificate_is_answered_by_an_alert(mutual: str, pki: Pki) -> None:
+    async with Client(client_context(pki.ca, cert=pki.stranger.cert, key=pki.stranger.key)) as client:
+        with pytest.raises((NotSent, NoAnswer)) as refused:
+            await client.send("POST", mutual + "/lps", body=b"abc")
+    assert refused.value.reason == "tls"
+    assert "UNKNOWN_CA" in "".join(str(error) for error in _chain(refused.value))
+
+
+def _chain(error: BaseException | None) -> list[BaseException]:
+    chain = []
+    while error is not None:
+        chain.append(error)
+        error = error.__cause__ or error.__context__
+    return chain
+
+
+async def test_dmp_profile_is_tls_1_2_only(pki: Pki) -> None:
+    tls = server_context(pki.server.cert, pki.server.key, ca=pki.ca, client="required", profile="dmp")
+    running = await Running.start([HttpService("dmp", echo, tls)])
+    try:
+        good = client_context(pki.ca, cert=pki.client.cert, key=pki.client.key, profile="standard")
+        good.minimum_version = ssl.TLSVersion.TLSv1_3
+        async with Client(good) as client:
+            with pytest.raises(NotSent) as refused:
+                await client.send("POST", running.urls["dmp"] + "/", body=b"x")
+        assert refused.value.reason == "tls"
+    finally:
+        await running.stop(1)
+
+
+async def test_oversized_headers_are_dropped_and_counted() -> None:
+    take_refused()
+    running = await Running.start([HttpService("console", echo)])
+    try:
+        async with Client() as client:
+            answer = await client.send("GET", running.urls["console"] + "/", headers=[(b"X-Small", b"1")])
+            assert answer.status == 418
+            with pytest.raises((NotSent, NoAnswer)):
+                await client.send("GET", running.urls["console"] + "/", headers=[(b"X-Large", b"x" * 70_000)])
+    finally:
+        await running.stop(1)
+    refused = take_refused()
+    assert sum(refused.values()) == 1
+    assert {listener for listener, _ in refused} == {"console"}
+
+
+async def test_a_taken_port_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = bind_loopback(0)
+    monkeypatch.setenv("SOCLE_PORTS", f'{{"imap": {taken.getsockname()[1]}}}')
+
+    async def never(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        raise AssertionError
+
+    with pytest.raises(OSError, match="in use"):
+        await Running.start([StreamService("smtp", never), StreamService("imap", never)])
+    taken.close()
+
+
+async def test_end_to_end_headers_pass_and_hop_by_hop_ones_do_not() -> None:
+    running = await Running.start([HttpService("console", echo)])
+    try:
+        async with Client() as client:
+            hop = [(b"Connection", b"close, X-Named"), (b"X-Named", b"2"), (b"Transfer-Encoding", b"chunked")]
+            answer = await client.send("POST", running.urls["console"] + "/", headers=[(b"X-Kept", b"1"), *hop], body=b"x")
+    finally:
+        await running.stop(1)
+    assert answer.header("x-in-x-kept") == "1"
+    assert answer.header("x-in-x-named") is None
+    assert answer.header("x-in-transfer-encoding") is None
+    assert [value for key, value in answer.headers if key.lower() == b"set-cookie"] == [b"a=1", b"b=2"]
+
+
+async def test_a_late_answer_is_no_answer_and_a_closed_port_is_not_sent() -> None:
+    running = await Running.start([HttpService("console", echo)])
+    free = bind_loopback(0)
+    port = free.getsockname()[1]
+    free.close()
+    try:
+        async with Client() as client:
+            with pytest.raises(NoAnswer) as late:
+                await client.send("POST", running.urls["console"] + "/slow", body=b"x", timeout_s=0.1)
+            with pytest.raises(NotSent) as closed:
+                await client.send("POST", f"http://127.0.0.1:{port}/", body=b"x")
+        assert (late.value.reason, closed.value.reason) == ("timeout", "connect")
+    finally:
+        await asyncio.sleep(0.5)
+        await running.stop(1)

@@ -1,0 +1,40 @@
+"""Hostile XML is refused for its reason; its harmless twin is read."""
+
+from __future__ import annotations
+
+import pytest
+
+from connectors.wire.xmlsafe import MalformedXml, UnsafeXml, parse
+
+ENTITY = b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/hostname">]><a>&x;</a>'
+BOMB = b'<!DOCTYPE a [<!ENTITY b "bbbbbbbbbb"><!ENTITY c "&b;&b;&b;&b;&b;&b;">]><a>&c;</a>'
+
+
+def test_plain_xml_is_read() -> None:
+    assert parse(b'<?xml version="1.0" encoding="UTF-8"?><a>\xc3\xa9</a>').text == "é"
+
+
+@pytest.mark.parametrize("data", [ENTITY, BOMB, b"<!DOCTYPE a><a/>"], ids=["external entity", "entity bomb", "bare doctype"])
+def test_doctype_is_refused(data: bytes) -> None:
+    with pytest.raises(UnsafeXml):
+        parse(data)
+
+
+@pytest.mark.parametrize("data", [b"", b"<a>", b"<a></b>", b"not xml", b"<a>\x00</a>", b"<a" + b" b='1'" * 2 + b"/>"])
+def test_malformed_xml_is_refused_without_quoting_it(data: bytes) -> None:
+    with pytest.raises(MalformedXml) as refused:
+        parse(data)
+    assert "not xml" not in str(refused.value)
+
+
+def test_size_is_capped() -> None:
+    data = b"<a>" + b"x" * 100 + b"</a>"
+    assert parse(data, max_bytes=len(data)).tag == "a"
+    with pytest.raises(MalformedXml, match="bytes"):
+        parse(data, max_bytes=len(data) - 1)
+
+
+def test_comments_are_kept_only_on_request() -> None:
+    data = b"<a><!-- c --><b/></a>"
+    assert len(parse(data)) == 1
+    assert len(parse(data, keep_comments=True)) == 2
