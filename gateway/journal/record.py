@@ -150,13 +150,33 @@ class Entry:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """One entry in doubt that nothing has settled yet.
+
+    ``person_ref`` and ``commitment`` are what ``Journal.same_as`` compares with a later call; ``deadline`` is real time.
+    """
+
+    entry_id: str
+    log: int
+    seq: int
+    tenant: str
+    operation: str | None
+    person_ref: str | None
+    commitment: bytes | None = field(repr=False)  # keyed by the journal, never the caller's own digest
+    deadline: datetime
+    blob: bytes | None = field(default=None, repr=False)  # opened for the settlement worker only
+
+
 class JournalError(Exception):
     """The journal refuses or fails.
 
     JournalError
       |- JournalFull      no room for new calls; those already owed are still closed (design §5.4)
       |- JournalLocked    another process holds the lock; ``pid`` names it (exit 4)
-      `- JournalUnsafe    started in a way that could lose entries (exit 4)
+      |- JournalUnsafe    started in a way that could lose entries (exit 4)
+      |- NotInDoubt       the entry that a settlement names is unknown, or already settled
+      `- JournalStopped   the disk failed under a commit, or the journal is closed: nothing more is promised until reopened
     """
 
 
@@ -171,4 +191,12 @@ class JournalLocked(JournalError):
 
 
 class JournalUnsafe(JournalError):
+    pass
+
+
+class NotInDoubt(JournalError):
+    pass
+
+
+class JournalStopped(JournalError):
     pass

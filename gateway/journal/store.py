@@ -1,0 +1,250 @@
+"""The journal's rows, in one transaction at a time (design §5). Used by one thread: the writer's, or whoever opens it."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import apsw
+import orjson
+
+from connectors.wire.clock import Clock
+from gateway.journal import database
+from gateway.journal.canonical import Draft, encode, inheriting, moment_of, resolved, text_of
+from gateway.journal.record import Doubt, Entry, Intent, JournalStopped, Named, NotInDoubt
+from gateway.journal.refs import Refs
+from gateway.journal.units import Unit, admit, units_of
+from gateway.journal.vault import Vault
+
+POS_BITS = 40  # pos = log << POS_BITS | seq
+CLOCK_WENT_BACK = "G-HORLOGE"
+STOPPED_WITH_INTENT = "G-ARRET"
+_LEASE = timedelta(seconds=30)
+
+
+class Store:
+    """Every method but ``transaction`` and ``close`` runs inside ``with store.transaction()``."""
+
+    PRAGMAS = database.DURABLE
+
+    def __init__(self, path: Path, vault: Vault, clock: Clock, *, boot_id: str, log_id: int, vfs: str | None = None) -> None:
+        self.boot_id, self.log_id = boot_id, log_id
+        self._vault, self._clock = vault, clock
+        self._db = database.open_for_writing(path, vfs=vfs, pragmas=self.PRAGMAS)
+        self.refs = Refs(self._db, vault)
+        self._units = _UnitRows(self._db)
+        self._now = clock.real()
+        self._last_recorded: str = self._db.execute("SELECT recorded_at FROM entries ORDER BY pos DESC LIMIT 1").get or ""
+        self._next_seq: int = self._take_lease()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commits durably on leaving; on any error nothing of it stays, in the file or in memory."""
+        first = self._next_seq
+        self._now = self._clock.real()
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            if self._next_seq != first:
+                self._move_head(first)
+            self._db.execute("COMMIT")
+        except BaseException:
+            self._next_seq = first
+            self.refs.settle(committed=False)
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+        self.refs.settle(committed=True)
+        self._last_recorded = max(self._last_recorded, text_of(self._now))
+
+    def close(self) -> None:
+        self._db.close()
+
+    # -- intents
+
+    def add_intent(self, draft: Draft, intent: Intent) -> None:
+        draft = resolved(draft, self.refs.ref_of)
+        blob = None if intent.blob is None else self._vault.seal(draft["id"], intent.blob)
+        self._db.execute(
+            "INSERT INTO intents (call_id, log, boot, operation, key_ref, deadline, commitment, blob, draft)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                draft["id"], self.log_id, self.boot_id, draft["operation"],
+                None if intent.key is None else self.refs.ref_of(intent.key),
+                text_of(self._now + timedelta(seconds=intent.deadline_s)),
+                None if intent.commitment is None else self.keyed(intent.commitment),
+                blob, encode(draft),
+            ),
+        )  # fmt: skip
+
+    def drafts_of_dead_boots(self, limit: int) -> list[Draft]:
+        """Drafts of intents that no living process will close: the folder's lock proves that every other boot is dead."""
+        rows = self._db.execute("SELECT draft FROM intents WHERE boot <> ? ORDER BY call_id LIMIT ?", (self.boot_id, limit))
+        return [orjson.loads(row[0]) for row in rows]
+
+    # -- entries
+
+    def append(self, draft: Draft) -> Entry:
+        """Give the draft its place, write it with its keys, units, salts and doubt, and take its intent away.
+
+        Raises NotInDoubt for a settlement of an entry that is unknown or already settled.
+        """
+        if draft["kind"] == "settlement":
+            draft = self._settled(draft)
+        seq, self._next_seq = self._next_seq, self._next_seq + 1
+        pos = self.log_id << POS_BITS | seq
+        recorded_at = text_of(self._now)
+        went_back = [CLOCK_WENT_BACK] if recorded_at < self._last_recorded else []
+        entry = resolved(draft, self.refs.ref_of) | {
+            "log": self.log_id, "seq": seq, "recorded_at": recorded_at, "boot_id": self.boot_id,
+            "flags": [*draft["flags"], *went_back],
+            "bodies": self._keep_salts(pos, draft["bodies"]),
+        }  # fmt: skip
+        body = encode(entry)
+        self._insert(pos, entry, body)
+        if entry["kind"] == "call":
+            self._close_intent(pos, entry)
+        for unit in units_of(entry):
+            admit(unit, self._units)
+        return Entry(self.log_id, seq, entry["id"], body)
+
+    # -- doubts
+
+    def doubts(self, key: Named) -> list[Doubt]:
+        """Unsettled entries in doubt with this business key, the oldest first."""
+        key_ref = self.refs.find(key)
+        if key_ref is None:
+            return []
+        return [_doubt(row) for row in self._db.execute(_DOUBTS_BY_KEY, (key_ref,))]
+
+    def doubts_to_ask(self, operations: list[str], not_found: int, since: datetime, limit: int) -> list[Doubt]:
+        """Those that can be asked about, past their deadline, and left alone since ``since``; blobs opened."""
+        asked = (orjson.dumps(operations).decode(), not_found, text_of(since), text_of(self._now), limit)
+        rows = self._db.execute(_DOUBTS_TO_ASK, asked)
+        return [_doubt(row, self._vault.unseal(row[0], row[7])) for row in rows]
+
+    def note_asked(self, entry_id: str, *, not_found: bool) -> None:
+        self._db.execute(
+            "UPDATE doubts SET since = ?, not_found = not_found + ? WHERE entry_id = ?",
+            (text_of(self._now), int(not_found), entry_id),
+        )
+
+    def keyed(self, commitment: bytes) -> bytes:
+        """How a digest of documents is stored: comparable, and worth nothing without K."""
+        return self._vault.lookup("commitment", commitment)
+
+    # -- inside
+
+    def _take_lease(self) -> int:
+        # Whoever held it is dead, since the folder's lock is ours; the new owner fences it off all the same.
+        seq: int = self._db.execute(
+            "INSERT INTO log_heads (log_id, next_seq, lease_owner, lease_until) VALUES (?, 0, ?, ?)"
+            " ON CONFLICT (log_id) DO UPDATE SET lease_owner = excluded.lease_owner, lease_until = excluded.lease_until"
+            " RETURNING next_seq",
+            (self.log_id, self.boot_id, text_of(self._now + _LEASE)),
+        ).get
+        return seq
+
+    def _move_head(self, first: int) -> None:
+        self._db.execute(
+            "UPDATE log_heads SET next_seq = ?, lease_until = ? WHERE log_id = ? AND next_seq = ? AND lease_owner = ?",
+            (self._next_seq, text_of(self._now + _LEASE), self.log_id, first, self.boot_id),
+        )
+        if self._db.changes() != 1:
+            raise JournalStopped(f"another process writes log {self.log_id}")
+
+    def _insert(self, pos: int, entry: dict[str, Any], body: bytes) -> None:
+        self._db.execute(
+            "INSERT INTO entries (pos, id, kind, service, operation, outcome, tenant, finess_et, exchanges, recovered,"
+            " settles, recorded_at, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                pos, entry["id"], entry["kind"], entry["service"], entry["operation"], entry["outcome"], entry["tenant"],
+                entry["finess_et"], len(entry["exchanges"]), STOPPED_WITH_INTENT in entry["flags"],
+                entry["settles"], entry["recorded_at"], body,
+            ),
+        )  # fmt: skip
+
+    def _keep_salts(self, pos: int, bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        for n, body in enumerate(bodies):
+            row = (pos, n, body["role"], bytes.fromhex(body["salt"]))
+            self._db.execute("INSERT INTO bodies (pos, n, role, salt) VALUES (?, ?, ?, ?)", row)
+        return [{name: value for name, value in body.items() if name != "salt"} for body in bodies]
+
+    def _close_intent(self, pos: int, entry: dict[str, Any]) -> None:
+        intent = self._db.execute(
+            "DELETE FROM intents WHERE call_id = ? RETURNING key_ref, deadline, commitment, blob", (entry["id"],)
+        ).fetchone()
+        key_ref, deadline, commitment, blob = intent or (None, text_of(self._now), None, None)
+        if entry["outcome"] == "in_doubt":
+            self._db.execute(
+                "INSERT INTO doubts (entry_id, pos, tenant, operation, key_ref, person_ref, deadline, commitment, blob, since)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    entry["id"], pos, entry["tenant"], entry["operation"], key_ref, entry["person_ref"], deadline,
+                    commitment, blob, text_of(self._now),
+                ),
+            )  # fmt: skip
+        if key_ref is not None:
+            self._note_key(entry["tenant"], entry["operation"], key_ref, entry["seq"], entry["outcome"])
+
+    def _note_key(self, tenant: str, operation: str, key_ref: str, seq: int, state: str) -> None:
+        # A key that succeeded stays so: the refusal of its duplicate says nothing new about it.
+        self._db.execute(
+            "INSERT INTO keys (tenant, operation, key_ref, log, seq, state) VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (tenant, operation, key_ref) DO UPDATE"
+            " SET log = excluded.log, seq = excluded.seq, state = excluded.state WHERE state NOT IN ('ok', 'succeeded')",
+            (tenant, operation, key_ref, self.log_id, seq, state),
+        )
+
+    def _settled(self, draft: Draft) -> Draft:
+        doubt = self._db.execute("DELETE FROM doubts WHERE entry_id = ? RETURNING pos, key_ref", (draft["settles"],)).fetchone()
+        if doubt is None:
+            raise NotInDoubt(f"entry {draft['settles']} is not in doubt")
+        pos, key_ref = doubt
+        draft = inheriting(draft, orjson.loads(self._db.execute("SELECT body FROM entries WHERE pos = ?", (pos,)).get))
+        if key_ref is not None:
+            self._note_key(draft["tenant"], draft["operation"], key_ref, self._next_seq, draft["outcome"])
+        return draft
+
+
+class _UnitRows:
+    """The table usage_units, as ``admit`` wants it."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._db = connection
+
+    def first(self, environment: str, indicator: str, unit_ref: str) -> Unit | None:
+        row = self._db.execute(
+            "SELECT environment, indicator, finess_et, unit_ref, event_time, log, seq FROM usage_units"
+            " WHERE environment = ? AND indicator = ? AND unit_ref = ? ORDER BY log, seq LIMIT 1",
+            (environment, indicator, unit_ref),
+        ).fetchone()
+        return None if row is None else Unit(*row)
+
+    def put(self, unit: Unit) -> None:
+        row = (unit.environment, unit.indicator, unit.finess_et, unit.unit_ref, unit.event_time, unit.log, unit.seq)
+        self._db.execute("INSERT INTO usage_units VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+
+    def drop(self, unit: Unit) -> None:
+        self._db.execute(
+            "DELETE FROM usage_units WHERE environment = ? AND indicator = ? AND unit_ref = ? AND log = ? AND seq = ?",
+            (unit.environment, unit.indicator, unit.unit_ref, unit.log, unit.seq),
+        )
+
+
+_DOUBTS_BY_KEY = """
+SELECT entry_id, pos, tenant, operation, person_ref, commitment, deadline FROM doubts WHERE key_ref = ? ORDER BY pos
+"""
+_DOUBTS_TO_ASK = """
+SELECT entry_id, pos, tenant, operation, person_ref, commitment, deadline, blob FROM doubts
+WHERE operation IN (SELECT value FROM json_each(?)) AND blob IS NOT NULL AND not_found = ? AND since <= ? AND deadline <= ?
+ORDER BY pos LIMIT ?
+"""
+
+
+def _doubt(row: tuple[Any, ...], blob: bytes | None = None) -> Doubt:
+    entry_id, pos, tenant, operation, person_ref, commitment, deadline = row[:7]
+    log, seq = pos >> POS_BITS, pos & (1 << POS_BITS) - 1
+    return Doubt(entry_id, log, seq, tenant, operation, person_ref, commitment, moment_of(deadline), blob)

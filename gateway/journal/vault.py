@@ -1,0 +1,80 @@
+"""The two keys of a deployment: K names values, K2 seals them (design §5.6)."""
+from __future__ import annotations
+
+import hmac
+import os
+from pathlib import Path
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from gateway.journal.record import JournalUnsafe
+
+_KEY_BYTES = 32
+_NONCE_BYTES = 12
+
+
+class Vault:
+    """Keyed lookups and seals. Environments share the files and never a lookup: each has its own key derived from K."""
+
+    def __init__(self, k: bytes, k2: bytes, environment: str) -> None:
+        self._k = hmac.digest(k, b"environment|" + environment.encode(), "sha256")
+        self._k2 = k2
+
+    @classmethod
+    def open(cls, folder: Path, environment: str, *, create: bool) -> Vault:
+        """Read ``K`` and ``K2``, or make them (mode 0600, on disk before this returns).
+
+        Raises JournalUnsafe when ``create`` is false and one is missing: new keys would cut every ref from its value.
+        """
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return cls(_key(folder / "K", create), _key(folder / "K2", create), environment)
+
+    def lookup(self, kind: str, value: str | bytes) -> bytes:
+        """The keyed digest under which a value is found again: 32 bytes."""
+        raw = value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass")
+        return hmac.digest(self._k, kind.encode() + b"|" + raw, "sha256")
+
+    def seal(self, name: str, value: bytes) -> bytes:
+        """Nonce and ciphertext, under a key of ``name`` alone, so that no key seals more than a few values."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._cipher(name).encrypt(nonce, value, None)
+
+    def unseal(self, name: str, sealed: bytes) -> bytes:
+        """Raises cryptography.exceptions.InvalidTag when ``sealed`` was made for another name or key."""
+        return self._cipher(name).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], None)
+
+    def _cipher(self, name: str) -> AESGCM:
+        return AESGCM(hmac.digest(self._k2, b"seal|" + name.encode(), "sha256"))
+
+
+def _key(path: Path, create: bool) -> bytes:
+    if create and not path.exists():
+        _write_durably(path, os.urandom(_KEY_BYTES))
+    try:
+        key = path.read_bytes()
+    except FileNotFoundError:
+        raise JournalUnsafe(f"the key file {path.name} of this journal is missing") from None
+    if len(key) != _KEY_BYTES:
+        raise JournalUnsafe(f"the key file {path.name} is damaged: {len(key)} bytes instead of {_KEY_BYTES}")
+    return key
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    draft = path.with_suffix(".new")
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(fd, content)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    draft.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the folder's own list of names durable."""
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

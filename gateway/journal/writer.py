@@ -1,0 +1,136 @@
+"""Group commit: what queued while the previous commit ran goes together (design §5.2; reference/packages §10)."""
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import apsw
+
+from gateway.journal.record import JournalError, JournalFull, JournalStopped
+from gateway.journal.store import Store
+
+log = logging.getLogger(__name__)
+
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something to do in a transaction, and who waits for it to be durable."""
+
+    work: Callable[[Store], Any]
+    future: asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    job: Job
+    result: Any = None
+    error: Exception | None = None
+
+
+class Writer(threading.Thread):
+    """The only thread that touches the store. Jobs wait in order; their futures resolve once the commit is on disk."""
+
+    def __init__(self, store: Store, capacity: int) -> None:
+        super().__init__(name="journal-writer", daemon=True)
+        self._store, self._capacity = store, capacity
+        self._jobs: deque[Job] = deque()
+        self._wake = threading.Condition()
+        self._closing = False
+        self._broken: Exception | None = None
+
+    async def run_job(self, work: Callable[[Store], Any], *, owed: bool = False) -> Any:
+        """Run ``work(store)`` in a transaction; return its result once committed durably.
+
+        Raises JournalFull at capacity unless ``owed``, JournalStopped once closed or after a disk failure.
+        """
+        loop = asyncio.get_running_loop()
+        job = Job(work, loop.create_future(), loop)
+        with self._wake:
+            if self._broken or self._closing:
+                raise JournalStopped("the journal is closed" if self._closing else "the journal stopped: the disk failed")
+            if len(self._jobs) >= self._capacity and not owed:
+                raise JournalFull(f"{len(self._jobs)} records wait for the disk")
+            self._jobs.append(job)
+            self._wake.notify()
+        return await job.future
+
+    def stop(self) -> None:
+        """Ask the thread to end once everything queued is written."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+
+    def run(self) -> None:
+        while batch := self._next_batch():
+            self._write(batch)
+
+    def _next_batch(self) -> list[Job]:
+        with self._wake:
+            while not self._jobs and not self._closing:
+                self._wake.wait()
+            return [self._jobs.popleft() for _ in range(min(_BATCH, len(self._jobs)))]
+
+    def _write(self, batch: list[Job]) -> None:
+        if self._broken:
+            deliver([Done(job, error=JournalStopped("the journal stopped: the disk failed")) for job in batch])
+            return
+        try:
+            deliver(self._commit(batch))
+        except Exception as error:
+            if len(batch) > 1 and not _fatal(error):
+                for job in batch:  # one of them is at fault: the others must not fail with it
+                    self._write([job])
+                return
+            if _fatal(error):
+                log.critical("journal_stopped", extra={"reason": str(error)})
+                self._broken = error
+            deliver([Done(job, error=_public(error)) for job in batch])
+
+    def _commit(self, batch: list[Job]) -> list[Done]:
+        with self._store.transaction():
+            return [Done(job, job.work(self._store)) for job in batch]
+
+
+def deliver(results: list[Done]) -> None:
+    """Resolve the futures, with one wake-up for each event loop."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[Done]] = {}
+    for done in results:
+        by_loop.setdefault(done.job.loop, []).append(done)
+    for loop, mine in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_resolve, mine)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            log.warning("journal_waiters_gone", extra={"count": len(mine)})
+
+
+def _resolve(results: list[Done]) -> None:
+    for done in results:
+        if done.job.future.done():  # its waiter was cancelled; the row is written all the same
+            continue
+        if done.error is not None:
+            done.job.future.set_exception(done.error)
+        else:
+            done.job.future.set_result(done.result)
+
+
+def _fatal(error: Exception) -> bool:
+    # After a failed sync the kernel may forget the pages and report the next sync as good: only a restart tells the truth.
+    return isinstance(error, apsw.IOError | apsw.CorruptError | apsw.NotADBError | JournalStopped)
+
+
+def _public(error: Exception) -> Exception:
+    if isinstance(error, JournalError):
+        return error
+    if isinstance(error, apsw.FullError):
+        return JournalFull(str(error))
+    if _fatal(error):
+        return JournalStopped(f"the journal stopped: {error}")
+    return error
