@@ -1,0 +1,120 @@
+"""What the simulated operator keeps: each delivery as a file, and an index of the messages it took.
+
+A message accepted twice is delivered twice, as at a real operator; it is one side effect all the same, because the unit
+held is the digest of (sender, Message-ID). Receipts and bounces are delivered and are no submission (mssante §13.3).
+"""
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from email import message_from_bytes
+from email.message import Message
+from email.policy import compat32
+from email.utils import format_datetime, getaddresses
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from connectors.nomenclatures.mssante import NIL_HEADER, is_nil
+from mocks.sandbox.trace import hashed
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the operator reads of a message: headers only."""
+
+    raw_headers: bytes = field(repr=False)
+    from_addresses: list[str] = field(repr=False)
+    message_id: str | None
+    report: bool
+    nil: str  # "present", "absent", "malformed"
+
+    @classmethod
+    def of(cls, content: bytes) -> Reading:
+        raw = content.partition(b"\r\n\r\n")[0]
+        headers: Message = message_from_bytes(raw + b"\r\n\r\n", policy=compat32)
+        froms = [str(value) for value in headers.get_all("From", [])]
+        nil = headers.get(NIL_HEADER)
+        presence = "absent" if nil is None else "present" if is_nil(str(nil).strip()) else "malformed"
+        message_id = str(headers["Message-ID"]).strip() if headers["Message-ID"] else None
+        report = headers.get_content_type() == "multipart/report"
+        # Two From headers are two addresses for the check, whatever they hold.
+        return cls(raw, [address for _, address in getaddresses(froms)], message_id, report, presence)
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    sender: str = field(repr=False)
+    recipients: dict[str, str] = field(repr=False)  # address → delivered, undelivered, relayed
+    hello: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One accepted message, as the control API shows it (fictitious people only)."""
+
+    queue_id: str
+    sender: str
+    message_id: str | None
+    recipients: dict[str, str]
+    size_bytes: int
+    at: str
+    nil: str
+    report: bool
+    unit: str
+
+
+class Store:
+    """Messages under one folder; an index of JSON lines tells them again after a restart."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._index = folder, folder / "messages.jsonl"
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = self._index.read_bytes().splitlines() if self._index.exists() else []
+        self._kept = [Kept(**orjson.loads(line)) for line in lines]
+        self._number = len(self._kept)
+
+    def next_queue_id(self) -> str:
+        self._number += 1
+        return f"SIM{self._number:08X}"
+
+    def deliver(self, queue_id: str, envelope: Envelope, reading: Reading, content: bytes, at: datetime) -> Kept:
+        """Write one copy per recipient, trace headers added in front and the rest untouched (mssante §16)."""
+        for recipient in envelope.recipients:
+            trace = (
+                f"Return-Path: <{envelope.sender}>\r\nDelivered-To: {recipient}\r\n"
+                f"Received: from {envelope.hello} by localhost (simulation Socle) with ESMTPSA id {queue_id};\r\n"
+                f" {format_datetime(at)}\r\n"
+            )
+            box = self.box(recipient)
+            box.mkdir(parents=True, exist_ok=True)
+            (box / f"{queue_id}.eml").write_bytes(trace.encode("ascii") + content)
+        unit = hashed(envelope.sender, reading.message_id or queue_id)
+        kept = Kept(
+            queue_id, envelope.sender, reading.message_id, envelope.recipients, len(content), at.isoformat(), reading.nil,
+            reading.report or envelope.sender == "", unit,
+        )  # fmt: skip
+        with self._index.open("ab", buffering=0) as index:
+            index.write(orjson.dumps(asdict(kept)) + b"\n")
+        self._kept.append(kept)
+        return kept
+
+    def box(self, recipient: str) -> Path:
+        """The folder of one mailbox; a local part may hold a slash, so its name is a digest."""
+        return self._folder / "boxes" / hashlib.sha256(recipient.encode()).hexdigest()[:32]
+
+    def inbox(self, recipient: str) -> list[bytes]:
+        """The messages of one mailbox, oldest first."""
+        return [path.read_bytes() for path in sorted(self.box(recipient).glob("*.eml"))]
+
+    def to_json(self, last: int = 200) -> dict[str, Any]:
+        units = {kept.unit for kept in self._kept if not kept.report}
+        return {"messages": len(self._kept), "units": len(units), "last": [asdict(kept) for kept in self._kept[-last:]]}
+
+    def reset(self) -> None:
+        shutil.rmtree(self._folder / "boxes", ignore_errors=True)
+        self._index.unlink(missing_ok=True)
+        self._kept, self._number = [], 0
