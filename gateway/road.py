@@ -183,7 +183,7 @@ class Road:
             raise JournalFull("no room for a new call")
         answer = await self._forward(door, request, record, caller)
         if intent is not None and _proves_earlier(record):
-            settled += await self.journal.settled_by_duplicate(record, intent)
+            settled += await self._settled_by_duplicate(record, intent)
         return answer
 
     async def _forward(self, door: NativeDoor, request: Request, record: Record, caller: Caller) -> Answer:
@@ -207,6 +207,19 @@ class Road:
         door.conclude(record, request, answer)
         record.exchanges.append(Exchange(record.service_code or str(answer.status), answer.upstream_us))
         return answer
+
+    async def _settled_by_duplicate(self, record: Record, intent: Intent) -> list[Record]:
+        """Settlements of the calls in doubt that this duplicate proves: same key, same person, same documents (§5.3)."""
+        if intent.key is None:
+            return []
+        doubts = await self.journal.doubts(intent.key)
+        proved = [doubt for doubt in doubts if await self.journal.same_as(doubt, record.person, intent.commitment)]
+        detail = {"how": "duplicate", "by": "passerelle", "proof": record.id}
+        return [
+            Record(record.operation, kind="settlement", tenant=record.tenant, outcome="succeeded", settles=doubt.entry_id,
+                   clock_version=self.clock.version, detail=detail)
+            for doubt in proved
+        ]  # fmt: skip
 
     def _client(self, door: NativeDoor, caller: Caller) -> Client:
         identity = caller.identity if door.lends_identity else None

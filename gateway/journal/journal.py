@@ -66,6 +66,11 @@ class Journal:
         """Intents that a ``call`` record of this process must still close."""
         return len(self._owed)
 
+    @property
+    def full(self) -> bool:
+        """Whether a new call would be refused for want of room (design §5.4)."""
+        return self._writer.full
+
     async def intend(self, record: Record, intent: Intent) -> None:
         """Durable when it returns: the last byte may go. What ``record`` says now is what recovery will say of the call,
         so fill ``counts_for`` and the attribution before. Raises JournalFull, JournalStopped."""

@@ -46,6 +46,10 @@ class Writer(threading.Thread):
         self._closing = False
         self._broken: Exception | None = None
 
+    @property
+    def full(self) -> bool:
+        return len(self._jobs) >= self._capacity
+
     async def run_job(self, work: Callable[[Store], Any], *, owed: bool = False) -> Any:
         """Run ``work(store)`` in a transaction; return its result once committed durably.
 
