@@ -15,6 +15,21 @@ BORN = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 SENDER = "cadre@ehpad.mssante.test"
 
 
+class HandClock:
+    """Time that moves when told."""
+
+    version = 0
+
+    def __init__(self) -> None:
+        self.now = BORN
+
+    def real(self) -> datetime:
+        return self.now
+
+    def business(self) -> datetime:
+        return self.now
+
+
 def open_journal(folder: Path, **changes: Any) -> Journal:
     return Journal.open(folder, **({"environment": "bac_a_sable", "clock": SystemClock()} | changes))
 
