@@ -141,7 +141,7 @@ class Road:
             return door.refuse(_FULL, request)
         except Exception:
             log.exception("unhandled_error", extra={"call_id": record.id})
-            record.outcome = "in_doubt" if record.exchanges and OPERATIONS[str(record.operation)].side_effect else "failed"
+            record.outcome = "failed"
             record.flag(_INTERNAL.flag)
             answer = door.refuse(_INTERNAL, request)
         record.event_time = record.event_time or self.clock.business()
@@ -203,8 +203,13 @@ class Road:
             record.time_basis = "estimated"
             return _refused(door, _TOO_LATE if error.reason == "timeout" else _lost(error), request, record)
         record.event_time = self.clock.business()
-        record.fault = answer.header("x-socle-fault-id")
-        door.conclude(record, request, answer)
+        record.fault = answer.header("x-socle-injected-fault")
+        try:
+            door.conclude(record, request, answer)
+        except Exception:  # the answer is the service's, and stays true: it is relayed; what it meant is settled later
+            log.exception("unreadable_answer", extra={"call_id": record.id})
+            record.outcome = "in_doubt" if operation.side_effect else "failed"
+            record.flag("G-INTERNE")
         record.exchanges.append(Exchange(record.service_code or str(answer.status), answer.upstream_us))
         return answer
 

@@ -253,7 +253,7 @@ def _http_server(service: HttpService) -> _Server:
     protocol = type("Protocol", (_Protocol,), {"listener": service.name})
     tls = service.tls
     config = uvicorn.Config(
-        service.app, http=protocol, loop="none", ws="none", lifespan="off", log_config=None, access_log=False,
+        service.app, interface="asgi3", http=protocol, loop="none", ws="none", lifespan="off", log_config=None, access_log=False,
         server_header=False, date_header=True, proxy_headers=False, backlog=1024, timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=30, ssl_context_factory=None if tls is None else (lambda _config, _default: tls),
     )  # fmt: skip
