@@ -77,6 +77,25 @@ def gaps(run: Run, *, killed: bool = False) -> list[str]:
     return found + [row.gap for row in equations(run, killed=killed) if not row.holds]
 
 
+def report(run: Run, found: list[str], *, killed: bool) -> dict[str, Any]:
+    """The reconciliation as JSON: what each writer counted, every equation with its two sides, what does not hold."""
+    return {
+        "reconciled": not found,
+        "gaps": found,
+        "sent": dict(run.sent),
+        "answered": dict(run.answered),
+        "journal": dict(run.journal),
+        "mocks": dict(run.received),
+        "held": dict(run.held),
+        "in_doubt": dict(run.in_doubt),
+        "equations": [
+            {"operation": row.operation, "relation": row.relation, "left": row.left, "right": row.right,
+             "slack": row.slack, "holds": row.holds}
+            for row in equations(run, killed=killed)
+        ],
+    }  # fmt: skip
+
+
 def _calls(run: Run, operation: str) -> list[Equation]:
     return [
         Equation(operation, "envoyés = journal", _of(run.sent, operation), _of(run.journal, operation)),
