@@ -130,7 +130,8 @@ def test_both_shapes_of_fault_read_alike() -> None:
     ("sample", "expected"),
     [
         ("response-00.xml", "CR00"), ("response-00-histo.xml", "CR00"), ("response-00-nia.xml", "CR00"),
-        ("response-01.xml", "CR01"), ("response-02.xml", "CR02"), ("fault-insi-102.xml", "insi_102"), ("fault-desir-550.xml", "desir_550"),
+        ("response-01.xml", "CR01"), ("response-02.xml", "CR02"),
+        ("fault-insi-102.xml", "insi_102"), ("fault-desir-550.xml", "desir_550"),
         ("fault-desir-550-older-shape.xml", "desir_550"), ("fault-desir-1020.xml", "desir_1020"),
     ],
 )  # fmt: skip

@@ -1,0 +1,159 @@
+"""Reads INSi requests and writes its answers, apart from the connector's own code on purpose.
+
+Answers have the layout of the live service (reference: insi §3.3, §9.5): XML declaration, newline, one line, and three
+prefixes for one namespace. Open clients read it by regular expression, so the layout is part of the behaviour.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from xml.sax.saxutils import escape, quoteattr
+
+from lxml import etree
+
+from connectors.wire import xmlsafe
+
+Element = etree._Element
+
+_SOAP = "{http://www.w3.org/2003/05/soap-envelope}"
+_WSA = "{http://www.w3.org/2005/08/addressing}"
+LPS = "{urn:siram:lps:ctxlps}"
+BAM = "{urn:siram:bam:ctxbam}"
+TRAITS = "{http://www.cnamts.fr/INSiRecSans}"
+
+ACTION_TRAITS = "urn:ServiceIdentiteCertifiee:1.0.0:rechercherInsAvecTraitsIdentite"
+ROOT_TRAITS = f"{TRAITS}RECSANSVITALE"
+
+MAX_BYTES = 2 * 1024 * 1024
+
+_HEAD = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n'
+    '<soap:Envelope xmlns:soap="http://www.w3.org/2003/05/soap-envelope"><env:Body '
+)
+_BOTH = 'xmlns:S="http://www.w3.org/2003/05/soap-envelope" xmlns:env="http://www.w3.org/2003/05/soap-envelope">'
+_ENV = 'xmlns:env="http://www.w3.org/2003/05/soap-envelope">'
+_TAIL = "</env:Body></soap:Envelope>"
+_RESULTAT = (
+    '<RESULTAT xmlns="http://www.cnamts.fr/INSiResultat" xmlns:ns0="http://www.cnamts.fr/INSiRecVit" '
+    'xmlns:ns1="http://www.cnamts.fr/INSiRecSans">'
+)
+
+
+class NotSoap(ValueError):
+    """Not a well-formed SOAP 1.2 envelope."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One request. ``action`` is the first of: wsa:Action, action parameter of the Content-Type; None when neither is there."""
+
+    action: str | None
+    message_id: str | None
+    lps: Element | None = field(repr=False)
+    bam: Element | None = field(repr=False)
+    body: Element | None = field(repr=False)
+
+    @property
+    def searches_traits(self) -> bool:
+        """The dispatch of insi §3.3: the action decides when there is one, else the root of the body."""
+        if self.action is not None:
+            return self.action == ACTION_TRAITS
+        return self.body is not None and self.body.tag == ROOT_TRAITS
+
+
+@dataclass(frozen=True, slots=True)
+class FaultText:
+    """What one fault says. ``code`` None: a fault without ``siram:Erreur``, because no code is known for the case."""
+
+    role: str  # Sender or Receiver
+    reason: str
+    subcode: str | None = None
+    code: str | None = None
+    severity: str = "erreur"
+    text: str = ""
+
+
+def read(body: bytes, action_parameter: str | None) -> Message:
+    """Read a request; raises NotSoap."""
+    try:
+        root = xmlsafe.parse(body, max_bytes=MAX_BYTES)
+    except xmlsafe.MalformedXml as error:
+        raise NotSoap(str(error)) from None
+    holder = root.find(f"{_SOAP}Body")
+    if root.tag != f"{_SOAP}Envelope" or holder is None:
+        raise NotSoap("not a SOAP 1.2 envelope")
+    header = root.find(f"{_SOAP}Header")
+    return Message(
+        action=_header_text(header, f"{_WSA}Action") or action_parameter or None,
+        message_id=_header_text(header, f"{_WSA}MessageID"),
+        lps=None if header is None else header.find(f"{LPS}ContexteLPS"),
+        bam=None if header is None else header.find(f"{BAM}ContexteBAM"),
+        body=holder[0] if len(holder) else None,
+    )
+
+
+def result(code: str, label: str, person: Mapping[str, Any] | None = None) -> bytes:
+    """RESULTAT; ``person`` is a row of population.json, given with CR 00 only."""
+    individu = "" if person is None else _individu(person)
+    cr = f"<CR><CodeCR>{code}</CodeCR><LibelleCR>{escape(label)}</LibelleCR></CR>"
+    return f"{_HEAD}{_BOTH}{_RESULTAT}{cr}{individu}</RESULTAT>{_TAIL}".encode()
+
+
+def application_fault(fault: FaultText) -> bytes:
+    """The shape of INSi itself: prefix S, language en though the text is French, no messageID (insi §6.2)."""
+    error = (
+        f'<siram:Erreur severite={quoteattr(fault.severity)} code={quoteattr(fault.code or "")} xmlns:siram="urn:siram">'
+        f"{escape(fault.text)}</siram:Erreur>"
+    )
+    return _fault("S", "en", f'{_BOTH}<S:Fault xmlns:ns4="http://schemas.xmlsoap.org/soap/envelope/">', fault, error)
+
+
+def gateway_fault(fault: FaultText, message_id: str | None) -> bytes:
+    """The shape of the front gateway: prefix soap, language fr, the request's MessageID echoed (insi §6.2)."""
+    echo = "" if message_id is None else f" messageID={quoteattr(message_id)}"
+    error = (
+        f'<siram:Erreur code={quoteattr(fault.code or "")}{echo} severite={quoteattr(fault.severity)} xmlns:siram="urn:siram">'
+        f"{escape(fault.text)}</siram:Erreur>"
+    )
+    return _fault("soap", "fr", f"{_ENV}<soap:Fault>", fault, error if fault.code else "")
+
+
+def _fault(prefix: str, lang: str, opening: str, fault: FaultText, error: str) -> bytes:
+    subcode = "" if fault.subcode is None else (
+        f"<{prefix}:Subcode><{prefix}:Value>{prefix}:{fault.subcode}</{prefix}:Value></{prefix}:Subcode>"
+    )  # fmt: skip
+    code = f"<{prefix}:Code><{prefix}:Value>{prefix}:{fault.role}</{prefix}:Value>{subcode}</{prefix}:Code>"
+    reason = f'<{prefix}:Reason><{prefix}:Text xml:lang="{lang}">{escape(fault.reason)}</{prefix}:Text></{prefix}:Reason>'
+    detail = f"<{prefix}:Detail>{error}</{prefix}:Detail>" if error else ""
+    return f"{_HEAD}{opening}{code}{reason}{detail}</{prefix}:Fault>{_TAIL}".encode()
+
+
+def _individu(person: Mapping[str, Any]) -> str:
+    history = "".join(_ins("INSHISTO", former) for former in person.get("history", ()))
+    tiq = "".join(
+        f"<{name}>{escape(value)}</{name}>"
+        for name, value in (
+            ("NomNaissance", person["birth_name"]),
+            ("ListePrenom", " ".join(person["first_names"])),
+            ("Sexe", person["sex"]),
+            ("DateNaissance", person["birth_date"]),
+            ("LieuNaissance", person["birth_place"]),
+        )
+        if value
+    )
+    return f"<INDIVIDU>{_ins('INSACTIF', person)}{history}<TIQ>{tiq}</TIQ></INDIVIDU>"
+
+
+def _ins(name: str, row: Mapping[str, Any]) -> str:
+    matricule = row["matricule"]
+    dates = "".join(f"<{tag}>{row[key]}</{tag}>" for tag, key in (("DateDeb", "start"), ("DateFin", "end")) if row.get(key))
+    return (
+        f"<{name}><IdIndividu><NumIdentifiant>{matricule[:13]}</NumIdentifiant><Cle>{matricule[13:]}</Cle></IdIndividu>"
+        f"<OID>{row['oid']}</OID>{dates}</{name}>"
+    )
+
+
+def _header_text(header: Element | None, tag: str) -> str | None:
+    text = None if header is None else header.findtext(tag)
+    return None if text is None else text.strip() or None

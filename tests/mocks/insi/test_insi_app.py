@@ -1,0 +1,216 @@
+"""The application around the behaviour, called in process."""
+from __future__ import annotations
+
+import ast
+import tomllib
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from connectors.wire.clock import SystemClock
+from mocks.insi.app import InsiMock, not_checked
+from mocks.sandbox.faults import FAULT_HEADER, Fault, Faults
+from mocks.sandbox.trace import Trace
+from mocks.sandbox.world import World
+
+ROOT = Path(__file__).parents[3]
+SOAP = "application/soap+xml; charset=utf-8"
+Make = Callable[..., bytes]
+Post = Callable[..., Awaitable[httpx.Response]]
+
+
+def certificate(cn: str) -> bytes:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, cn)])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+    builder = builder.not_valid_before(now).not_valid_after(now + timedelta(days=1))
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+
+AUTO = certificate("INSI-AUTO")
+
+
+@pytest.fixture
+def world(tmp_path: Path, persons: list[dict[str, Any]]) -> Iterator[World]:
+    clock = SystemClock()
+    trace = Trace(tmp_path / "mocks", clock)
+    population = {"persons": persons, "professionals": []}
+    yield World(tmp_path, {"idam": "SOCLEDUI0001", "seed": 1}, population, clock, {}, trace, Faults(1))
+    trace.close()
+
+
+@pytest.fixture
+def waits() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def mock(world: World, waits: list[float]) -> InsiMock:
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    return InsiMock(world, sleep=sleep)
+
+
+@pytest.fixture
+def post(mock: InsiMock) -> Post:
+    async def send(
+        body: bytes, *, method: str = "POST", path: str = "/lps", content_type: str = SOAP, der: bytes | None = AUTO
+    ) -> httpx.Response:
+        async def with_certificate(scope: dict[str, Any], receive: Any, send_: Any) -> None:
+            scope["extensions"] = {"tls": {"client_cert_der": der}}
+            await mock.app(scope, receive, send_)
+
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(with_certificate), base_url="https://mock") as client:
+            return await client.request(method, path, content=body, headers={"content-type": content_type})
+
+    return send
+
+
+async def test_results_are_200_and_faults_500(post: Post, make: Make) -> None:
+    found, nobody, fault = await post(make()), await post(make(NomNaissance="INCONNU")), await post(make(Sexe="X"))
+
+    assert (found.status_code, nobody.status_code, fault.status_code) == (200, 200, 500)
+    assert {reply.headers["content-type"] for reply in (found, nobody, fault)} == {"application/soap+xml; charset=utf-8"}
+    assert b"<CodeCR>00</CodeCR>" in found.content and b'code="insi_24"' in fault.content
+
+
+async def test_every_reply_says_that_it_is_simulated(post: Post, make: Make) -> None:
+    for reply in (await post(make()), await post(make(Sexe="X")), await post(b"", method="GET")):
+        assert reply.headers["X-Socle-Mock"] == "insi"
+        assert reply.headers["X-Socle-Not-Checked"] == ", ".join(not_checked())
+    assert "insi-assertion" in not_checked()
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"method": "GET"}, 405), ({"method": "PUT"}, 405), ({"path": "/lps/other"}, 404),
+        ({"content_type": "text/xml; charset=utf-8"}, 415), ({"content_type": ""}, 415),
+    ],
+)  # fmt: skip
+async def test_only_a_soap_post_to_lps_is_taken(post: Post, make: Make, change: dict[str, str], status: int) -> None:
+    refused = await post(make(), **change)
+
+    assert refused.status_code == status
+    assert refused.headers.get("allow") == ("POST" if status == 405 else None)
+    assert (await post(make())).status_code == 200
+
+
+async def test_a_type_is_read_whatever_its_case_and_parameters(post: Post, make: Make) -> None:
+    action = "urn:ServiceIdentiteCertifiee:1.0.0:rechercherInsAvecTraitsIdentite"
+    for content_type in ("APPLICATION/SOAP+XML", f'application/soap+xml;charset=utf-8;Action="{action}"'):
+        assert (await post(make(action=None), content_type=content_type)).status_code == 200
+    assert (await post(make(action=None), content_type=f'{SOAP}; action="urn:other"')).status_code == 500
+
+
+@pytest.mark.parametrize("body", [b"", b"<broken", b'<!DOCTYPE x [<!ENTITY e "e">]><x>&e;</x>', b"<html/>"])
+async def test_what_is_not_soap_gets_a_sender_fault_and_is_counted_apart(
+    post: Post, make: Make, world: World, body: bytes
+) -> None:
+    reply = await post(body)
+
+    assert reply.status_code == 500
+    assert b"<soap:Value>soap:Sender</soap:Value>" in reply.content and b"Erreur" not in reply.content
+    await post(make())
+    assert world.trace.counts()["received"] == {"INS.INCONNUE": 1, "INS.RECHERCHE_TRAITS": 1}
+
+
+async def test_a_body_over_the_limit_is_read_to_its_end_and_refused(post: Post, make: Make) -> None:
+    reply = await post(make() + b" " * 2 * 1024 * 1024)
+    assert (reply.status_code, b"Sender" in reply.content) == (500, True)
+
+
+async def test_every_request_is_counted_by_its_message(post: Post, make: Make, world: World) -> None:
+    await post(make(), content_type="text/xml")  # refused, and still a search by traits
+    await post(make(action="urn:other"))
+    await post(make(), method="GET")
+    await post(make(), der=certificate("EHPAD"))
+
+    assert world.trace.counts()["received"] == {"INS.RECHERCHE_TRAITS": 2, "INS.INCONNUE": 2}
+
+
+@pytest.mark.parametrize("der", [None, b"not a certificate", certificate("EHPAD")])
+async def test_a_certificate_of_another_name_is_refused(post: Post, make: Make, der: bytes | None) -> None:
+    assert b'code="desir_560"' in (await post(make(), der=der)).content
+    assert (await post(make(), der=certificate("INSI-MANU"))).status_code == 200
+
+
+async def test_a_slow_name_waits(post: Post, make: Make, waits: list[float]) -> None:
+    await post(make())
+    assert waits == []
+    await post(make(NomNaissance="LENT"))
+    assert waits == [4.0]
+
+
+async def test_an_armed_timeout_acts_then_waits(post: Post, make: Make, world: World, waits: list[float]) -> None:
+    world.faults.arm(Fault("f1", "INS.RECHERCHE_TRAITS", "timeout", delay_s=20.0))
+
+    touched, after = await post(make()), await post(make())
+
+    assert waits == [20.0]
+    assert (touched.status_code, touched.headers[FAULT_HEADER]) == (200, "f1")
+    assert FAULT_HEADER not in after.headers
+
+
+async def test_an_armed_status_or_fault_replaces_the_answer(post: Post, make: Make, world: World, mock: InsiMock) -> None:
+    for fault in (
+        Fault("f1", "INS.RECHERCHE_TRAITS", "status", "503"),
+        Fault("f2", "INS.RECHERCHE_TRAITS", "soap", "insi_111"),
+        Fault("f3", "INS.RECHERCHE_TRAITS", "soap", "inconnu"),
+    ):
+        world.faults.arm(fault)
+
+    status, known, unknown, after = [await post(make()) for _ in range(4)]
+
+    assert (status.status_code, status.headers[FAULT_HEADER]) == (503, "f1")
+    assert (known.status_code, b'code="insi_111"' in known.content) == (500, True)
+    assert (unknown.status_code, b"Erreur" in unknown.content, b"soap:Receiver" in unknown.content) == (500, False, True)
+    assert after.status_code == 200
+    assert mock.state()["answered"] == {"503": 1, "insi_111": 1, "Receiver": 1, "CR00": 1}
+
+
+async def test_a_fault_armed_for_searches_leaves_other_calls_alone(post: Post, make: Make, world: World) -> None:
+    world.faults.arm(Fault("f1", "INS.RECHERCHE_TRAITS", "status", "503"))
+
+    assert (await post(make(action="urn:other"))).status_code == 500
+    assert (await post(make())).status_code == 503
+
+
+async def test_the_state_counts_answers_and_forgets_them(post: Post, make: Make, mock: InsiMock) -> None:
+    await post(make())
+    await post(make(NomNaissance="INCONNU"))
+    state = mock.state()
+
+    assert state["answered"] == {"CR00": 1, "CR01": 1}
+    assert state["people"] == 7  # eight, one of them unknown to the service
+    assert "ECETINSI" not in str(state)
+    mock.reset()
+    assert mock.state()["answered"] == {}
+
+
+async def test_switches_come_from_the_manifest(world: World, make: Make) -> None:
+    world.manifest["insi"] = {"unknown_person": "desir_1020"}
+    assert InsiMock(world).state()["rules"]["unknown_person"] == "desir_1020"
+
+
+def test_every_line_of_the_ledger_cites_a_test_that_exists_or_says_not_yet() -> None:
+    rows = tomllib.loads((ROOT / "mocks" / "insi" / "ledger.toml").read_text("utf-8"))["behaviour"]
+
+    assert len({row["id"] for row in rows}) == len(rows)
+    for row in rows:
+        assert ("source" in row) != ("status" in row and "why" in row), row["id"]
+        if row.get("status") == "not-yet":
+            continue
+        path, _, name = row["test"].partition("::")
+        names = {node.name for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8"))) if hasattr(node, "name")}
+        assert name in names, row["id"]

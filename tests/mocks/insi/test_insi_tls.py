@@ -1,0 +1,131 @@
+"""The mock on a real socket, by mutual TLS, called by the connector that a DUI would be."""
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from connectors.insi import messages
+from connectors.insi.client import InsiClient
+from connectors.wire import tls
+from connectors.wire.clock import SystemClock
+from connectors.wire.http import Client, NoAnswer
+from connectors.wire.serving import Running
+from mocks.insi.app import InsiMock
+from mocks.sandbox.authority import Authority, Pair, new_authority, new_key, organisation_name
+from mocks.sandbox.faults import Fault, Faults
+from mocks.sandbox.trace import Trace
+from mocks.sandbox.world import World
+
+TRAITS = messages.Traits("ECETINSI", "PIERRE-ALAIN", "M", "2009-07-14")
+SOFTWARE = messages.Software("SOCLEDUI0001", "DUI", "1", "0f6c9b7e-2c53-4e0a-b6f0-3d5a3c1d9a10")
+
+
+def write(folder: Path, name: str, pair: Pair) -> None:
+    (folder / f"{name}.pem").write_bytes(pair.cert.public_bytes(serialization.Encoding.PEM))
+    (folder / f"{name}.key").write_bytes(
+        pair.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+
+
+def organisation(authority: Authority, cn: str) -> Pair:
+    name = organisation_name(department="13", organisation="EHPAD SANDBOX", struct_id="1130000018", cn=cn)
+    return authority.mint("auth_cli", name, new_key())
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "sandbox"
+    folder.mkdir()
+    authority, stranger = new_authority(new_key(), new_key()), new_authority(new_key(), new_key(), label="STRANGER")
+    revoked = organisation(authority, "INSI-AUTO")
+    localhost = organisation_name(department="75", organisation="SANDBOX", struct_id="1750000001", cn="localhost")
+    write(folder, "server", authority.mint("server", localhost, new_key(), hosts=["localhost", "127.0.0.1"]))
+    for name, pair in (
+        ("auto", organisation(authority, "INSI-AUTO")), ("ehpad", organisation(authority, "EHPAD")),
+        ("revoked", revoked), ("stranger", organisation(stranger, "INSI-AUTO")),
+    ):  # fmt: skip
+        write(folder, name, pair)
+    chain: list[x509.Certificate] = [authority.issuing.cert, authority.root.cert]
+    (folder / "ca.pem").write_bytes(b"".join(cert.public_bytes(serialization.Encoding.PEM) for cert in chain))
+    (folder / "crl.pem").write_bytes(authority.crl([revoked.cert]).public_bytes(serialization.Encoding.PEM))
+    return folder
+
+
+@pytest.fixture
+async def world(pki: Path, tmp_path: Path, persons: list[dict[str, Any]]) -> AsyncIterator[World]:
+    manifest = {
+        "seed": 1, "idam": SOFTWARE.idam,
+        "pki": {"ca": "ca.pem", "crl": "crl.pem", "server": {"cert": "server.pem", "key": "server.key"}},
+    }  # fmt: skip
+    clock = SystemClock()
+    trace = Trace(tmp_path, clock)
+    yield World(pki.parent, manifest, {"persons": persons, "professionals": []}, clock, {}, trace, Faults(1))
+    trace.close()
+
+
+@pytest.fixture
+async def url(world: World, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
+    monkeypatch.setenv("SOCLE_PORTS", '{"mock-insi": 0}')
+    running = await Running.start(InsiMock(world).services())
+    yield running.urls["mock-insi"]
+    await running.stop(5)
+
+
+def context(pki: Path, identity: str | None) -> ssl.SSLContext:
+    if identity is None:
+        return tls.client_context(pki / "ca.pem")
+    return tls.client_context(pki / "ca.pem", cert=pki / f"{identity}.pem", key=pki / f"{identity}.key")
+
+
+async def search(url: str, pki: Path, identity: str) -> str:
+    async with Client(context(pki, identity)) as transport:
+        client = InsiClient(transport, f"{url}/lps", software=SOFTWARE, emetteur="1130000018", clock=SystemClock(), timeout_s=5)
+        return (await client.search_traits(TRAITS)).service_code
+
+
+async def alert(url: str, pki: Path, identity: str | None) -> str:
+    """What a client reads when the server refuses its certificate."""
+    port = int(url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("localhost", port, ssl=context(pki, identity))
+    try:
+        await reader.read()
+    except ssl.SSLError as error:
+        return str(error.reason)
+    finally:
+        writer.transport.abort()
+    return "end of file"
+
+
+async def test_the_connector_finds_a_person_by_mutual_tls(url: str, pki: Path, world: World) -> None:
+    assert await search(url, pki, "auto") == "CR00"
+    assert world.trace.counts()["received"] == {"INS.RECHERCHE_TRAITS": 1}
+
+
+async def test_a_certificate_of_another_name_passes_tls_and_not_insi(url: str, pki: Path) -> None:
+    assert await search(url, pki, "ehpad") == "desir_560"
+
+
+async def test_a_client_without_certificate_sees_the_alert(url: str, pki: Path, world: World) -> None:
+    assert "CERTIFICATE_REQUIRED" in await alert(url, pki, None)
+    assert world.trace.counts()["received"] == {}
+
+
+@pytest.mark.parametrize(("identity", "reason"), [("stranger", "UNKNOWN_CA"), ("revoked", "CERTIFICATE_REVOKED")])
+async def test_a_strange_or_revoked_certificate_sees_its_alert(url: str, pki: Path, identity: str, reason: str) -> None:
+    assert reason in await alert(url, pki, identity)
+
+
+async def test_an_armed_reset_closes_without_an_answer(url: str, pki: Path, world: World) -> None:
+    world.faults.arm(Fault("f1", "INS.RECHERCHE_TRAITS", "reset"))
+
+    with pytest.raises(NoAnswer):
+        await search(url, pki, "auto")
+    assert world.trace.counts()["received"] == {"INS.RECHERCHE_TRAITS": 1}
+    assert await search(url, pki, "auto") == "CR00"
