@@ -1,0 +1,111 @@
+"""Pro Santé Connect, simulated: an issuer and a wallet, each on its listener (psc-annuaire §2-§10).
+
+The issuer's listener asks for a client certificate without requiring it; the wallet's never asks (§3).
+"""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+
+from connectors.nomenclatures.psc import REALM_PATH, WALLET_PATH
+from connectors.wire.serving import HttpService, Service
+from connectors.wire.tls import server_context
+from mocks.psc.discovery import document
+from mocks.psc.grants import Realm, unexpired
+from mocks.psc.identity import userinfo
+from mocks.psc.issuer import CERTS_PATH, DISCOVERY_PATHS, TOKEN_PATH, USERINFO_PATH, Issuer, rdns
+from mocks.psc.keys import load_keys
+from mocks.psc.state import Client, State, client_from
+from mocks.psc.wallet import LOGIN_PATH, Person, Wallet
+from mocks.psc.web import WebMock
+from mocks.sandbox.world import World
+
+_LEDGER = Path(__file__).parent / "ledger.toml"
+
+#: Which operation a request is, by its path alone; anything else is PSC.INCONNUE.
+_ISSUER_OPERATIONS = {TOKEN_PATH: "PSC.TOKEN", USERINFO_PATH: "PSC.USERINFO", CERTS_PATH: "PSC.DISCOVERY"} | dict.fromkeys(
+    DISCOVERY_PATHS, "PSC.DISCOVERY"
+)
+_WALLET_OPERATIONS = {WALLET_PATH: "PSC.AUTHORIZE", LOGIN_PATH: "PSC.LOGIN"}
+
+
+class Mock:
+    """The PSC mock. ``acr`` is the level that its tokens carry, None for none (psc-annuaire §9)."""
+
+    name = "psc"
+
+    def __init__(self, world: World, *, acr: str | None = "eidas1") -> None:
+        self._world = world
+        self.acr = acr
+        folder = world.state_folder(self.name)
+        self._keys = load_keys(folder, world.clock)
+        self._structures = {structure["finess_et"]: structure for structure in world.manifest["structures"]}
+        self._professionals = {person["id_nat"]: person for person in world.population["professionals"]}
+        self._state = State({seed["client_id"]: self._client(seed) for seed in world.manifest["psc_clients"]}, folder)
+        self._wallet = Wallet(self._realm, self._state, [self._line(person) for person in self._professionals.values()])
+        self._issuer = Issuer(self._realm, self._state, self._discovery, self._userinfo)
+        world.psc_claims = self.verify
+
+    def services(self) -> list[Service]:
+        pki = self._world.pki
+        cert, key = self._world.path(pki["server"]["cert"]), self._world.path(pki["server"]["key"])
+        ca, crl = self._world.path(pki["ca"]), self._world.path(pki["crl"])
+        issuer = WebMock(
+            self._world, self.name, _LEDGER, lambda e: _ISSUER_OPERATIONS.get(e.path, "PSC.INCONNUE"), self._issuer.answer
+        )
+        wallet = WebMock(
+            self._world, self.name, _LEDGER, lambda e: _WALLET_OPERATIONS.get(e.path, "PSC.INCONNUE"), self._wallet.answer
+        )
+        return [
+            HttpService("mock-psc", issuer, server_context(cert, key, ca=ca, crl=crl, client="optional")),
+            HttpService("mock-psc-wallet", wallet, server_context(cert, key)),
+        ]
+
+    def state(self) -> dict[str, Any]:
+        return {**self._state.to_json(), "acr": self.acr, "professionals": len(self._professionals)}
+
+    def reset(self) -> None:
+        self._state.reset()
+
+    def register_redirect(self, client_id: str, uri: str) -> None:
+        """Let a client come back to ``uri``; kept across restarts. Raises InvalidRedirect (French text)."""
+        self._state.register_redirect(client_id, uri)
+
+    def verify(self, token: str) -> dict[str, Any] | None:
+        """The claims of an access token that this realm signed and that has not expired; None otherwise.
+
+        What a resource server can know by itself: signature, issuer, kind, expiry; not whether the session still lives.
+        """
+        return unexpired(self._realm(), token, "Bearer")
+
+    def _realm(self) -> Realm:
+        issuer = self._world.base_url("psc") + REALM_PATH
+        return Realm(issuer, self._keys, self._professionals.get, self._now, self.acr)
+
+    def _now(self, client_id: str) -> int:
+        client, clock = self._state.client(client_id), self._world.clock
+        return int((clock.business() if client is not None and client.follows_business_time else clock.real()).timestamp())
+
+    def _discovery(self) -> dict[str, Any]:
+        return document(self._realm().issuer, self._world.base_url("psc-wallet"))
+
+    def _userinfo(self, id_nat: str, channel: str) -> dict[str, Any]:
+        person = self._professionals[id_nat]
+        return userinfo(person, self._structures.get(person["structure"]), channel)
+
+    def _client(self, seed: dict[str, Any]) -> Client:
+        subjects: set[frozenset[str]] = set()
+        if seed["auth"] != "secret":
+            own = [structure for structure in self._world.manifest["structures"] if structure["tenant"] == seed["tenant"]]
+            pems = [self._world.path(structure["auth_cli"]["cert"]).read_bytes() for structure in own]
+            subjects = {rdns(x509.load_pem_x509_certificate(pem)) for pem in pems}
+        return client_from(seed, frozenset(subjects))
+
+    def _line(self, person: dict[str, Any]) -> Person:
+        structure = self._structures.get(person["structure"])
+        trade = f"profession {person['profession']}"
+        return Person(
+            person["id_nat"], f"{person['given']} {person['family']}", f"{structure['name']} · {trade}" if structure else trade
+        )
