@@ -4,7 +4,10 @@ Two files of JSON lines, each line written whole and at once so that a killed pr
 """
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import weakref
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,16 +31,15 @@ class Trace:
         self._received_path, self._held_path = folder / "received.jsonl", folder / "held.jsonl"
         self._received: Counter[str] = Counter()
         self._units: dict[str, set[str]] = {}
-        for line in _lines(self._received_path):
+        for line in _read(self._received_path):
             self._received[line["op"]] += 1
-        for line in _lines(self._held_path):
+        for line in _read(self._held_path):
             self._units.setdefault(line["op"], set()).add(line["unit"])
-        self._received_file = self._received_path.open("ab", buffering=0)
-        self._held_file = self._held_path.open("ab", buffering=0)
+        self._received_file, self._held_file = _Lines(self._received_path), _Lines(self._held_path)
 
     def received(self, op: str) -> None:
         """One request of this operation was read, whatever becomes of it."""
-        self._received_file.write(orjson.dumps({"op": op, "at": self._at()}) + b"\n")
+        self._received_file.append({"op": op, "at": self._at()})
         self._received[op] += 1
 
     def held(self, op: str, unit: str) -> bool:
@@ -45,7 +47,7 @@ class Trace:
         units = self._units.setdefault(op, set())
         if unit in units:
             return False
-        self._held_file.write(orjson.dumps({"op": op, "unit": unit, "at": self._at()}) + b"\n")
+        self._held_file.append({"op": op, "unit": unit, "at": self._at()})
         units.add(unit)
         return True
 
@@ -55,8 +57,8 @@ class Trace:
 
     def reset(self) -> None:
         """Forget everything, files included."""
-        self._received_file.truncate(0)
-        self._held_file.truncate(0)
+        self._received_file.empty()
+        self._held_file.empty()
         self._received.clear()
         self._units.clear()
 
@@ -68,7 +70,23 @@ class Trace:
         return self._clock.real().isoformat(timespec="milliseconds")
 
 
-def _lines(path: Path) -> Iterator[dict[str, str]]:
+class _Lines:
+    """A file that only grows, one JSON line at a time; closed with the object."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self.close = weakref.finalize(self, os.close, self._descriptor)
+
+    def append(self, line: dict[str, str]) -> None:
+        content = orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+        if os.write(self._descriptor, content) != len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def empty(self) -> None:
+        os.ftruncate(self._descriptor, 0)
+
+
+def _read(path: Path) -> Iterator[dict[str, str]]:
     if not path.exists():
         return
     with path.open("rb") as lines:

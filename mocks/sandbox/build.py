@@ -1,0 +1,100 @@
+"""Makes a sandbox: certificates, population, manifest (docs/architecture.md). Made once; a second call keeps it."""
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from mocks.sandbox.pki import Made, Subject, make_pki, public_hosts
+from mocks.sandbox.population import make_population, white_list
+from mocks.sandbox.structures import DEFAULT_TENANT, Structure, read_structures
+
+DEFAULT_SEED = 1
+
+
+class AlreadyMade(ValueError):
+    """The folder holds a sandbox made from something else; the message is French and says what to do."""
+
+
+def init(data: Path, *, structures: Any = None, seed: int | None = None, persons: int | None = None) -> dict[str, Any]:
+    """The manifest of the sandbox in ``data``, which is made if there is none.
+
+    structures  rows of a structures file, None for the two fictitious ones
+    persons     accompanied persons of each structure that does not say its own number
+    An existing sandbox is kept as it is; AlreadyMade is raised when what is asked differs from what it was made from.
+    Raises InvalidStructures.
+    """
+    sandbox = data / "sandbox"
+    asked = structures is not None or seed is not None or persons is not None
+    made_from = _made_from(read_structures(structures, persons=persons), DEFAULT_SEED if seed is None else seed)
+    existing = sandbox / "sandbox.json"
+    if existing.exists():
+        manifest: dict[str, Any] = orjson.loads(existing.read_bytes())
+        if asked and manifest["made_from"] != made_from:
+            raise AlreadyMade(
+                f"Le dossier {data} contient déjà un bac à sable fait avec d'autres structures ou une autre graine. "
+                "Choisissez un autre dossier, ou supprimez celui-ci pour le refaire."
+            )
+        return manifest
+    return _make(sandbox, read_structures(structures, persons=persons), made_from)
+
+
+def _make(sandbox: Path, structures: list[Structure], made_from: dict[str, Any]) -> dict[str, Any]:
+    sandbox.mkdir(parents=True, exist_ok=True)
+    sandbox.chmod(0o700)
+    subjects = [Subject(structure.finess_et, structure.struct_id, structure.name) for structure in structures]
+    made = make_pki(sandbox, subjects, password=secrets.token_hex(8), hosts=public_hosts())
+    _write(sandbox / "population.json", make_population(structures, seed=made_from["seed"]))
+    manifest = _manifest(structures, made, made_from)
+    # Written last, and whole: a sandbox with a manifest is complete.
+    _write(sandbox / "sandbox.json", manifest)
+    return manifest
+
+
+def _made_from(structures: Sequence[Structure], seed: int) -> dict[str, Any]:
+    return {"seed": seed, "structures": [asdict(structure) for structure in structures]}
+
+
+def _manifest(structures: Sequence[Structure], made: Made, made_from: dict[str, Any]) -> dict[str, Any]:
+    tenants = sorted({structure.tenant for structure in structures} | {DEFAULT_TENANT})
+    return {
+        "version": 1, "simulated": True, "seed": made_from["seed"], "made_from": made_from,
+        "pki": made.pki,
+        "idam": "SOCLEDUI0001", "nil": "SOCLE0001", "dmp_homologation": "SOCLE-DMP-0001",
+        "control_key": secrets.token_urlsafe(24), "admin_key": secrets.token_urlsafe(24),
+        "tenants": [{"id": tenant, "product": f"DUI {tenant}", "version": "1.0.0"} for tenant in tenants],
+        "structures": [{**_structure(structure), **made.structures[structure.finess_et]} for structure in structures],
+        "psc_clients": [client for tenant in tenants for client in _psc_clients(tenant)],
+        "annuaire_keys": [{"key": str(uuid.uuid4()), "tenant": tenant} for tenant in tenants],
+        "white_list": white_list(structures),
+    }  # fmt: skip
+
+
+def _structure(structure: Structure) -> dict[str, Any]:
+    return {
+        "finess_et": structure.finess_et, "finess_ej": structure.finess_ej, "struct_id": structure.struct_id,
+        "name": structure.name, "sector": structure.sector, "category": structure.category, "tenant": structure.tenant,
+        "mailboxes": [{"address": structure.contact, "type": "ORG"}],
+    }  # fmt: skip
+
+
+def _psc_clients(tenant: str) -> list[dict[str, Any]]:
+    """The DUI's own client, on real time, and the one that replays months on business time (design §7)."""
+    own = {
+        "client_id": tenant, "client_secret": secrets.token_urlsafe(24), "tenant": tenant, "auth": "secret",
+        "redirect_uris": ["http://127.0.0.1:8700/retour", "http://localhost:8700/retour"], "follows_business_time": False,
+    }  # fmt: skip
+    replay = {**own, "client_id": f"{tenant}-rejeu", "client_secret": secrets.token_urlsafe(24), "follows_business_time": True}
+    return [own, replay]
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    partial.chmod(0o600)
+    partial.replace(path)
