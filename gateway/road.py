@@ -18,7 +18,7 @@ from connectors.wire.clock import Clock
 from connectors.wire.http import Answer, Client, Headers, NoAnswer, NotSent, UpstreamError, end_to_end, first_header
 from gateway.access.callers import Access, Caller, Identity
 from gateway.journal.journal import Journal
-from gateway.journal.record import Body, Exchange, Intent, JournalFull, Outcome, Record
+from gateway.journal.record import Body, Exchange, Intent, JournalFull, JournalStopped, Outcome, Record
 from gateway.operations import OPERATIONS, Operation, Service, unknown_of
 
 log = logging.getLogger(__name__)
@@ -92,6 +92,12 @@ _FULL = Refusal("G-PLEIN", "Le journal n'a plus de place : l'appel n'a pas été
 _INTERNAL = Refusal("G-INTERNE", "Erreur interne de la passerelle ; l'appel est au journal.", status=500)
 
 
+@dataclass(frozen=True, slots=True)
+class _Admitted:
+    caller: Caller
+    intent: Intent | None
+
+
 @dataclass(slots=True)
 class Road:
     """Carries calls for every native HTTP door of one gateway.
@@ -135,10 +141,17 @@ class Road:
         record = self._record(door)
         record.bodies.append(_body("request", request.body))
         try:
-            answer = await self._answer(door, request, record, settled)
-        except JournalFull:
+            admitted = await self._admit(door, request, record)
+            if isinstance(admitted, Answer):
+                answer = admitted
+            else:
+                answer = await self._forward(door, request, record, admitted.caller)
+                settled = await self._proved(record, admitted.intent)
+        except JournalFull:  # nothing was forwarded: after the intent, the journal owes room to this call
             self.refused_full += 1
             return door.refuse(_FULL, request)
+        except JournalStopped:
+            return await self._unanswered()
         except Exception:
             log.exception("unhandled_error", extra={"call_id": record.id})
             record.outcome = "failed"
@@ -152,6 +165,10 @@ class Road:
         record.gateway_us = max(0, (time.perf_counter_ns() - started) // 1000 - upstream - record.journal_us)
         await self._close(record, *settled)
         return answer
+
+    async def _unanswered(self) -> Answer:
+        """The journal cannot write any more: no answer may be read. The process ends (exit 4) and recovery speaks."""
+        return await asyncio.get_running_loop().create_future()
 
     async def decline(self, door: NativeDoor, request: Request, refusal: Refusal, outcome: Outcome) -> Answer:
         """A call that goes no further than the door (too large, cut by the DUI): its entry, then the refusal."""
@@ -168,7 +185,8 @@ class Road:
     def _record(self, door: NativeDoor) -> Record:
         return Record(unknown_of(door.service).id, environment=self.environment, clock_version=self.clock.version)
 
-    async def _answer(self, door: NativeDoor, request: Request, record: Record, settled: list[Record]) -> Answer:
+    async def _admit(self, door: NativeDoor, request: Request, record: Record) -> _Admitted | Answer:
+        """Who calls, what is asked, and the intent on disk; or the gateway's own refusal. Raises JournalFull."""
         caller = door.identify(request, self.access)
         if isinstance(caller, Refusal):
             record.outcome = "unauthorised"
@@ -181,10 +199,7 @@ class Road:
             record.journal_us = (time.perf_counter_ns() - before) // 1000
         elif self.journal.full:
             raise JournalFull("no room for a new call")
-        answer = await self._forward(door, request, record, caller)
-        if intent is not None and _proves_earlier(record):
-            settled += await self._settled_by_duplicate(record, intent)
-        return answer
+        return _Admitted(caller, intent)
 
     async def _forward(self, door: NativeDoor, request: Request, record: Record, caller: Caller) -> Answer:
         operation = OPERATIONS[str(record.operation)]
@@ -213,12 +228,15 @@ class Road:
         record.exchanges.append(Exchange(record.service_code or str(answer.status), answer.upstream_us))
         return answer
 
-    async def _settled_by_duplicate(self, record: Record, intent: Intent) -> list[Record]:
-        """Settlements of the calls in doubt that this duplicate proves: same key, same person, same documents (§5.3)."""
-        if intent.key is None:
+    async def _proved(self, record: Record, intent: Intent | None) -> list[Record]:
+        """Settlements of the calls in doubt that this answer proves: same key, same person, same documents (§5.3)."""
+        if intent is None or intent.key is None or not _proves_earlier(record):
             return []
-        doubts = await self.journal.doubts(intent.key)
-        proved = [doubt for doubt in doubts if await self.journal.same_as(doubt, record.person, intent.commitment)]
+        try:
+            doubts = await self.journal.doubts(intent.key)
+            proved = [doubt for doubt in doubts if await self.journal.same_as(doubt, record.person, intent.commitment)]
+        except JournalFull:  # the worker asks the service later; this call must be closed now
+            return []
         detail = {"how": "duplicate", "by": "passerelle", "proof": record.id}
         return [
             Record(record.operation, kind="settlement", tenant=record.tenant, outcome="succeeded", settles=doubt.entry_id,
@@ -239,6 +257,8 @@ class Road:
         while True:
             try:
                 await self.journal.write(*records)
+            except JournalStopped:
+                await self._unanswered()
             except JournalFull:
                 log.warning("entry_held", extra={"call_id": records[0].id})
                 await asyncio.sleep(pause)

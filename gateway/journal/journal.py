@@ -67,6 +67,11 @@ class Journal:
         return len(self._owed)
 
     @property
+    def stopped(self) -> bool:
+        """Whether the disk failed: the process must end, and recovery speak at the next start."""
+        return self._writer.stopped
+
+    @property
     def full(self) -> bool:
         """Whether a new call would be refused for want of room (design §5.4)."""
         return self._writer.full

@@ -47,6 +47,11 @@ class Writer(threading.Thread):
         self._broken: Exception | None = None
 
     @property
+    def stopped(self) -> bool:
+        """The disk failed: nothing more can be written before a restart."""
+        return self._broken is not None
+
+    @property
     def full(self) -> bool:
         return len(self._jobs) >= self._capacity
 
