@@ -12,7 +12,7 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Never, Protocol
 
 from connectors.wire.clock import Clock
 from connectors.wire.http import Answer, Client, Headers, NoAnswer, NotSent, UpstreamError, end_to_end, first_header
@@ -151,7 +151,7 @@ class Road:
             self.refused_full += 1
             return door.refuse(_FULL, request)
         except JournalStopped:
-            return await self._unanswered()
+            await self._unanswered()
         except Exception:
             log.exception("unhandled_error", extra={"call_id": record.id})
             record.outcome = "failed"
@@ -166,9 +166,10 @@ class Road:
         await self._close(record, *settled)
         return answer
 
-    async def _unanswered(self) -> Answer:
+    async def _unanswered(self) -> Never:
         """The journal cannot write any more: no answer may be read. The process ends (exit 4) and recovery speaks."""
-        return await asyncio.get_running_loop().create_future()
+        while True:
+            await asyncio.sleep(3600)
 
     async def decline(self, door: NativeDoor, request: Request, refusal: Refusal, outcome: Outcome) -> Answer:
         """A call that goes no further than the door (too large, cut by the DUI): its entry, then the refusal."""
