@@ -62,7 +62,8 @@ def _reconcile(folder: Path, *, killed: bool, as_json: bool) -> int:
 
 async def _play(data: Path, run: Path, grappe: str, months: int, seed: int) -> dict[str, object]:
     made = world.load(data)
-    plan = scenario.plan(_players(made, data / "gateway/grappes" / f"{grappe}.json"), months, seed)
+    strangers = [person for person in made.persons if person.structure is None]
+    plan = scenario.plan(_players(made, data / "gateway/grappes" / f"{grappe}.json"), months, seed, strangers)
     ports = orjson.loads(os.environ["SOCLE_PORTS"])
     clock, sent = SystemClock(), SentFile(run)
     began = time.monotonic()

@@ -78,8 +78,11 @@ class Plan:
     expected: dict[tuple[str, str, int], int]
 
 
-def plan(players: Sequence[Player], months: int, seed: int) -> Plan:
-    """Raises ValueError when there is nobody to play or no month to play in."""
+def plan(players: Sequence[Player], months: int, seed: int, strangers: Sequence[Person] = ()) -> Plan:
+    """``strangers``: persons of no ESSMS, for what needs somebody in particular.
+
+    Raises ValueError when there is nobody to play or no month to play in.
+    """
     if months < 1 or not any(player.persons for player in players):
         raise ValueError("a plan needs at least one month and one person")
     draw = random.Random(f"scenario:{seed}")
@@ -96,7 +99,7 @@ def plan(players: Sequence[Player], months: int, seed: int) -> Plan:
                 expected[player.finess_et, indicator, number] = _units(acts, indicator)
                 _spread(acts, player.finess_et, window, slots, draw)
     days = tuple(_day(key, acts, searched) for key, acts in slots.items())
-    return Plan(_with_incidents(days, players, draw), expected)
+    return Plan(_with_incidents(days, players, strangers, draw), expected)
 
 
 def calendar(plan: Plan, after: date) -> list[tuple[date, Day]]:
@@ -159,14 +162,18 @@ def _search_once(act: Act, searched: set[str]) -> Act:
     return Act(act.kind, act.person, search=True, to=act.to)
 
 
-def _with_incidents(days: tuple[Day, ...], players: Sequence[Player], draw: random.Random) -> tuple[Day, ...]:
+def _with_incidents(
+    days: tuple[Day, ...], players: Sequence[Player], strangers: Sequence[Person], draw: random.Random
+) -> tuple[Day, ...]:
     """Every provoked failure once, each on a day of its own choice; an expired token needs a day before it."""
-    able = [player for player in players if any(person.can_be_fed for person in player.persons)]
+    able = [player for player in players if any(person.can_be_fed for person in player.persons)] or list(players)
+    closed = [person for player in players for person in player.persons if person.dmp == "closed" and person.insi == "found"]
+    closed += [person for person in strangers if person.dmp == "closed" and person.insi == "found"]
     placed: dict[int, list[Incident]] = {}
     for why, operation in _INCIDENTS:
-        player = draw.choice(able or list(players))
-        incident = Incident(player.finess_et, why, operation, _victim(player, players, operation, why, draw))
-        placed.setdefault(draw.randrange(1, len(days)) if len(days) > 1 else 0, []).append(incident)
+        player = draw.choice(able)
+        incident = Incident(player.finess_et, why, operation, _victim(why, player, closed, draw))
+        placed.setdefault(draw.randrange(1, len(days)), []).append(incident)
     return tuple(Day(day.month, day.day, day.acts, tuple(placed.get(number, ()))) for number, day in enumerate(days))
 
 
@@ -187,17 +194,18 @@ _INCIDENTS = (
 )
 
 
-def _victim(player: Player, players: Sequence[Player], operation: str, why: str, draw: random.Random) -> Person | None:
-    """Whom it happens to: one of the ESSMS's persons, or of another's when the failure asks for a particular one.
+def _victim(why: str, player: Player, closed: Sequence[Person], draw: random.Random) -> Person | None:
+    """Whom it happens to. None: nobody in particular (nothing readable is sent), or the sandbox's ambiguous identity.
 
-    None: nobody in particular (nothing readable is sent), or the sandbox's ambiguous identity.
+    Raises ValueError when nobody's DMP is closed.
     """
     if why in (failures.CR_02, failures.MALFORMED_SOAP):
         return None
-    everyone = [*player.persons, *(person for one in players if one is not player for person in one.persons)]
-    if why == failures.DMP_CLOSED:
-        return next((person for person in everyone if person.dmp == "closed" and person.insi == "found"), None)
-    return draw.choice([person for person in player.persons if person.can_be_fed] or everyone)
+    if why != failures.DMP_CLOSED:
+        return draw.choice([person for person in player.persons if person.can_be_fed] or player.persons)
+    if not closed:
+        raise ValueError("a plan needs one person whose DMP is closed")
+    return next((person for person in closed if person.structure == player.finess_et), closed[0])
 
 
 def _first_of_next_month(day: date) -> date:

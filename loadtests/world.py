@@ -47,7 +47,9 @@ class Professional:
     given: str
     profession: str
     profession_oid: str
-    role: str | None
+    profession_label: str
+    role: str
+    role_label: str
     structure: str
     mailbox: str
     may_open: tuple[str, ...]
@@ -160,6 +162,6 @@ def _person(one: dict[str, Any]) -> Person:
 def _professional(one: dict[str, Any]) -> Professional:
     return Professional(
         rpps=one["rpps"], id_nat=one["id_nat"], family=one["family"], given=one["given"], profession=one["profession"],
-        profession_oid=one["profession_oid"], role=one["role"], structure=one["structure"], mailbox=one["mailbox"],
-        may_open=tuple(one["may_open"]),
+        profession_oid=one["profession_oid"], profession_label=one["profession_label"], role=one["role"],
+        role_label=one["role_label"], structure=one["structure"], mailbox=one["mailbox"], may_open=tuple(one["may_open"]),
     )  # fmt: skip

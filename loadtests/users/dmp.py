@@ -28,11 +28,9 @@ _ROOT = "1.2.250.1.999.7"  # the demonstration software's own arc
 _PROJECT = ("80788-3", "2.16.840.1.113883.6.1")  # projet personnalisé d'accompagnement (dmp §17.3)
 _TITLE = "Projet personnalisé d'accompagnement (simulation)"
 _DOCTOR, _OTHER = "10", "99"
+_J01_HEALTH = "1.2.250.1.213.1.1.4.5"
 _R85, _R01 = "1.2.250.1.213.1.6.1.107", "1.2.250.1.71.4.2.5"
 _SIGNATURE_REFUSED = "DMPInvalidCertificate"
-
-_PROFESSIONS = {"10": "Médecin", "60": "Infirmier", "41": "Assistant de service social", "51": "Éducateur spécialisé",
-                "93": "Psychologue", "99": "Acteur caractérisé par son rôle"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +106,7 @@ class DmpUser:
         )  # fmt: skip
 
     def _author(self) -> cda.Author:
-        role = roles_of(self.author)[-1]
-        return cda.Author(self.author.id_nat, self.author.family, self.author.given, Code(role.code, role.system, role.label))
+        return cda.Author(self.author.id_nat, self.author.family, self.author.given, specialty_of(self.author))
 
     def _place(self) -> cda.Structure:
         return cda.Structure(
@@ -119,13 +116,19 @@ class DmpUser:
 
 def roles_of(professional: Professional) -> tuple[Role, ...]:
     """One role for most; a second one for a doctor (speciality) and for who is known by a role only (dmp §4.2)."""
-    label = _PROFESSIONS.get(professional.profession, "Professionnel")
-    first = Role(professional.profession, professional.profession_oid, label)
+    first = Role(professional.profession, professional.profession_oid, professional.profession_label)
     if professional.profession == _DOCTOR:
         return (first, Role("SM26", _R01, "Qualifié en Médecine Générale (SM)"))
-    if professional.profession == _OTHER and professional.role is not None:
-        return (first, Role(professional.role, _R85, "Membre de l'équipe de soins"))
+    if professional.profession == _OTHER:
+        return (first, Role(professional.role, _R85, professional.role_label))
     return (first,)
+
+
+def specialty_of(professional: Professional) -> Code:
+    """A concept of JDV_J01: the role of who is known by one, the health profession of the others (dmp §6.3)."""
+    if professional.role:
+        return Code(professional.role, _R85, professional.role_label)
+    return Code(f"G15_{professional.profession}", _J01_HEALTH, professional.profession_label)
 
 
 def read_existence(answer: Answer) -> Reading:
