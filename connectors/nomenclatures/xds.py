@@ -63,6 +63,15 @@ SUCCESS = "urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:Success"
 FAILURE = "urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:Failure"
 SEVERITY_ERROR = "urn:oasis:names:tc:ebxml-regrep:ErrorSeverityType:Error"
 QUERY_GET_DOCUMENTS = "urn:uuid:5c4f972b-d56b-40ac-a5fc-c8ca9b40b9d4"
+#: Every stored query that the registry knows (§12), by id.
+STORED_QUERIES = {
+    "urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d": "FindDocuments",
+    "urn:uuid:f26abbcb-ac74-4422-8a30-edb644bbc1a9": "FindSubmissionSets",
+    QUERY_GET_DOCUMENTS: "GetDocuments",
+    "urn:uuid:a7ae438b-4bc2-4642-93e9-be891f7bb155": "GetAssociations",
+    "urn:uuid:bab9529a-4a10-40b3-a01f-f68a615d247a": "GetDocumentsAndAssociations",
+    "urn:uuid:e8e3cb2c-e39c-46b9-99e4-c12f57260b83": "GetSubmissionSetAndContents",
+}
 
 # OIDs (§6, §7).
 OID_STRUCTURE = "1.2.250.1.71.4.2.2"

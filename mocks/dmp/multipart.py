@@ -1,0 +1,93 @@
+"""Reads a multipart/related message: root part and the others by Content-ID (reference dmp §9.1).
+
+Its own reader on purpose: it must not share a bug with the writer of the connectors.
+"""
+from __future__ import annotations
+
+import re
+from email.message import Message
+from urllib.parse import unquote
+
+_HEADER_END = re.compile(rb"\r\n\r\n|\A\r\n")
+_MAX_PARTS = 64
+
+
+class BadMultipart(ValueError):
+    """The message cannot be cut into parts without doubt; the text is French, for the fault."""
+
+
+def media_type(content_type: str) -> str:
+    return content_type.split(";", 1)[0].strip().lower()
+
+
+def read(content_type: str, body: bytes) -> tuple[bytes, dict[str, bytes]]:
+    """(root part, every part with a Content-ID). Raises BadMultipart."""
+    header = Message()
+    header["Content-Type"] = content_type.replace("\r", " ").replace("\n", " ")
+    boundary, start = header.get_param("boundary"), header.get_param("start")
+    if not isinstance(boundary, str) or not 0 < len(boundary) <= 70 or not boundary.isascii():
+        raise BadMultipart("boundary absente ou illisible")
+    if len(re.findall(r";\s*boundary\s*=", content_type, re.IGNORECASE)) > 1:
+        raise BadMultipart("boundary donnée deux fois")
+    raw = _cut(body, boundary.encode("ascii"))
+    parts = [_part(one) for one in raw]
+    named = [name for name, _ in parts if name]
+    if len(named) != len(set(named)):
+        raise BadMultipart("deux parties portent le même Content-ID")
+    by_id = {name: content for name, content in parts if name}
+    if isinstance(start, str):
+        wanted = start.strip().removeprefix("<").removesuffix(">")
+        if wanted not in by_id:
+            raise BadMultipart("start désigne une partie absente")
+        return by_id[wanted], by_id
+    return parts[0][1], by_id
+
+
+def resolve(href: str, parts: dict[str, bytes]) -> bytes | None:
+    """The part that a ``cid:`` URL names, percent-decoded; None when it names none."""
+    return parts.get(unquote(href[4:])) if href.lower().startswith("cid:") else None
+
+
+def _cut(body: bytes, boundary: bytes) -> list[bytes]:
+    line = re.compile(rb"(?:\A|\r\n)--" + re.escape(boundary) + rb"(--)?[ \t]*(?:\r\n|\Z)")
+    pieces: list[bytes] = []
+    at = -1
+    for match in _overlapping(line, body):
+        if at >= 0:
+            pieces.append(body[at : max(at, match.start())])
+        elif match.start() not in (0, 2) or body[: match.start()].strip():
+            break
+        if match[1] is not None:
+            if not pieces:
+                break
+            return pieces
+        if len(pieces) >= _MAX_PARTS:
+            raise BadMultipart("trop de parties")
+        at = match.end()
+    raise BadMultipart("délimiteur d'ouverture ou de fin absent")
+
+
+def _overlapping(line: re.Pattern[bytes], body: bytes) -> list[re.Match[bytes]]:
+    """The CRLF that ends one delimiter may open the next one (an empty part)."""
+    found: list[re.Match[bytes]] = []
+    at = 0
+    while (match := line.search(body, at)) is not None:
+        found.append(match)
+        if match[1] is not None or len(found) > _MAX_PARTS + 1:
+            break
+        at = max(match.end() - 2, match.start() + 1)
+    return found
+
+
+def _part(raw: bytes) -> tuple[str, bytes]:
+    match = _HEADER_END.search(raw)
+    if match is None and raw and not raw.endswith(b"\r\n"):
+        raise BadMultipart("une partie n'a pas de fin d'en-têtes")
+    head, content = (raw, b"") if match is None else (raw[: match.start()], raw[match.end() :])
+    for line in head.split(b"\r\n"):
+        name, colon, value = line.partition(b":")
+        if line.strip() and not colon:
+            raise BadMultipart("en-tête de partie illisible")
+        if name.strip().lower() == b"content-id":
+            return value.strip().decode("latin-1").removeprefix("<").removesuffix(">"), content
+    return "", content
