@@ -10,6 +10,7 @@ import hashlib
 import logging
 import ssl
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Never, Protocol
@@ -112,7 +113,7 @@ class Road:
     environment: str
     tls_for: Callable[[str, Identity | None], ssl.SSLContext]
     deadline_s: float | None = None
-    refused_full: int = 0  # calls refused for want of room since the last gap entry
+    _refused_full: Counter[tuple[str, str]] = field(default_factory=Counter)
     _clients: dict[tuple[str, str], Client] = field(default_factory=dict)
     _in_flight: set[asyncio.Task[Answer]] = field(default_factory=set)
 
@@ -126,6 +127,12 @@ class Road:
     @property
     def in_flight(self) -> int:
         return len(self._in_flight)
+
+    def take_refused(self) -> dict[tuple[str, str], int]:
+        """Calls refused for want of room since the last time, by listener and flag; resets the count."""
+        taken = dict(self._refused_full)
+        self._refused_full.clear()
+        return taken
 
     async def drain(self, timeout_s: float) -> None:
         """Wait until no call is on the road, at most ``timeout_s``, then close the upstream connections."""
@@ -148,7 +155,7 @@ class Road:
                 answer = await self._forward(door, request, record, admitted.caller)
                 settled = await self._proved(record, admitted.intent)
         except JournalFull:  # nothing was forwarded: after the intent, the journal owes room to this call
-            self.refused_full += 1
+            self._refused_full[request.listener, _FULL.flag] += 1
             return door.refuse(_FULL, request)
         except JournalStopped:
             await self._unanswered()
@@ -168,8 +175,8 @@ class Road:
 
     async def _unanswered(self) -> Never:
         """The journal cannot write any more: no answer may be read. The process ends (exit 4) and recovery speaks."""
-        while True:
-            await asyncio.sleep(3600)
+        await asyncio.Event().wait()
+        raise AssertionError("nobody sets this event")
 
     async def decline(self, door: NativeDoor, request: Request, refusal: Refusal, outcome: Outcome) -> Answer:
         """A call that goes no further than the door (too large, cut by the DUI): its entry, then the refusal."""

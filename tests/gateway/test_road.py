@@ -205,7 +205,7 @@ async def test_a_full_journal_refuses_new_calls_without_forwarding_them(world: W
     monkeypatch.setattr(world.journal, "intend", no_room)
     answer = await post(world)
     assert (answer.status, answer.header("x-socle-fault")) == (503, "G-PLEIN")
-    assert (world.entries(), world.received, world.road.refused_full) == ([], 0, 1)
+    assert (world.entries(), world.received, world.road.take_refused()) == ([], 0, {("dmp", "G-PLEIN"): 1})
 
 
 async def test_an_entry_that_finds_no_room_holds_its_answer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

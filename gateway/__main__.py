@@ -1,0 +1,78 @@
+"""`python -m gateway`: one gateway process (docs/architecture.md, « Processes »)."""
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from connectors.wire.serving import until_stopped
+from gateway.app import Gateway
+from gateway.journal.record import JournalError, JournalLocked
+from gateway.logs import log_as_json
+from gateway.settings import Settings
+
+BAD_INPUT, UNAVAILABLE, REFUSED_TO_START = 2, 3, 4
+_WATCH_S = 0.5
+
+
+def main() -> int:
+    """Exit codes of design §9: 2 bad settings, 3 a port is taken, 4 refused to start or stopped to protect the journal."""
+    arguments = argparse.ArgumentParser(prog="socle gateway")
+    arguments.add_argument("--data", type=Path, default=None)
+    chosen = arguments.parse_args()
+    log_as_json()
+    try:
+        settings = Settings() if chosen.data is None else Settings(data=chosen.data)
+        gateway = Gateway.open(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        return _stop(f"Réglage SOCLE_{str(first['loc'][0]).upper()} : {first['msg']}", BAD_INPUT)
+    except FileNotFoundError as error:
+        return _stop(f"Le bac à sable n'est pas préparé : {error.filename} manque. Lancez « socle up ».", BAD_INPUT)
+    except JournalLocked as error:
+        return _stop(f"Le journal de {settings.journal} est déjà ouvert par le processus {error.pid}.", REFUSED_TO_START)
+    except JournalError as error:
+        return _stop(f"Le journal refuse de s'ouvrir : {error}", REFUSED_TO_START)
+    try:
+        asyncio.run(_serve(gateway))
+    except OSError as error:
+        return _stop(f"Un port de la passerelle est déjà pris : {error}", UNAVAILABLE)
+    return 0
+
+
+async def _serve(gateway: Gateway) -> None:
+    watch = asyncio.create_task(_die_with_the_journal(gateway))
+    try:
+        await gateway.run(_announce, until_stopped)
+    finally:
+        watch.cancel()
+
+
+async def _die_with_the_journal(gateway: Gateway) -> None:
+    """A journal whose disk failed can promise nothing: leave at once, unanswered calls are settled at the next start."""
+    while not gateway.journal.stopped:  # noqa: ASYNC110 it is set by the journal's own thread
+        await asyncio.sleep(_WATCH_S)
+    logging.getLogger(__name__).critical("journal_stopped_the_gateway")
+    os._exit(REFUSED_TO_START)
+
+
+def _announce(name: str | None, url: str | None) -> None:
+    said: dict[str, Any] = {"pret": True} if name is None else {"ready": name, "url": url}
+    sys.stdout.buffer.write(orjson.dumps(said) + b"\n")
+    sys.stdout.flush()
+
+
+def _stop(line: str, code: int) -> int:
+    sys.stderr.write(line + "\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,174 @@
+"""Builds the gateway from its settings: the only place that wires parts together (design §2)."""
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from connectors.dmp.client import BASE_PATH, Deposited, DmpAsker
+from connectors.dmp.messages import Lps
+from connectors.wire import tls
+from connectors.wire.clock import SystemClock
+from connectors.wire.http import Client
+from connectors.wire.saml import Signer
+from connectors.wire.serving import HttpService, Running, Service, base_url, ports, take_refused
+from gateway.access.callers import Access, Identity
+from gateway.doors.annuaire import AnnuaireDoor
+from gateway.doors.console import Console
+from gateway.doors.dmp import DmpDoor
+from gateway.doors.insi import InsiDoor
+from gateway.doors.mail.smtp import SmtpDoor
+from gateway.doors.native import NativeApp
+from gateway.doors.psc import PscDoor
+from gateway.gaps import Gaps
+from gateway.grappes.registry import Registry
+from gateway.journal.journal import Journal
+from gateway.journal.recovery import SettlementWorker
+from gateway.metrics import GatewayCollector
+from gateway.operations import OPERATIONS
+from gateway.road import NativeDoor, Road
+from gateway.settings import Settings
+
+_UPSTREAMS = {"INS": "mock-insi", "DMP": "mock-dmp", "PSC": "mock-psc", "PSC-WALLET": "mock-psc-wallet", "ANN": "mock-annuaire"}
+_SETTLE_FIRST_S, _SETTLE_AGAIN_S = 300.0, 3600.0  # design §5.3: « not found » is heard twice before it means failed
+
+
+@dataclass(slots=True)
+class Gateway:
+    """Every part of one gateway process, wired; ``run`` serves until told to stop."""
+
+    settings: Settings
+    clock: SystemClock
+    journal: Journal
+    access: Access
+    registry: Registry
+    manifest: dict[str, Any]
+    ports: dict[str, int]
+    road: Road = field(init=False)
+    smtp: SmtpDoor = field(init=False)
+    gaps: Gaps = field(init=False)
+
+    @classmethod
+    def open(cls, settings: Settings) -> Gateway:
+        """Open the journal and read who may call. Raises JournalLocked, JournalUnsafe, FileNotFoundError, ValueError."""
+        sandbox = settings.sandbox
+        manifest = orjson.loads((sandbox / "sandbox.json").read_bytes())
+        access = Access.from_manifest(sandbox)
+        registry = Registry.load(settings.journal / "grappes")
+        clock = SystemClock()
+        journal = Journal.open(settings.journal, environment=settings.environment, clock=clock)
+        return cls(settings, clock, journal, access, registry, manifest, ports())
+
+    def __post_init__(self) -> None:
+        self.road = Road(
+            self.journal, self.access, self.clock, self.settings.environment, self._upstream_tls, self.settings.deadline_s
+        )
+        self.smtp = SmtpDoor(
+            journal=self.journal, access=self.access, registry=self.registry, clock=self.clock,
+            upstream=("127.0.0.1", self.ports["mock-smtp"]), server_tls=self._door_tls("optional"),
+            client_tls=tls.client_context(self._ca), environment=self.settings.environment,
+            deadline_s=min(OPERATIONS["MSS.SOUMISSION"].deadline_s, self.settings.deadline_s or 60.0),
+        )  # fmt: skip
+        self.gaps = Gaps(self.journal, self.clock, [take_refused, self.road.take_refused])
+
+    # --- what listens ---------------------------------------------------------------------------------------------
+
+    def services(self) -> list[Service]:
+        """Every listener of the gateway (design §8)."""
+        insi = InsiDoor(self._upstream("INS"))
+        dmp = DmpDoor(self._upstream("DMP"), self.registry, self.clock)
+        psc = PscDoor(self._upstream("PSC"), self._upstream("PSC-WALLET"))
+        annuaire = AnnuaireDoor(self._upstream("ANN"))
+        return [
+            HttpService("console", self._console()),
+            self._native("annuaire", annuaire, self._door_tls("none")),
+            self._native("insi", insi, self._door_tls("required")),
+            self._native("dmp", dmp, self._door_tls("required", "dmp")),
+            self._native("psc", psc, self._door_tls("optional")),
+            self._native("psc-wallet", psc, self._door_tls("none")),
+            self.smtp.service(),
+        ]
+
+    def _native(self, listener: str, door: NativeDoor, context: ssl.SSLContext) -> HttpService:
+        return HttpService(listener, NativeApp(door, self.road, listener), context)
+
+    def _console(self) -> Any:
+        behind = {name: ("127.0.0.1", self.ports[name]) for name in (*_UPSTREAMS.values(), "mock-smtp")}
+        console = Console(
+            self.journal, self.clock, self.settings.environment, self.manifest["admin_key"], behind, self._busy
+        )
+        console.registry.register(GatewayCollector(self.settings.journal, self._busy))
+        return console.app()
+
+    def _busy(self) -> int:
+        return self.road.in_flight + self.smtp.in_flight
+
+    # --- trust ----------------------------------------------------------------------------------------------------
+
+    @property
+    def _ca(self) -> Path:
+        return self.settings.sandbox / str(self.manifest["pki"]["ca"])
+
+    def _door_tls(self, client: tls.ClientCertificate, profile: tls.Profile = "standard") -> ssl.SSLContext:
+        pki, folder = self.manifest["pki"], self.settings.sandbox
+        server = pki["server"]
+        return tls.server_context(
+            folder / server["cert"], folder / server["key"], ca=self._ca, crl=folder / pki["crl"], client=client, profile=profile
+        )
+
+    def _upstream_tls(self, service: str, identity: Identity | None) -> ssl.SSLContext:
+        profile: tls.Profile = "dmp" if service == "DMP" else "standard"
+        if identity is None:
+            return tls.client_context(self._ca, profile=profile)
+        return tls.client_context(self._ca, cert=identity.cert, key=identity.key, profile=profile)
+
+    def _upstream(self, service: str) -> str:
+        name = _UPSTREAMS[service]
+        return base_url(name, self.ports[name])
+
+    # --- settlement -----------------------------------------------------------------------------------------------
+
+    def _settlement(self) -> SettlementWorker:
+        lps = Lps(name="Socle", version="0.1.0", homologation=str(self.manifest["dmp_homologation"]))
+        asker = DmpAsker(self._upstream("DMP") + BASE_PATH, self.clock, lps, self._deposited)
+        first = self.settings.settle_retry_s
+        return SettlementWorker(
+            self.journal, {"DMP.TD2.1": asker}, self.clock, waits_s=(first, first * _SETTLE_AGAIN_S / _SETTLE_FIRST_S)
+        )
+
+    def _deposited(self, struct_id: str) -> Deposited | None:
+        identity, signer = self.access.tls_identity(struct_id), self.access.signer(struct_id)
+        if identity is None or signer is None:
+            return None
+        sector = next((row["sector"] for row in self.manifest["structures"] if row["struct_id"] == struct_id), "SA17")
+        return Deposited(Client(self._upstream_tls("DMP", identity)), Signer.load(signer.cert, signer.key), sector)
+
+    # --- life -----------------------------------------------------------------------------------------------------
+
+    async def run(self, announce: Any, until_stopped: Any) -> None:
+        """Serve until ``until_stopped()`` returns; then finish what is in flight and write what is owed.
+
+        ``announce(name, url)`` is called per listener once all listen, then ``announce(None, None)``.
+        Raises OSError when a port is taken.
+        """
+        background = [asyncio.create_task(self._settlement().run()), asyncio.create_task(self.gaps.run())]
+        running = await Running.start(self.services())
+        try:
+            for name, url in running.urls.items():
+                announce(name, url)
+            announce(None, None)
+            await until_stopped()
+        finally:
+            await running.stop(self.settings.drain_s)
+            await self.road.drain(self.settings.drain_s)
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            with contextlib.suppress(Exception):
+                await self.gaps.flush()
+            await self.journal.close()
