@@ -1,0 +1,57 @@
+"""What could not be recorded one by one is said once a minute: how many, from when to when, why."""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.wire.clock import SystemClock
+from gateway.gaps import Gaps
+from gateway.journal.journal import Journal
+from gateway.journal.query import Filters, JournalReader
+from gateway.journal.record import JournalFull
+
+
+def counted(*rounds: dict[tuple[str, str], int]) -> Any:
+    left = iter(rounds)
+    return lambda: next(left, {})
+
+
+async def gaps_of(folder: Path) -> list[dict[str, Any]]:
+    with JournalReader(folder) as reader:
+        return reader.entries(Filters(kind="gap")).entries
+
+
+async def test_one_gap_entry_for_each_listener_and_reason(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path, environment="bac_a_sable", clock=SystemClock())
+    try:
+        tls = counted({("insi", "certificate required"): 3}, {})
+        full = counted({("dmp", "G-PLEIN"): 2}, {})
+        gaps = Gaps(journal, SystemClock(), [tls, full])
+        await gaps.flush()
+        await gaps.flush()
+        found = {(row["detail"]["listener"], row["detail"]["why"]): row["detail"]["count"] for row in await gaps_of(tmp_path)}
+        assert found == {("insi", "certificate required"): 3, ("dmp", "G-PLEIN"): 2}
+    finally:
+        await journal.close()
+
+
+async def test_a_gap_that_finds_no_room_is_kept_and_summed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal.open(tmp_path, environment="bac_a_sable", clock=SystemClock())
+    try:
+        gaps = Gaps(journal, SystemClock(), [counted({("insi", "eof"): 3}, {("insi", "eof"): 4})])
+        write = journal.write
+
+        async def no_room(*_records: Any) -> Any:
+            raise JournalFull("no room")
+
+        monkeypatch.setattr(journal, "write", no_room)
+        await gaps.flush()
+        monkeypatch.setattr(journal, "write", write)
+        await gaps.flush()
+        [gap] = await gaps_of(tmp_path)
+        assert gap["detail"]["count"] == 7
+        assert gap["detail"]["from"] <= gap["detail"]["to"]
+    finally:
+        await journal.close()
