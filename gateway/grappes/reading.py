@@ -44,13 +44,20 @@ def write_grappe(grappe: Grappe) -> bytes:
     return orjson.dumps(_GRAPPE.dump_python(grappe, mode="json"), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
+def examples() -> list[str]:
+    """The names of the grappes shipped with Socle."""
+    return sorted(entry.name.removesuffix(".json") for entry in _shipped().iterdir() if entry.name.endswith(".json"))
+
+
 def example(name: str) -> Grappe:
     """A grappe shipped with Socle (``marseille-hyeres``). Raises RegistryError, listing the known ones."""
-    folder = files("gateway.grappes") / "data"
-    known = sorted(entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json"))
-    if name not in known:
-        raise RegistryError(f"Grappe inconnue : « {name} ». Grappes livrées : {', '.join(known)}.")
-    return read_grappe(folder / f"{name}.json")
+    if name not in examples():
+        raise RegistryError(f"Grappe inconnue : « {name} ». Grappes livrées : {', '.join(examples())}.")
+    return read_grappe(_shipped() / f"{name}.json")
+
+
+def _shipped() -> Traversable:
+    return files("gateway.grappes") / "data"
 
 
 def _problems(grappe: Grappe) -> list[str]:

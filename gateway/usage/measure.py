@@ -9,6 +9,8 @@ from gateway.usage.periods import Window
 
 Status = Literal["provisoire", "calcule", "non_calculable"]
 PRODUCTION = "production"
+#: Of the counting rules (programme-indicateurs §6.1); it changes when the same journal would give another number.
+DEFINITION_VERSION = "1"
 #: First line of everything that leaves an environment other than production.
 SIMULATED = "DONNÉES SIMULÉES : résultats inventés par un bac à sable, sans rapport avec l'activité réelle des établissements"
 

@@ -14,8 +14,8 @@ from typing import Any, Literal
 import apsw
 import orjson
 
-from gateway.journal.database import open_for_reading
 from gateway.journal.units import Unit, admit, units_of
+from gateway.usage.source import journal_of
 
 _COLUMNS = "environment, indicator, finess_et, unit_ref, event_time, log, seq"
 _KEY = "environment, indicator, unit_ref, log, seq"
@@ -51,23 +51,18 @@ class Recount:
     entries: int
     units: int  # rebuilt
     stored: int  # in the table
+    environments: list[str]
     gap_count: int
     gaps: list[Gap]
 
 
-def recount(path: Path, *, limit: int = 100) -> Recount:
-    """Compare the table of a journal file with its entries, both read in one transaction.
-
-    Raises JournalError when the file is not a journal of this version.
-    """
-    with _both(path) as (journal, rebuilt):
-        entries = _rebuild(journal, rebuilt)
-        units: int = rebuilt.execute("SELECT COUNT(*) FROM rebuilt").get
-        stored = _copy(journal, rebuilt)
-        found = rebuilt.execute(f"SELECT kind, COUNT(*) FROM ({_GAPS}) GROUP BY kind")  # noqa: S608 - constants only
-        gap_count = sum(count for _, count in found)
-        gaps = [_gap(row) for row in rebuilt.execute(f"{_GAPS} LIMIT ?", (limit,))]
-        return Recount(entries, units, stored, gap_count, gaps)
+def recount(folder: Path, *, limit: int = 100) -> Recount:
+    """Compare the table with the entries of the gateway's folder, both read in one transaction. Raises as ``journal_of``."""
+    with journal_of(folder) as journal, _scratch() as scratch:
+        with journal, scratch:
+            entries = _rebuild(journal, scratch)
+            _copy(journal, scratch)
+        return _compared(scratch, entries, limit)
 
 
 _GAPS = (
@@ -99,24 +94,19 @@ class _Rows:
 
 
 @contextmanager
-def _both(path: Path) -> Iterator[tuple[apsw.Connection, apsw.Connection]]:
-    """The journal inside one read transaction, and a private temporary database that dies with its connection."""
-    journal = open_for_reading(path)
-    rebuilt = apsw.Connection("")
+def _scratch() -> Iterator[apsw.Connection]:
+    """A private database in a temporary file of SQLite's own, which dies with its connection."""
+    scratch = apsw.Connection("")
     try:
         for table in ("rebuilt", "stored"):
-            rebuilt.execute(
-                f"CREATE TABLE {table} ({_COLUMNS}, PRIMARY KEY ({_KEY})) WITHOUT ROWID"
-            )
-        with journal, rebuilt:
-            yield journal, rebuilt
+            scratch.execute(f"CREATE TABLE {table} ({_COLUMNS}, PRIMARY KEY ({_KEY})) WITHOUT ROWID")
+        yield scratch
     finally:
-        rebuilt.close()
-        journal.close()
+        scratch.close()
 
 
-def _rebuild(journal: apsw.Connection, rebuilt: apsw.Connection) -> int:
-    rows, entries = _Rows(rebuilt), 0
+def _rebuild(journal: apsw.Connection, scratch: apsw.Connection) -> int:
+    rows, entries = _Rows(scratch), 0
     for (body,) in journal.execute("SELECT body FROM entries ORDER BY pos"):
         entries += 1
         for unit in units_of(orjson.loads(body)):
@@ -124,11 +114,21 @@ def _rebuild(journal: apsw.Connection, rebuilt: apsw.Connection) -> int:
     return entries
 
 
-def _copy(journal: apsw.Connection, rebuilt: apsw.Connection) -> int:
+def _copy(journal: apsw.Connection, scratch: apsw.Connection) -> None:
     stored = journal.execute(f"SELECT {_COLUMNS} FROM usage_units")  # noqa: S608 - constants only
-    rebuilt.executemany("INSERT INTO stored VALUES (?, ?, ?, ?, ?, ?, ?)", stored)
-    count: int = rebuilt.execute("SELECT COUNT(*) FROM stored").get
-    return count
+    scratch.executemany("INSERT INTO stored VALUES (?, ?, ?, ?, ?, ?, ?)", stored)
+
+
+def _compared(scratch: apsw.Connection, entries: int, limit: int) -> Recount:
+    environments = scratch.execute("SELECT environment FROM rebuilt UNION SELECT environment FROM stored ORDER BY 1")
+    return Recount(
+        entries=entries,
+        units=scratch.execute("SELECT COUNT(*) FROM rebuilt").get,
+        stored=scratch.execute("SELECT COUNT(*) FROM stored").get,
+        environments=[environment for (environment,) in environments],
+        gap_count=scratch.execute(f"SELECT COUNT(*) FROM ({_GAPS})").get,  # noqa: S608 - constants only
+        gaps=[_gap(row) for row in scratch.execute(f"{_GAPS} LIMIT ?", (limit,))],
+    )
 
 
 def _gap(row: tuple[Any, ...]) -> Gap:

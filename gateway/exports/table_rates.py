@@ -1,0 +1,67 @@
+"""Rates as a French table for a terminal: one table per grappe, window and indicator."""
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from itertools import groupby
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from gateway.exports.naming import POPULATION_NOTE, warning_of
+from gateway.usage.measure import Measure
+
+_LABELS = {"IND-MSS-01": "MSSanté, messages envoyés", "IND-DMP-01": "DMP, dossiers alimentés"}
+_REACHED = {True: "oui", False: "non", None: "—"}
+_STATUS = {"calcule": "calculé", "provisoire": "provisoire", "non_calculable": "non calculable"}
+_WINDOWS = {"premiere": "première période", "mensuelle": "mois"}
+
+
+def rates_table(measures: Sequence[Measure], width: int = 112) -> str:
+    """Plain text, without colours, the same whatever the terminal. Its first line says that data are simulated when they
+    are. ValueError: mixed environments."""
+    text = io.StringIO()
+    console = Console(file=text, width=width, color_system=None, highlight=False, markup=False, emoji=False)
+    for (_, window, _), rows in groupby(measures, key=lambda row: (row.grappe, row.window, row.indicator)):
+        _print(console, list(rows), f"{_WINDOWS[window.kind]} du {window.start:%d/%m/%Y} au {window.last_day:%d/%m/%Y}")
+    warning = warning_of(measures)
+    lines = [] if warning is None else [warning]
+    lines += [line.rstrip() for line in text.getvalue().splitlines()]
+    return "\n".join([*lines, f"Note : {POPULATION_NOTE}."]) + "\n"
+
+
+def _print(console: Console, rows: list[Measure], period: str) -> None:
+    together = rows[-1]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("ESSMS", no_wrap=True, max_width=40)
+    table.add_column("FINESS", no_wrap=True)
+    for heading in ("Num.", "Doute", "Dénom.", "Taux", "Cible"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("Atteint", no_wrap=True)
+    table.add_column("État", no_wrap=True)
+    for row in rows:
+        if row is together:
+            table.add_section()
+        table.add_row(*_cells(row))
+    console.print(f"\n{_LABELS[together.indicator]} : {period}")
+    console.print(table)
+    console.print(
+        f"Grappe : somme des numérateurs / somme des dénominateurs, {together.calculable} ET sur {together.members}."
+        f" Échecs : {together.failures} ; envois non attribués : {together.unattributed}.\n"
+        f"Dénominateur : {together.denominator_label}."
+    )
+
+
+def _cells(row: Measure) -> tuple[str, ...]:
+    return (
+        row.name if row.finess_et else f"Grappe {row.name}",
+        row.finess_et or "",
+        str(row.numerator),
+        str(row.in_doubt),
+        "—" if row.denominator is None else str(row.denominator),
+        "—" if row.tenths is None else f"{row.tenths // 10},{row.tenths % 10} %",
+        f"{row.target} %",
+        _REACHED[row.reached],
+        _STATUS[row.status],
+    )
