@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import tomllib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -27,7 +26,6 @@ SEARCH, UNKNOWN = "INS.RECHERCHE_TRAITS", "INS.INCONNUE"
 _MEDIA_TYPE = "application/soap+xml"
 _CONTENT_TYPE = f"{_MEDIA_TYPE}; charset=utf-8"
 _PLAIN = "text/plain; charset=utf-8"
-_ACTION = re.compile(r';\s*action\s*=\s*"?([^";]+)', re.IGNORECASE)
 
 
 class InsiMock:
@@ -131,18 +129,13 @@ def _message(request: Request, body: bytes) -> wire.Message | None:
     if request.method != "POST":
         return None
     try:
-        return wire.read(body, _action_parameter(request))
+        return wire.read(body, wire.action_parameter(request.headers.get("content-type", "")))
     except wire.NotSoap:
         return None
 
 
 def _media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def _action_parameter(request: Request) -> str | None:
-    found = _ACTION.search(request.headers.get("content-type", ""))
-    return found[1] if found else None
 
 
 def _plain(status: int, text: str, headers: dict[str, str] | None = None) -> Response:

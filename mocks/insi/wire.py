@@ -5,6 +5,7 @@ prefixes for one namespace. Open clients read it by regular expression, so the l
 """
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,7 @@ ACTION_TRAITS = "urn:ServiceIdentiteCertifiee:1.0.0:rechercherInsAvecTraitsIdent
 ROOT_TRAITS = f"{TRAITS}RECSANSVITALE"
 
 MAX_BYTES = 2 * 1024 * 1024
+_ACTION_PARAMETER = re.compile(r';\s*action\s*=\s*"?([^";]+)', re.IGNORECASE)
 
 _HEAD = (
     '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -72,6 +74,12 @@ class FaultText:
     code: str | None = None
     severity: str = "erreur"
     text: str = ""
+
+
+def action_parameter(content_type: str) -> str | None:
+    """The action parameter of a SOAP 1.2 Content-Type, where some clients put it and others do not."""
+    found = _ACTION_PARAMETER.search(content_type)
+    return found[1] if found else None
 
 
 def read(body: bytes, action_parameter: str | None) -> Message:

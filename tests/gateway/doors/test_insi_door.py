@@ -1,0 +1,218 @@
+"""What the INSi door decides, call by call, without a socket."""
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from connectors.insi import codes, messages
+from connectors.wire import soap
+from connectors.wire.http import Answer
+from gateway.access.callers import Access, Caller, Identity
+from gateway.doors.insi import InsiDoor
+from gateway.journal.record import Dui, Named, Record
+from gateway.road import Refusal, Request
+from mocks.insi import behaviour, faults, wire
+from mocks.insi.state import Register
+
+DER = b"certificate of the EHPAD"
+CALLER = Caller(
+    tenant="editeur", struct_id="1130000018", finess_et="130000018", entitled_ej=frozenset({"130000000"}),
+    dui=Dui("NIL1", "DUI EXEMPLE", "1.0"), identity=Identity(Path("c"), Path("k")),
+)  # fmt: skip
+BARE = replace(CALLER, identity=None)
+ACCESS = Access(_certificates={hashlib.sha256(DER).hexdigest(): CALLER, hashlib.sha256(b"bare").hexdigest(): BARE})
+SOFTWARE = messages.Software("SOCLEDUI0001", "DUI EXEMPLE", "2.3.1", "0f6c9b7e-2c53-4e0a-b6f0-3d5a3c1d9a10")
+STAMP = messages.Stamp(datetime(2026, 3, 2, tzinfo=UTC), "uuid:1", "2", "3")
+TRAITS = messages.Traits("ECETINSI", "PIERRE-ALAIN", "M", "2009-07-14")
+PERSON = {
+    "matricule": "109076322083489", "oid": "1.2.250.1.213.1.4.8", "birth_name": "ECETINSI", "first_names": ["PIERRE-ALAIN"],
+    "sex": "M", "birth_date": "2009-07-14", "birth_place": "63220", "history": [], "insi": "found",
+}  # fmt: skip
+SEARCH = messages.search_request(TRAITS, SOFTWARE, "1130000018", STAMP)
+DOOR = InsiDoor("https://localhost:9101/")
+
+
+def asked(
+    body: bytes = SEARCH, *, method: str = "POST", content_type: str = soap.content_type(), der: bytes | None = DER
+) -> Request:
+    return Request("insi", method, "/lps?x=1", [(b"Content-Type", content_type.encode())], body, der)
+
+
+def read(request: Request) -> Record:
+    record = Record(None)
+    assert DOOR.read(request, record, CALLER) is None  # a read has no intent
+    return record
+
+
+def concluded(answer: Answer, request: Request | None = None) -> Record:
+    request = request or asked()
+    record = read(request)
+    DOOR.conclude(record, request, answer)
+    return record
+
+
+def test_a_deposited_certificate_names_its_caller() -> None:
+    assert DOOR.identify(asked(), ACCESS) is CALLER
+    assert DOOR.lends_identity
+
+
+@pytest.mark.parametrize("der", [None, b"a stranger's", b"bare"])
+def test_without_a_deposited_identity_nothing_is_lent(der: bytes | None) -> None:
+    refusal = DOOR.identify(asked(der=der), ACCESS)
+
+    assert isinstance(refusal, Refusal)
+    assert (refusal.flag, refusal.fault_code, refusal.status) == ("V-IDENTITE", "Sender", 500)
+    assert "déposé" in refusal.text
+
+
+def test_the_path_goes_upstream_as_received() -> None:
+    assert DOOR.upstream(asked()) == "https://localhost:9101/lps?x=1"
+
+
+def test_a_search_is_recognised_and_named() -> None:
+    record = read(asked())
+
+    assert (record.operation, record.flags) == ("INS.RECHERCHE_TRAITS", [])
+    assert record.dui == Dui("NIL1", "DUI EXEMPLE", "2.3.1")
+    assert (record.finess_et, record.attribution, record.person) == ("130000018", "appel", None)
+
+
+@pytest.mark.parametrize("version", ["DUPONT", "180032B02040123", "1800320204012", "", "1.2.3.4.5"])
+def test_a_version_that_is_not_a_dotted_number_is_not_written(version: str) -> None:
+    body = messages.search_request(TRAITS, replace(SOFTWARE, version=version), "1130000018", STAMP)
+    assert read(asked(body)).dui == CALLER.dui
+
+
+@pytest.mark.parametrize(
+    ("request_", "flag"),
+    [
+        (asked(b""), "V-SOAP"), (asked(SEARCH[:-5]), "V-SOAP"), (asked(b"<html/>"), "V-SOAP"),
+        (asked(SEARCH.replace(b"?>", b'?><!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/hostname">]>', 1)), "V-SOAP"),
+        (asked(SEARCH.replace(soap.SOAP12.encode(), soap.SOAP11.encode())), "V-SOAP"),
+        (asked(SEARCH + b" " * 2 * 1024 * 1024), "V-SOAP"),
+        (asked(SEARCH, method="GET"), "V-OPERATION"), (asked(SEARCH.replace(b"TraitsIdentite", b"CarteVitale")), "V-OPERATION"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_recognised_says_why(request_: Request, flag: str) -> None:
+    record = read(request_)
+    assert (record.operation, record.flags) == ("INS.INCONNUE", [flag])
+
+
+def without_action(body: bytes) -> bytes:
+    return body.replace(codes.ACTION_TRAITS.encode(), b" ")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        asked(), asked(b"<broken"), asked(method="GET"), asked(b"<x/>"),
+        asked(without_action(SEARCH)), asked(without_action(SEARCH), content_type=soap.content_type("urn:other")),
+        asked(without_action(SEARCH), content_type=soap.content_type(codes.ACTION_TRAITS)),
+        asked(without_action(SEARCH).replace(b"RECSANSVITALE", b"RECVITALE")),
+        asked(SEARCH.replace(b"RECSANSVITALE", b"RECVITALE")), asked(SEARCH.replace(b":1.0.0:", b":2.0.0:")),
+        asked(SEARCH, content_type=soap.content_type("urn:other")),
+        asked(without_action(SEARCH), content_type='application/soap+xml;ACTION="urn:other"; charset=utf-8'),
+    ],
+)  # fmt: skip
+def test_door_and_mock_count_a_request_under_the_same_operation(request_: Request) -> None:
+    """They read it with different code; the reconciliation of design §9 rests on their agreement."""
+    parameter = wire.action_parameter(request_.header("content-type") or "")
+    try:
+        searches = request_.method == "POST" and wire.read(request_.body, parameter).searches_traits
+    except wire.NotSoap:
+        searches = False
+
+    assert (read(request_).operation == "INS.RECHERCHE_TRAITS") is searches
+
+
+def test_one_person_is_ok_and_named_by_matricule_alone() -> None:
+    record = concluded(Answer(200, [], wire.result("00", "OK", PERSON)))
+
+    assert (record.outcome, record.service_code, record.flags) == ("ok", "CR00", [])
+    assert record.person == Named("person", "109076322083489")
+    assert "109076322083489" not in repr(record)
+
+
+def test_a_matricule_without_its_key_names_the_same_person() -> None:
+    answer = wire.result("00", "OK", PERSON).replace(b"<Cle>89</Cle>", b"")
+    assert concluded(Answer(200, [], answer)).person == Named("person", "109076322083489")
+
+
+@pytest.mark.parametrize("cr", ["01", "02"])
+def test_nobody_or_several_is_refused_without_a_person(cr: str) -> None:
+    record = concluded(Answer(200, [], wire.result(cr, "x")))
+    assert (record.outcome, record.service_code, record.flags, record.person) == ("refused", f"CR{cr}", [], None)
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome", "flag"),
+    [
+        ("insi_19", "invalid", "V-TRAITS"), ("insi_27", "invalid", "V-TRAITS"), ("desir_550", "unauthorised", "V-AUTORISATION"),
+        ("desir_560", "unauthorised", "V-AUTORISATION"), ("insi_102", "failed", "N-INDISPONIBLE"),
+        ("insi_111", "failed", "N-INDISPONIBLE"), ("desir_1020", "failed", "N-INDISPONIBLE"),
+    ],
+)  # fmt: skip
+def test_each_known_fault_has_its_outcome(code: str, outcome: str, flag: str) -> None:
+    reply = behaviour.known_fault(code, wire.read(SEARCH, None))
+
+    record = concluded(Answer(reply.status, [], reply.body))
+
+    assert (record.outcome, record.service_code, record.flags, record.person) == (outcome, code, [flag], None)
+
+
+@pytest.mark.parametrize(
+    ("text", "request_", "code", "outcome", "flags"),
+    [
+        (faults.NOT_SOAP, asked(b"<broken"), "Sender", "invalid", ["V-SOAP"]),
+        (faults.UNKNOWN_OPERATION, asked(SEARCH.replace(b"TraitsId", b"CarteId")), "Sender", "invalid", ["V-OPERATION"]),
+        (faults.BAD_CONTEXT, asked(), "siram_10", "invalid", ["V-SOAP"]),
+        (faults.UNKNOWN_INJECTED, asked(), "Receiver", "failed", ["N-INDISPONIBLE"]),
+    ],
+)  # fmt: skip
+def test_a_fault_without_an_insi_code_tells_who_is_at_fault(
+    text: wire.FaultText, request_: Request, code: str, outcome: str, flags: list[str]
+) -> None:
+    record = concluded(Answer(500, [], behaviour.plain_fault(text).body), request_)
+    assert (record.outcome, record.service_code, record.flags) == (outcome, code, flags)
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "flag"),
+    [
+        (200, "failed", "N-ILLISIBLE"), (302, "failed", "N-ILLISIBLE"), (403, "unauthorised", "V-AUTORISATION"),
+        (405, "invalid", "V-SOAP"), (415, "invalid", "V-SOAP"),
+        (500, "failed", "N-INDISPONIBLE"), (503, "failed", "N-INDISPONIBLE"),
+    ],
+)  # fmt: skip
+def test_an_answer_that_is_not_soap_is_judged_by_its_status(status: int, outcome: str, flag: str) -> None:
+    record = concluded(Answer(status, [], b"<html>"))
+    assert (record.outcome, record.service_code, record.flags) == (outcome, None, [flag])
+
+
+def test_a_strange_code_is_not_written() -> None:
+    record = concluded(Answer(200, [], wire.result("D'ARTAGNAN PIERRE", "x")))
+    assert (record.outcome, record.service_code) == ("refused", None)
+
+
+def test_a_refusal_is_a_soap_fault_that_names_its_flag() -> None:
+    answer = DOOR.refuse(Refusal("G-PLEIN", "Le journal n'a plus de place."), asked())
+
+    fault = messages.read_answer(answer.body)
+    assert isinstance(fault, messages.Fault)
+    assert (answer.status, answer.header("X-Socle-Fault")) == (503, "G-PLEIN")
+    assert answer.header("content-type") == "application/soap+xml; charset=utf-8"
+    assert (fault.role, fault.subcode, fault.error_code) == ("Receiver", None, None)
+    assert fault.reason == "Le journal n'a plus de place."
+
+
+def test_the_whole_exchange_with_the_mock_of_a_person_unknown_to_it() -> None:
+    register = Register.of([PERSON], idams=[SOFTWARE.idam])
+    request = asked(messages.search_request(replace(TRAITS, first_name="OLA"), SOFTWARE, "1130000018", STAMP))
+
+    reply = behaviour.answer(wire.read(request.body, None), "INSI-AUTO", register)
+
+    assert concluded(Answer(reply.status, [], reply.body), request).service_code == "CR01"
