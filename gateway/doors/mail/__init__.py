@@ -1,0 +1,1 @@
+"""Mail doors (design §8): SMTP submission between a DUI and its MSSanté operator."""

@@ -1,0 +1,84 @@
+"""One SMTP session as its journal record: how it opened, who it was for, how it ended. No socket, no disk."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from connectors.mssante.codes import Reply, flag_of
+from gateway.access.callers import UNKNOWN, Caller
+from gateway.doors.mail.commands import Bearer
+from gateway.doors.mail.submission import LOST_FLAGS, fault_of, outcome_of
+from gateway.doors.mail.upstream import Answer, Lost
+from gateway.journal.record import Dui, Exchange, Named, Outcome, Record
+
+
+@dataclass(slots=True)
+class Session:
+    """The first thing that went wrong names the outcome; without one, a session that said QUIT is ``ok``, else ``cut``."""
+
+    record: Record
+    _wrong: Outcome | None = None
+
+    def __post_init__(self) -> None:
+        self.record.outcome = "cut"
+
+    def greeted(self, answer: Answer) -> None:
+        """The operator's first words; anything but 220 ends the session."""
+        self._exchanged(answer)
+        if answer.reply.code != 220:
+            self._refused(answer.reply)
+
+    def unreachable(self, lost: Lost, reply: Reply) -> None:
+        """No connection to the operator, or none that could be encrypted."""
+        if lost.reason != "connect":
+            self.record.exchanges.append(Exchange(None, lost.upstream_us))
+        self.record.service_code = reply.service_code
+        self._went_wrong("failed", LOST_FLAGS["connect"])
+
+    def authenticated(self, caller: Caller, bearer: Bearer | None, answer: Answer) -> None:
+        """The last answer to an AUTH, accepted or not."""
+        self._exchanged(answer)
+        if answer.reply.positive or self.record.tenant == UNKNOWN.tenant:
+            self.record.tenant = caller.tenant
+            self.record.dui = Dui(None, caller.dui.product, caller.dui.version)
+        if answer.reply.positive:
+            if self._wrong == "unauthorised":  # the second token was the good one; the flag stays
+                self._wrong, self.record.outcome, self.record.service_code = None, "cut", None
+            if bearer is not None and bearer.professional is not None:
+                self.record.professional = Named("professional", bearer.professional)
+        elif answer.reply.code == 334:  # a challenge, then nothing
+            self.record.service_code = answer.reply.service_code
+            self._went_wrong("unauthorised", "V-JETON")
+        else:
+            self._refused(answer.reply)
+
+    def quit(self, answer: Answer) -> None:
+        if self._wrong is None:
+            self.record.outcome, self.record.service_code = "ok", answer.reply.service_code
+
+    def left(self) -> None:
+        """The DUI left, or said nothing for too long."""
+        if self._wrong is None:
+            self.record.outcome = "cut"
+
+    def invalid(self, flag: str, reply: Reply | None) -> None:
+        """The door closed the session on broken framing."""
+        self.record.service_code = reply.service_code if reply else None
+        self._went_wrong("invalid", flag)
+
+    def lost(self, lost: Lost) -> None:
+        """The operator left or fell silent in the middle of the session."""
+        self._went_wrong("failed", LOST_FLAGS[lost.reason])
+
+    def _refused(self, reply: Reply) -> None:
+        self.record.service_code = reply.service_code
+        self.record.fault = self.record.fault or fault_of(reply)
+        self._went_wrong(outcome_of(reply), flag_of("auth", reply))
+
+    def _went_wrong(self, outcome: Outcome, flag: str | None) -> None:
+        if self._wrong is None:
+            self._wrong = self.record.outcome = outcome
+        if flag is not None:
+            self.record.flag(flag)
+
+    def _exchanged(self, answer: Answer) -> None:
+        self.record.exchanges.append(Exchange(answer.reply.service_code, answer.upstream_us))
