@@ -3,17 +3,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
 import orjson
 
+from connectors.wire import serving
 from connectors.wire.clock import SystemClock
 from connectors.wire.serving import Service
 from mocks.sandbox.faults import Faults
 from mocks.sandbox.trace import Trace
-
-_SCHEMES = {"console": "http", "control": "http", "crl": "http", "smtp": "smtp", "imap": "imap"}
 
 
 class Mock(Protocol):
@@ -30,6 +30,23 @@ class Mock(Protocol):
     def reset(self) -> None:
         """Back to the state of a new sandbox; the trace is reset apart."""
         ...
+
+
+def load_clock(data: Path) -> SystemClock:
+    """Business time as the last process of this sandbox left it: it never goes back (design §7)."""
+    kept = data / "mocks" / "clock.json"
+    if not kept.exists():
+        return SystemClock()
+    state = orjson.loads(kept.read_bytes())
+    return SystemClock(timedelta(seconds=state["offset_s"]), state["version"])
+
+
+def keep_clock(data: Path, offset: timedelta, version: int) -> None:
+    """Write down where business time goes, before it goes there."""
+    kept = data / "mocks" / "clock.json"
+    partial = kept.with_suffix(".partial")
+    partial.write_bytes(orjson.dumps({"offset_s": offset.total_seconds(), "version": version}))
+    partial.replace(kept)
 
 
 def _no_psc(_token: str) -> dict[str, Any] | None:
@@ -56,7 +73,7 @@ class World:
     @classmethod
     def load(cls, data: Path, *, ports: dict[str, int] | None = None, clock: SystemClock | None = None) -> World:
         """Read a sandbox made by ``mocks.sandbox.build.init``; raises FileNotFoundError when there is none."""
-        clock = clock or SystemClock()
+        clock = clock or load_clock(data)
         manifest = orjson.loads((data / "sandbox" / "sandbox.json").read_bytes())
         population = orjson.loads((data / "sandbox" / "population.json").read_bytes())
         trace = Trace(data / "mocks", clock)
@@ -84,5 +101,5 @@ class World:
         No slash at the end. Raises KeyError when neither listens.
         """
         door = listener.removeprefix("mock-")
-        port = self.ports[door] if door in self.ports else self.ports[f"mock-{door}"]
-        return f"{_SCHEMES.get(door, 'https')}://localhost:{port}"
+        name = door if door in self.ports else f"mock-{door}"
+        return serving.base_url(name, self.ports[name])

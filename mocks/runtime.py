@@ -1,0 +1,101 @@
+"""The process of the mocks: every simulated service in one event loop, on the listeners it is given."""
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import orjson
+
+from connectors.wire.serving import Running, ports, until_stopped
+from mocks.sandbox.control import Control
+from mocks.sandbox.publication import Publication
+from mocks.sandbox.world import Mock, World
+
+log = logging.getLogger(__name__)
+
+#: PSC first: it fills ``world.psc_claims``, which the others read.
+_MOCKS = {
+    "psc": ("mocks.psc.app", "Mock"),
+    "insi": ("mocks.insi.app", "InsiMock"),
+    "dmp": ("mocks.dmp.app", "DmpMock"),
+    "mssante": ("mocks.mssante.app", "Mock"),
+    "annuaire": ("mocks.annuaire.app", "Mock"),
+}
+_GRACE_S = 10.0
+
+
+class UnknownMock(ValueError):
+    """No mock has this name; the message is French."""
+
+
+async def serve(data: Path, *, only: Sequence[str] = ()) -> None:
+    """Run the mocks of the sandbox in ``data``, all or ``only`` these, until SIGTERM, SIGINT or the parent's death.
+
+    Control and CRL always run. Prints one ready line per listener, then ``{"pret": true}``. Raises UnknownMock, and
+    OSError when a port is taken.
+    """
+    _log_as_json()
+    world = World.load(data, ports=ports())
+    mocks = {name: make(world) for name, make in _chosen(only).items()}
+    services = [service for mock in mocks.values() for service in mock.services()]
+    running = await Running.start([*Control(world, mocks).services(), *Publication(world).services(), *services])
+    try:
+        for name, url in running.urls.items():
+            world.ports[name] = urlsplit(url).port or 0  # what was really bound, where port 0 was asked
+        stopped = asyncio.create_task(until_stopped())
+        await asyncio.sleep(0)  # signals are listened to before anybody is told that we are ready
+        for name, url in running.urls.items():
+            _say({"ready": name, "url": url})
+        _say({"pret": True})
+        await stopped
+    finally:
+        await running.stop(_GRACE_S)
+        world.trace.close()
+
+
+def _chosen(only: Sequence[str]) -> dict[str, Callable[[World], Mock]]:
+    unknown = [name for name in only if name not in _MOCKS]
+    if unknown:
+        raise UnknownMock(f"Aucun service simulé ne s'appelle « {unknown[0]} ». Choisissez parmi : {', '.join(_MOCKS)}.")
+    chosen: dict[str, Callable[[World], Mock]] = {}
+    for name, (module, member) in _MOCKS.items():
+        if only and name not in only:
+            continue
+        try:
+            chosen[name] = getattr(import_module(module), member)
+        except ModuleNotFoundError as absent:
+            if absent.name != module:
+                raise
+            log.warning("mock_not_written", extra={"mock": name})
+    return chosen
+
+
+def _say(line: dict[str, object]) -> None:
+    sys.stdout.write(orjson.dumps(line).decode() + "\n")
+    sys.stdout.flush()
+
+
+class _JsonLines(logging.Formatter):
+    """One JSON object a line: time, level, logger, event, and an error's type and place; never its text, it may quote data."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {"at": record.created, "level": record.levelname.lower(), "logger": record.name,
+                                   "event": record.getMessage()}  # fmt: skip
+        if hasattr(record, "mock"):
+            line["mock"] = record.mock
+        if record.exc_info and record.exc_info[0]:
+            line["error"] = record.exc_info[0].__name__
+            line["where"] = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(record.exc_info[2])[-5:]]
+        return orjson.dumps(line).decode()
+
+
+def _log_as_json() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonLines())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

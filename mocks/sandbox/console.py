@@ -1,0 +1,61 @@
+"""What the control API says to the gateway: that business time is about to jump (design §7)."""
+from __future__ import annotations
+
+import asyncio
+import http.client
+from dataclasses import dataclass
+from typing import Literal
+
+import orjson
+
+#: Longer than the gateway waits for its calls in flight before it answers 409.
+_TIMEOUT_S = 40.0
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What came of it. ``absent``: nobody listens · ``moved``: the gateway's clock is there · ``busy``: it refused, 409 ·
+    ``unclear``: any other answer, or none in time. ``text`` is the gateway's own, for a refusal."""
+
+    result: Literal["absent", "moved", "busy", "unclear"]
+    text: str = ""
+
+
+async def tell_clock(port: int | None, admin_key: str, *, offset_s: float, version: int) -> Told:
+    """Ask the gateway on its console to move business time; never raises."""
+    if port is None:
+        return Told("absent")
+    return await asyncio.to_thread(_post, port, admin_key, orjson.dumps({"offset_s": offset_s, "version": version}))
+
+
+def _post(port: int, admin_key: str, body: bytes) -> Told:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
+    try:
+        connection.connect()
+    except OSError:
+        return Told("absent")
+    try:
+        headers = {"Content-Type": "application/json", "X-Socle-Admin-Key": admin_key}
+        connection.request("POST", "/admin/clock", body, headers)
+        answer = connection.getresponse()
+        return _read(answer.status, answer.read(65536))
+    except (OSError, http.client.HTTPException) as error:
+        return Told("unclear", type(error).__name__)
+    finally:
+        connection.close()
+
+
+def _read(status: int, body: bytes) -> Told:
+    if 200 <= status < 300:
+        return Told("moved")
+    if status == 409:
+        return Told("busy", _detail(body))
+    return Told("unclear", f"HTTP {status}")
+
+
+def _detail(body: bytes) -> str:
+    try:
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return ""
+    return str(answer.get("detail", "")) if isinstance(answer, dict) else ""
