@@ -128,5 +128,7 @@ class Journal:
         """Write what is queued, then leave the folder to others."""
         self._writer.stop()
         await asyncio.to_thread(self._writer.join)
-        self._store.close()
-        self._lock.release()
+        try:
+            self._store.close()
+        finally:
+            self._lock.release()

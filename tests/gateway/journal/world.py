@@ -30,8 +30,8 @@ class HandClock:
         return self.now
 
 
-def open_journal(folder: Path, **changes: Any) -> Journal:
-    return Journal.open(folder, **({"environment": "bac_a_sable", "clock": SystemClock()} | changes))
+def open_journal(folder: Path, journal_class: type[Journal] = Journal, **changes: Any) -> Journal:
+    return journal_class.open(folder, **({"environment": "bac_a_sable", "clock": SystemClock()} | changes))
 
 
 def feed(outcome: Outcome | None = None, *, person: Named | None = None, bodies: list[Body] | None = None) -> Record:
