@@ -162,12 +162,11 @@ def _forced(asked: Asked, message: wire.Message) -> Reply | None:
 def _search(asked: Asked, message: wire.Message, register: Register) -> Reply:
     delay_s = register.rules.slow_s if asked.birth_name == _MAGIC_SLOW else 0.0
     matches = [person for person in register.named(asked.birth_name or "") if _matches(person, asked, register)]
-    weight = sum(_weight(person, asked) for person in matches)
-    if weight == 0 and register.rules.unknown_person != "cr01":
+    if not matches and register.rules.unknown_person != "cr01":
         return known_fault(register.rules.unknown_person, message)
-    if weight == 0:
+    if not matches:
         return Reply(200, "CR01", wire.result("01", "Aucune identite trouvee"), delay_s)
-    if weight > 1:
+    if len(matches) > 1:
         return Reply(200, "CR02", wire.result("02", "Plusieurs identites trouvees"), delay_s)
     return Reply(200, "CR00", wire.result("00", "OK", matches[0]), delay_s)
 
@@ -183,8 +182,3 @@ def _matches(person: Person, asked: Asked, register: Register) -> bool:
     if register.rules.any_token and len(wanted) == 1:
         return wanted[0] in known
     return known[: len(wanted)] == wanted
-
-
-def _weight(person: Person, asked: Asked) -> int:
-    """An ``ambiguous`` person stands for two as long as the birth place does not tell them apart (CNDA test 2.06)."""
-    return 2 if person["insi"] == "ambiguous" and asked.birth_place is None else 1

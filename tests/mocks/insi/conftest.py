@@ -56,7 +56,6 @@ def population() -> list[dict[str, Any]]:
         person("DE VINCI", "LEONARDO", "PIERO", birth_date="2014-02-01"),
         person("DE VINCI", "LEONARDO", "ANTONIO", birth_date="2014-02-01", birth_place="63113"),
         person("TCHITCHI", "CATARINA", "BELLA", sex="F", birth_date="1936-06-21"),
-        person("JUMEAU", "ALEX", insi="ambiguous"),
         person("HOUILLES", "PIERRE", insi="none"),
         person("LE-GALL", "ANNE"),
     ]  # fmt: skip

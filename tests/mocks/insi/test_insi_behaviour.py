@@ -89,11 +89,6 @@ def test_more_first_names_tell_people_apart_too(make: Make, register: Register) 
     assert field(ask(both, register), "TIQ/LieuNaissance") == "63113"
 
 
-def test_an_ambiguous_person_needs_the_birth_place(make: Make, register: Register) -> None:
-    assert ask(make(NomNaissance="JUMEAU", Prenom="ALEX"), register).code == "CR02"
-    assert ask(make(NomNaissance="JUMEAU", Prenom="ALEX", LieuNaissance="63220"), register).code == "CR00"
-
-
 def test_a_person_unknown_to_the_service_is_nobody(make: Make, register: Register) -> None:
     assert ask(make(NomNaissance="HOUILLES", Prenom="PIERRE"), register).code == "CR01"
 
@@ -346,7 +341,8 @@ def test_an_answer_is_one_line_with_three_prefixes(make: Make, register: Registe
     ("sample", "traits"),
     [
         ("response-00-histo.xml", {}), ("response-00-nia.xml", {"NomNaissance": "PROVISOIRE", "Prenom": "MATRICULE"}),
-        ("response-01.xml", {"NomNaissance": "INCONNU"}), ("response-02.xml", {"NomNaissance": "JUMEAU", "Prenom": "ALEX"}),
+        ("response-01.xml", {"NomNaissance": "INCONNU"}),
+        ("response-02.xml", {"NomNaissance": "DE VINCI", "Prenom": "LEONARDO", "DateNaissance": "2014-02-01"}),
         ("fault-insi-102.xml", {"NomNaissance": "FAUTE INSI102"}), ("fault-desir-1020.xml", {"NomNaissance": "FAUTE DESIR1020"}),
         ("fault-desir-550.xml", {"header": "AUTRE"}),
     ],
