@@ -15,7 +15,7 @@ from connectors.dmp.messages import Lps
 from connectors.wire import tls
 from connectors.wire.clock import SystemClock
 from connectors.wire.http import Client
-from connectors.wire.saml import Signer
+from connectors.wire.saml import load_signer
 from connectors.wire.serving import HttpService, Running, Service, base_url, ports, take_refused
 from gateway.access.callers import Access, Identity
 from gateway.doors.annuaire import AnnuaireDoor
@@ -35,6 +35,7 @@ from gateway.road import NativeDoor, Road
 from gateway.settings import Settings
 
 _UPSTREAMS = {"INS": "mock-insi", "DMP": "mock-dmp", "PSC": "mock-psc", "PSC-WALLET": "mock-psc-wallet", "ANN": "mock-annuaire"}
+_OWN_OID = "1.2.250.1.999.99"  # fictitious root under which the gateway numbers its own questions
 _SETTLE_FIRST_S, _SETTLE_AGAIN_S = 300.0, 3600.0  # design §5.3: « not found » is heard twice before it means failed
 
 
@@ -74,14 +75,18 @@ class Gateway:
             client_tls=tls.client_context(self._ca), environment=self.settings.environment,
             deadline_s=min(OPERATIONS["MSS.SOUMISSION"].deadline_s, self.settings.deadline_s or 60.0),
         )  # fmt: skip
-        self.gaps = Gaps(self.journal, self.clock, [take_refused, self.road.take_refused])
+        self.gaps = Gaps(self.journal, self.clock, [take_refused, self.road.take_refused, self._smtp_refused])
+
+    def _smtp_refused(self) -> dict[tuple[str, str], int]:
+        count, self.smtp.refused_full = self.smtp.refused_full, 0
+        return {("smtp", "G-PLEIN"): count} if count else {}
 
     # --- what listens ---------------------------------------------------------------------------------------------
 
     def services(self) -> list[Service]:
         """Every listener of the gateway (design §8)."""
         insi = InsiDoor(self._upstream("INS"))
-        dmp = DmpDoor(self._upstream("DMP"), self.registry, self.clock)
+        dmp = DmpDoor(self._upstream("DMP"), self.registry, self.clock.business)
         psc = PscDoor(self._upstream("PSC"), self._upstream("PSC-WALLET"))
         annuaire = AnnuaireDoor(self._upstream("ANN"))
         return [
@@ -134,7 +139,7 @@ class Gateway:
     # --- settlement -----------------------------------------------------------------------------------------------
 
     def _settlement(self) -> SettlementWorker:
-        lps = Lps(name="Socle", version="0.1.0", homologation=str(self.manifest["dmp_homologation"]))
+        lps = Lps("Socle", "0.1.0", str(self.manifest["dmp_homologation"]), _OWN_OID)
         asker = DmpAsker(self._upstream("DMP") + BASE_PATH, self.clock, lps, self._deposited)
         first = self.settings.settle_retry_s
         return SettlementWorker(
@@ -146,7 +151,7 @@ class Gateway:
         if identity is None or signer is None:
             return None
         sector = next((row["sector"] for row in self.manifest["structures"] if row["struct_id"] == struct_id), "SA17")
-        return Deposited(Client(self._upstream_tls("DMP", identity)), Signer.load(signer.cert, signer.key), sector)
+        return Deposited(Client(self._upstream_tls("DMP", identity)), load_signer(signer.cert, signer.key), sector)
 
     # --- life -----------------------------------------------------------------------------------------------------
 
@@ -159,13 +164,15 @@ class Gateway:
         background = [asyncio.create_task(self._settlement().run()), asyncio.create_task(self.gaps.run())]
         running = await Running.start(self.services())
         try:
+            stopped = asyncio.create_task(until_stopped())
+            await asyncio.sleep(0)  # signals are listened to before anybody is told that we are ready
             for name, url in running.urls.items():
                 announce(name, url)
             announce(None, None)
-            await until_stopped()
+            await stopped
         finally:
             await running.stop(self.settings.drain_s)
-            await self.road.drain(self.settings.drain_s)
+            await asyncio.gather(self.road.drain(self.settings.drain_s), self.smtp.drain(self.settings.drain_s))
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
