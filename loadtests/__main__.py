@@ -66,16 +66,20 @@ async def _play(data: Path, run: Path, grappe: str, months: int, seed: int) -> d
     plan = scenario.plan(_players(made, data / "gateway/grappes" / f"{grappe}.json"), months, seed, strangers)
     ports = orjson.loads(os.environ["SOCLE_PORTS"])
     clock, sent = SystemClock(), SentFile(run)
-    began = time.monotonic()
+    today, began = clock.business().date(), time.monotonic()
     async with Client() as control_client:
         control = Control(control_client, f"http://localhost:{ports['mock-control']}", made.control_key, clock)
         doors = Doors(made, ports, sent, asyncio.Semaphore(_CONCURRENCY))
         try:
-            await Dui(made, doors, control, seed, float(os.environ["SOCLE_DEADLINE_S"])).play(plan, clock.business().date())
+            await Dui(made, doors, control, seed, float(os.environ["SOCLE_DEADLINE_S"])).play(plan, today)
         finally:
             await doors.close()
             sent.close()
-    return _summary(sent, time.monotonic() - began)
+    return {
+        **_summary(sent, time.monotonic() - began),
+        "first_month": scenario.calendar(plan, today)[0][0].replace(day=1).isoformat(),
+        "business_end": clock.business().isoformat(),
+    }
 
 
 def _players(made: world.World, registry: Path) -> list[scenario.Player]:

@@ -1,0 +1,96 @@
+"""Private runs of a demonstration or a load test: their folder, their processes, what everybody wrote (design §9).
+
+A run folder keeps everything: ``data/`` (sandbox, journal, mocks), the generator's own files, the counts, the exports.
+"""
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from gateway.cli import reconciliation
+from gateway.grappes.install import install, structures_of
+from gateway.grappes.model import Grappe
+from gateway.journal.journal import FILE_NAME
+from gateway.journal.query import JournalReader
+from gateway.supervise import Supervisor, last_line, make_sandbox
+from gateway.usage.recount import recount
+
+SUMMARY_FILE = "summary.json"
+_INTENTS_S = 30.0  # design §9: the generator's last calls have so long to be settled
+_POLL_S = 0.1
+_PERSONS_UNDECLARED = 10  # an ESSMS without a declared number has people all the same
+
+
+class GeneratorFailed(RuntimeError):
+    """The generator ended before its plan; the text is French and names its log."""
+
+
+def new_folder(kind: str) -> Path:
+    """``.socle/<kind>/<UTC time>``, kept after the run."""
+    return Path(".socle") / kind / datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+
+
+async def prepare(run: Path, grappe: Grappe, seed: int) -> None:
+    """A sandbox of the grappe's ESSMS under ``run/data``, and its registry file. Raises ChildFailed."""
+    data = run / "data"
+    data.mkdir(parents=True)
+    wanted = [{**one, "persons": one["persons"] or _PERSONS_UNDECLARED} for one in structures_of(grappe)]
+    structures = run / "structures.json"
+    structures.write_bytes(orjson.dumps(wanted, option=orjson.OPT_INDENT_2))
+    await make_sandbox(data, structures=structures, seed=seed)
+    manifest, population = (orjson.loads((data / "sandbox" / f"{name}.json").read_bytes()) for name in ("sandbox", "population"))
+    install(grappe, manifest, population, data / "gateway" / "grappes")
+
+
+async def generate(run: Path, supervisor: Supervisor, *arguments: str, timeout_s: float) -> dict[str, Any]:
+    """Run ``python -m loadtests <arguments>`` against the supervised doors; its summary. Raises GeneratorFailed."""
+    log = run / "data" / "logs" / "loadtests.log"
+    environment = {**os.environ, **supervisor.settings, "SOCLE_PORTS": orjson.dumps(supervisor.ports).decode()}
+    with log.open("ab") as errors:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "loadtests", *arguments, "--data", str(run / "data"), "--run", str(run), env=environment,
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=errors,
+        )  # fmt: skip
+    try:
+        async with asyncio.timeout(timeout_s):
+            code = await process.wait()
+    except TimeoutError:
+        raise GeneratorFailed(f"Le générateur n'a pas fini en {timeout_s:.0f} s. Journal : {log}") from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if code:
+        raise GeneratorFailed(f"Le générateur s'est arrêté (code {code}). {last_line(log)} Journal : {log}")
+    summary: dict[str, Any] = orjson.loads((run / SUMMARY_FILE).read_bytes())
+    return summary
+
+
+async def until_no_intent(run: Path) -> None:
+    """Wait until the journal owes nothing, at most thirty seconds: what is left then is a gap of the reconciliation."""
+    with JournalReader(run / "data" / "gateway") as reader:
+        for _ in range(int(_INTENTS_S / _POLL_S)):
+            if not reader.intents():
+                return
+            await asyncio.sleep(_POLL_S)
+
+
+def verify(run: Path, environment: str, *, killed: bool = False) -> dict[str, Any]:
+    """Count the journal again, compare with every other file of the run, recount the usage units.
+
+    The report of loadtests/reconcile.py, whose ``gaps`` also hold what the recount found. Raises JournalError.
+    """
+    reconciliation.write_counts(run, environment)
+    report = reconciliation.reconcile(run, killed=killed)
+    recounted = recount(run / "data" / "gateway" / FILE_NAME)
+    if recounted.gap_count:
+        names = ", ".join(sorted({gap.kind for gap in recounted.gaps}))
+        report["gaps"].append(f"recomptage : {recounted.gap_count} unité(s) d'usage en désaccord avec les entrées ({names})")
+    report["reconciled"] = not report["gaps"]
+    return report
