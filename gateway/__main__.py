@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import logging
 import os
 import sys
@@ -43,6 +44,8 @@ def main() -> int:
     try:
         asyncio.run(_serve(gateway))
     except OSError as error:
+        if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+            raise
         return _stop(f"Un port de la passerelle est déjà pris : {error}", UNAVAILABLE)
     return 0
 
