@@ -51,7 +51,7 @@ def _read(path: Path) -> Any:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from mocks.runtime import UnknownMock, serve  # here, so that ``init`` does not pay for five services
+    from mocks.runtime import CannotListen, UnknownMock, serve  # here, so that ``init`` does not pay for five services
 
     if not (options.data / "sandbox" / "sandbox.json").exists():
         return _refuse(f"Aucun bac à sable dans {options.data} : lancez d'abord « python -m mocks init --data {options.data} ».")
@@ -59,8 +59,8 @@ def _serve(options: argparse.Namespace) -> int:
         asyncio.run(serve(options.data, only=[name for name in options.only.split(",") if name]))
     except UnknownMock as refusal:
         return _refuse(str(refusal))
-    except OSError as error:
-        print(f"Un port est déjà pris : {error}.", file=sys.stderr)
+    except CannotListen as error:
+        print(error, file=sys.stderr)
         return _UNAVAILABLE
     return _DONE
 

@@ -34,17 +34,24 @@ class UnknownMock(ValueError):
     """No mock has this name; the message is French."""
 
 
+class CannotListen(OSError):
+    """A listener could not be opened; the message is French."""
+
+
 async def serve(data: Path, *, only: Sequence[str] = ()) -> None:
     """Run the mocks of the sandbox in ``data``, all or ``only`` these, until SIGTERM, SIGINT or the parent's death.
 
-    Control and CRL always run. Prints one ready line per listener, then ``{"pret": true}``. Raises UnknownMock, and
-    OSError when a port is taken.
+    Control and CRL always run. Prints one ready line per listener, then ``{"pret": true}``. Raises UnknownMock and
+    CannotListen.
     """
     _log_as_json()
     world = World.load(data, ports=ports())
     mocks = {name: make(world) for name, make in _chosen(only).items()}
     services = [service for mock in mocks.values() for service in mock.services()]
-    running = await Running.start([*Control(world, mocks).services(), *Publication(world).services(), *services])
+    try:
+        running = await Running.start([*Control(world, mocks).services(), *Publication(world).services(), *services])
+    except OSError as error:
+        raise CannotListen(f"Un port ne peut être ouvert : {error}. Arrêtez le programme qui l'occupe.") from error
     try:
         for name, url in running.urls.items():
             world.ports[name] = urlsplit(url).port or 0  # what was really bound, where port 0 was asked
