@@ -31,7 +31,8 @@ class HandClock:
 
 
 def open_journal(folder: Path, journal_class: type[Journal] = Journal, **changes: Any) -> Journal:
-    return journal_class.open(folder, **({"environment": "bac_a_sable", "clock": SystemClock()} | changes))
+    settings: dict[str, Any] = {"environment": "bac_a_sable", "clock": SystemClock()}
+    return journal_class.open(folder, **(settings | changes))
 
 
 def feed(outcome: Outcome | None = None, *, person: Named | None = None, bodies: list[Body] | None = None) -> Record:
