@@ -51,6 +51,16 @@ def test_disarm_one_or_all() -> None:
     assert faults.to_json() == []
 
 
+def test_a_fault_armed_for_a_time_touches_every_call_until_then() -> None:
+    now = 100.0
+    faults = Faults(seed=1, now=lambda: now)
+    faults.arm_json({"operation": "PSC.TOKEN", "kind": "reset", "for_s": 30})
+    now = 129.0
+    assert all(faults.take("PSC.TOKEN") for _ in range(50))
+    now = 130.0
+    assert (faults.take("PSC.TOKEN"), faults.to_json()) == (None, [])
+
+
 @pytest.mark.parametrize(
     ("wanted", "reason"),
     [
@@ -60,6 +70,7 @@ def test_disarm_one_or_all() -> None:
         ({**TIMEOUT, "for_next": 0}, "for_next"),
         ({**TIMEOUT, "delay_s": -1}, "delay_s"),
         ({**TIMEOUT, "rate": 0}, "rate"),
+        ({**TIMEOUT, "for_s": 0}, "for_s"),
         ({**TIMEOUT, "delay_s": "nan"}, "delay_s"),
         ({**TIMEOUT, "surprise": 1}, "surprise"),
         ({"operation": "PSC.TOKEN", "kind": "status", "value": "200"}, "400"),
