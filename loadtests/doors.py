@@ -35,7 +35,7 @@ class Doors:
         client = self._client(call.door, structure)
         url = f"https://localhost:{self.ports[call.door]}{call.target}"
         async with self.slots:
-            with self.sent.call(call.operation, call.unit) as sent:
+            with self.sent.call(call.operation, call.unit, len(call.body)) as sent:
                 try:
                     answer = await client.send(call.method, url, headers=call.headers, body=call.body, timeout_s=_PATIENCE_S)
                 except UpstreamError as error:
@@ -96,7 +96,7 @@ class MailSession:
     async def _submit(self, message: Outgoing) -> Reading:
         sent = self.doors.sent
         async with self.doors.slots:
-            with sent.call(SUBMISSION, message.message_id) as call:
+            with sent.call(SUBMISSION, message.message_id, len(message.content)) as call:
                 try:
                     reading = read_submission(await self.client.submit(message))
                 except (InDoubt, Unavailable):

@@ -43,13 +43,14 @@ class SentFile:
         self.sent: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
         self.latencies_ms: dict[str, list[float]] = {}
+        self._bytes: Counter[str] = Counter()
         # unbuffered: one line is one write, in the hands of the system when the call starts
         self._sent = (folder / "sent.jsonl").open("ab", buffering=0)
         self._answered = (folder / "answered.jsonl").open("ab", buffering=0)
         self._next = 0
 
     @contextmanager
-    def call(self, operation: str, unit: str | None = None) -> Iterator[Sent]:
+    def call(self, operation: str, unit: str | None = None, body_bytes: int = 0) -> Iterator[Sent]:
         """Count one call, let the body send it, then note its answer if ``read`` was called.
 
         The body must send at most one request. An exception passes through: the call stays sent and unanswered.
@@ -58,11 +59,16 @@ class SentFile:
         sent = Sent(self._next, operation, time.perf_counter())
         _line(self._sent, {"n": sent.number, "op": operation, "unit": unit, "at": datetime.now(UTC).isoformat()})
         self.sent[operation] += 1
+        self._bytes[operation] += body_bytes
         try:
             yield sent
         finally:
             if sent.answered:
                 self._close(sent)
+
+    def mean_body_bytes(self) -> dict[str, int]:
+        """Mean size of what was sent, per operation that carries something."""
+        return {operation: total // self.sent[operation] for operation, total in sorted(self._bytes.items()) if total}
 
     def lost(self, why: str) -> None:
         """A call ended without a readable answer, for a known reason."""

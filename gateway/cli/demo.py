@@ -86,7 +86,7 @@ def demo(
 
 
 async def _play(run: Path, wanted: Wanted, said: Callable[[str], None], output: Path) -> Played:
-    await runs.prepare(run, wanted.grappe, wanted.seed)
+    await runs.prepare(run, wanted.seed, wanted.grappe)
     supervisor = Supervisor(run / "data", settings={"SOCLE_DEADLINE_S": str(_DEADLINE_S), "SOCLE_ENVIRONMENT": _ENVIRONMENT})
     await supervisor.start()
     said("Passerelle et services simulés prêts ; les ESSMS travaillent …")
@@ -145,7 +145,7 @@ def _check(run: Path, *, as_json: bool) -> None:
     if as_json:
         _print_json(report)
     else:
-        typer.echo(_reconciliation(report))
+        typer.echo(reconciliation_table(report))
     raise typer.Exit(0 if report["reconciled"] else CHECK_FAILED)
 
 
@@ -172,10 +172,10 @@ def _print(played: Played, run: Path) -> None:
     for path in played.files:
         typer.echo(f"Fichier : {path}")
     typer.echo(f"Pour comparer de nouveau : socle demo --check {run}\n")
-    typer.echo(_reconciliation(played.report))
+    typer.echo(reconciliation_table(played.report))
 
 
-def _reconciliation(report: dict[str, Any]) -> str:
+def reconciliation_table(report: dict[str, Any]) -> str:
     """The table of design §9, then what does not hold, then the verdict: always the last line."""
     lines = [f"{'Opération':<22}{'Relation':<42}{'Gauche':>8}{'Droite':>8}"]
     for row in report["equations"]:

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from gateway.cli import reconciliation
-from gateway.grappes.install import install, structures_of
+from gateway.grappes.install import install, sandbox_grappe, structures_of
 from gateway.grappes.model import Grappe
 from gateway.journal.journal import FILE_NAME
 from gateway.journal.query import JournalReader
@@ -36,16 +36,18 @@ def new_folder(kind: str) -> Path:
     return Path(".socle") / kind / datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
 
 
-async def prepare(run: Path, grappe: Grappe, seed: int) -> None:
-    """A sandbox of the grappe's ESSMS under ``run/data``, and its registry file. Raises ChildFailed."""
+async def prepare(run: Path, seed: int, grappe: Grappe | None = None) -> None:
+    """A sandbox under ``run/data`` and its registry file: of the grappe's ESSMS, or of fictitious ones. Raises ChildFailed."""
     data = run / "data"
     data.mkdir(parents=True)
-    wanted = [{**one, "persons": one["persons"] or _PERSONS_UNDECLARED} for one in structures_of(grappe)]
-    structures = run / "structures.json"
-    structures.write_bytes(orjson.dumps(wanted, option=orjson.OPT_INDENT_2))
+    structures = None
+    if grappe is not None:
+        wanted = [{**one, "persons": one["persons"] or _PERSONS_UNDECLARED} for one in structures_of(grappe)]
+        structures = run / "structures.json"
+        structures.write_bytes(orjson.dumps(wanted, option=orjson.OPT_INDENT_2))
     await make_sandbox(data, structures=structures, seed=seed)
     manifest, population = (orjson.loads((data / "sandbox" / f"{name}.json").read_bytes()) for name in ("sandbox", "population"))
-    install(grappe, manifest, population, data / "gateway" / "grappes")
+    install(grappe or sandbox_grappe(manifest, population), manifest, population, data / "gateway" / "grappes")
 
 
 async def generate(run: Path, supervisor: Supervisor, *arguments: str, timeout_s: float) -> dict[str, Any]:
