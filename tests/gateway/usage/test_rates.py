@@ -93,10 +93,12 @@ def test_a_denominator_of_zero_is_not_calculable(fill: Fill, registry: Registry)
 
 def test_the_denominator_is_the_one_in_force_at_the_end_of_the_window(fill: Fill) -> None:
     grappe = example("marseille-hyeres")
-    dated = (Denominator(date(2025, 6, 6), 61, "declaration_projet"), Denominator(date(2027, 2, 1), 70, "declaration_essms"))
+    dated = (Denominator(date(2025, 6, 6), 61, "declaration_projet"), Denominator(date(2027, 1, 31), 70, "declaration_essms"))
     changed = tuple(replace(one, denominators=dated) if one.finess_et == CARMES else one for one in grappe.essms)
     rows = read(fill(), Registry([replace(grappe, essms=changed)]))
-    assert [rows[CARMES, "IND-MSS-01", window].denominator for window in ("premiere", "mensuelle")] == [61, 70]
+    assert [rows[CARMES, "IND-MSS-01", window].denominator for window in ("premiere", "mensuelle")] == [70, 70]
+    earlier = measures(fill(), Registry([replace(grappe, essms=changed)]), "bac_a_sable", date(2026, 10, 1), 3, now=LATER)
+    assert {row.denominator for row in earlier if row.finess_et == CARMES} == {61}
 
 
 def test_the_grappe_s_rate_is_the_ratio_of_the_sums(fill: Fill) -> None:

@@ -74,6 +74,13 @@ def test_a_declared_go_live_decides_of_the_first_period(data: Path) -> None:
     assert items(data)[0]["period_start"] == "2025-12-01"
 
 
+def test_business_time_ahead_of_the_wall_clock_closes_windows(data: Path, fill: Fill) -> None:
+    fill(fed("p1", "2095-11-03T10:00"), fed("p1", "2096-02-03T10:00"))
+    found = items(data, "--from", "2095-11")
+    assert {item["status"] for item in found if item["window"] == "premiere" and item["denominator"]} == {"calcule"}
+    assert {item["status"] for item in found if item["window"] == "mensuelle" and item["denominator"]} == {"provisoire"}
+
+
 def test_the_text_says_first_that_data_are_simulated(data: Path) -> None:
     code, text = run(data, "rates")
     lines = text.splitlines()
