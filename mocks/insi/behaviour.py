@@ -14,8 +14,8 @@ from mocks.insi.state import Person, Register
 ALLOWED_CN = frozenset({"INSI-AUTO", "INSI-MANU"})  # compared literally (insi §2.2)
 
 _SEQUENCE = ("NomNaissance", "Prenom", "Sexe", "DateNaissance", "LieuNaissance")
-_MAGIC_FAULTS = {"FAUTE INSI102": "insi_102", "FAUTE DESIR1020": "desir_1020"}
-_MAGIC_SLOW = "LENT"
+MAGIC_FAULTS = {"FAUTE INSI102": "insi_102", "FAUTE DESIR1020": "desir_1020"}
+MAGIC_SLOW = "LENT"
 
 _PLACE = re.compile(r"([0-9]{2}|2[AB])[0-9]{3}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -155,12 +155,12 @@ def _is_day(text: str) -> bool:
 
 
 def _forced(asked: Asked, message: wire.Message) -> Reply | None:
-    code = _MAGIC_FAULTS.get(asked.birth_name or "")
+    code = MAGIC_FAULTS.get(asked.birth_name or "")
     return None if code is None else known_fault(code, message)
 
 
 def _search(asked: Asked, message: wire.Message, register: Register) -> Reply:
-    delay_s = register.rules.slow_s if asked.birth_name == _MAGIC_SLOW else 0.0
+    delay_s = register.rules.slow_s if asked.birth_name == MAGIC_SLOW else 0.0
     matches = [person for person in register.named(asked.birth_name or "") if _matches(person, asked, register)]
     if not matches and register.rules.unknown_person != "cr01":
         return known_fault(register.rules.unknown_person, message)

@@ -17,6 +17,8 @@ from cryptography.x509.oid import NameOID
 
 from connectors.wire.clock import SystemClock
 from mocks.insi.app import InsiMock, not_checked
+from mocks.insi.behaviour import MAGIC_FAULTS, MAGIC_SLOW
+from mocks.insi.state import Rules
 from mocks.sandbox.faults import FAULT_HEADER, Fault, Faults
 from mocks.sandbox.trace import Trace
 from mocks.sandbox.world import World
@@ -214,3 +216,11 @@ def test_every_line_of_the_ledger_cites_a_test_that_exists_or_says_not_yet() -> 
         path, _, name = row["test"].partition("::")
         names = {node.name for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8"))) if hasattr(node, "name")}
         assert name in names, row["id"]
+
+
+def test_every_switch_and_magic_name_is_in_the_guide() -> None:
+    guide = (ROOT / "docs" / "insi.md").read_text("utf-8")
+
+    missing = [word for word in (*Rules.__dataclass_fields__, *MAGIC_FAULTS, MAGIC_SLOW) if f"`{word}`" not in guide]
+
+    assert missing == []
