@@ -179,7 +179,7 @@ def _after(data: bytes, at: int) -> tuple[int, bool]:
 
 
 def _part(data: bytes, view: memoryview, at: int, end: int) -> Part:
-    if data.startswith(b"\r\n", at):
+    if at == end or data.startswith(b"\r\n", at):  # nothing at all, or no header
         return Part("", "text/plain", view[min(at + 2, end) : end])
     stop = data.find(b"\r\n\r\n", at, at + MAX_PART_HEADERS)
     if stop < 0 or stop > end - 2:  # end - 2: headers alone, whose last line the delimiter ends

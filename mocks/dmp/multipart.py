@@ -8,7 +8,7 @@ import re
 from email.message import Message
 from urllib.parse import unquote
 
-_HEADER_END = re.compile(rb"\r\n\r\n|\A\r\n")
+_HEADER_END = re.compile(rb"\A\r\n|\r\n\r\n")
 _MAX_PARTS = 64
 
 
@@ -36,7 +36,7 @@ def read(content_type: str, body: bytes) -> tuple[bytes, dict[str, bytes]]:
         raise BadMultipart("deux parties portent le même Content-ID")
     by_id = {name: content for name, content in parts if name}
     if isinstance(start, str):
-        wanted = start.strip().removeprefix("<").removesuffix(">")
+        wanted = _bare(start)
         if wanted not in by_id:
             raise BadMultipart("start désigne une partie absente")
         return by_id[wanted], by_id
@@ -83,11 +83,20 @@ def _part(raw: bytes) -> tuple[str, bytes]:
     match = _HEADER_END.search(raw)
     if match is None and raw and not raw.endswith(b"\r\n"):
         raise BadMultipart("une partie n'a pas de fin d'en-têtes")
-    head, content = (raw, b"") if match is None else (raw[: match.start()], raw[match.end() :])
-    for line in head.split(b"\r\n"):
+    head, content = (raw[:-2], b"") if match is None else (raw[: match.start()], raw[match.end() :])
+    names: set[bytes] = set()
+    content_id = ""
+    for line in re.sub(rb"\r\n[ \t]+", b" ", head).split(b"\r\n") if head else ():
         name, colon, value = line.partition(b":")
-        if line.strip() and not colon:
-            raise BadMultipart("en-tête de partie illisible")
-        if name.strip().lower() == b"content-id":
-            return value.strip().decode("latin-1").removeprefix("<").removesuffix(">"), content
-    return "", content
+        key = name.strip().lower()
+        if not colon or not key or key in names:
+            raise BadMultipart("en-tête de partie illisible ou répété")
+        names.add(key)
+        if key == b"content-id":
+            content_id = _bare(value.decode("latin-1"))
+    return content_id, content
+
+
+def _bare(content_id: str) -> str:
+    match = re.fullmatch(r"\s*<(.*)>\s*", content_id, re.DOTALL)
+    return match[1] if match else content_id.strip()
