@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from mocks.sandbox.pki import Made, Subject, make_pki, public_hosts
+from mocks.sandbox.pki import Made, Subject, make_pki, public_hosts, renew_server
 from mocks.sandbox.population import make_population, white_list
 from mocks.sandbox.structures import DEFAULT_TENANT, Structure, read_structures
 
@@ -26,7 +26,7 @@ def init(data: Path, *, structures: Any = None, seed: int | None = None, persons
 
     structures  rows of a structures file, None for the two fictitious ones
     persons     accompanied persons of each structure that does not say its own number
-    An existing sandbox is kept as it is; AlreadyMade is raised when what is asked differs from what it was made from.
+    An existing sandbox is kept; AlreadyMade is raised when what is asked differs from what it was made from.
     Raises InvalidStructures.
     """
     sandbox = data / "sandbox"
@@ -40,7 +40,7 @@ def init(data: Path, *, structures: Any = None, seed: int | None = None, persons
                 f"Le dossier {data} contient déjà un bac à sable fait avec d'autres structures ou une autre graine. "
                 "Choisissez un autre dossier, ou supprimez celui-ci pour le refaire."
             )
-        return manifest
+        return _with_public_hosts(sandbox, manifest)
     return _make(sandbox, read_structures(structures, persons=persons), made_from)
 
 
@@ -53,6 +53,16 @@ def _make(sandbox: Path, structures: list[Structure], made_from: dict[str, Any])
     manifest = _manifest(structures, made, made_from)
     # Written last, and whole: a sandbox with a manifest is complete.
     _write(sandbox / "sandbox.json", manifest)
+    return manifest
+
+
+def _with_public_hosts(sandbox: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+    """A host added to SOCLE_PUBLIC_HOSTS since gets a new server certificate; nothing else changes."""
+    known = manifest["pki"]["server"]["hosts"]
+    added = [host for host in public_hosts() if host not in known]
+    if added:
+        manifest["pki"]["server"] = renew_server(sandbox, [*known, *added])
+        _write(sandbox / "sandbox.json", manifest)
     return manifest
 
 

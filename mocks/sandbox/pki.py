@@ -70,6 +70,12 @@ def make_pki(sandbox: Path, subjects: Sequence[Subject], *, password: str, hosts
     return Made({**writer.authorities(), "server": server, "refused": refused}, structures)
 
 
+def renew_server(sandbox: Path, hosts: Sequence[str]) -> dict[str, Any]:
+    """Replace the server's certificate by one that answers to these names; the authorities stay, so nobody sees a change."""
+    root, issuing = (_read_pair(sandbox / "pki" / name) for name in ("root", "issuing"))
+    return _Writer(sandbox, Authority(root, issuing), password="").server(new_key(), hosts)
+
+
 def _refused(writer: _Writer, stranger: Authority, subject: Subject, keys: Sequence[rsa.RSAPrivateKey]) -> dict[str, Any]:
     """Identities in the name of the first structure that a peer must refuse, each for one reason."""
     now = SystemClock().real()
@@ -116,14 +122,14 @@ class _Writer:
         lists = [self._authority.crl(self._revoked), self._authority.root_crl()]
         self._write("crl.pem", b"".join(crl.public_bytes(_PEM) for crl in lists))
 
-    def server(self, key: rsa.RSAPrivateKey, hosts: Sequence[str]) -> dict[str, str]:
+    def server(self, key: rsa.RSAPrivateKey, hosts: Sequence[str]) -> dict[str, Any]:
         subject = organisation_name(
             department="Bac à sable (00)", organisation="SOCLE BAC A SABLE", struct_id="3" + "0" * 14, cn=hosts[0]
         )
         pair = self._authority.mint("server", subject, key, hosts=hosts)
         self._write("server.pem", pair.cert.public_bytes(_PEM) + self._authority.issuing.cert.public_bytes(_PEM))
         self._write("server.key", _key_pem(key), secret=True)
-        return {"cert": "pki/server.pem", "key": "pki/server.key"}
+        return {"cert": "pki/server.pem", "key": "pki/server.key", "hosts": list(hosts)}
 
     def identity(self, stem: str, profile: Profile, subject: Subject, cn: str, key: rsa.RSAPrivateKey) -> dict[str, str]:
         """An organisation's identity: PEM of the leaf, PEM of the key, PKCS#12 with the chain."""
@@ -165,6 +171,13 @@ def _subject_name(subject: Subject, cn: str) -> x509.Name:
     return organisation_name(
         department=department_label(subject.finess_et), organisation=subject.name, struct_id=subject.struct_id, cn=cn
     )
+
+
+def _read_pair(stem: Path) -> Pair:
+    cert = x509.load_pem_x509_certificate(stem.with_suffix(".pem").read_bytes())
+    key = serialization.load_pem_private_key(stem.with_suffix(".key").read_bytes(), password=None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    return Pair(cert, key)
 
 
 def _key_pem(key: rsa.RSAPrivateKey) -> bytes:

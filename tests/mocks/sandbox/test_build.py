@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,26 @@ def test_another_sandbox_is_never_written_over_this_one(data: Path, other: dict[
     with pytest.raises(AlreadyMade, match="Choisissez un autre dossier"):
         init(data, **other)
     assert contents(data) == before
+
+
+def test_a_new_public_host_changes_the_server_s_certificate_alone(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(data, copy)
+    before = contents(copy)
+    monkeypatch.setenv("SOCLE_PUBLIC_HOSTS", "socle.example")
+    manifest = init(copy)
+    changed = {name for name, content in contents(copy).items() if before[name] != content}
+    assert changed == {"sandbox/pki/server.pem", "sandbox/pki/server.key", "sandbox/sandbox.json"}
+    assert manifest["pki"]["server"]["hosts"] == ["localhost", "127.0.0.1", "::1", "socle.example"]
+    pki = copy / "sandbox" / "pki"
+    for host in ("localhost", "socle.example"):
+        verify = ["openssl", "verify", "-CAfile", pki / "ca.pem", "-purpose", "sslserver", "-verify_hostname", host]
+        assert subprocess.run([*verify, pki / "server.pem"], capture_output=True, timeout=20, check=False).returncode == 0
+    renewed = contents(copy)
+    init(copy)
+    assert contents(copy) == renewed
 
 
 def test_every_file_that_the_manifest_names_exists(data: Path) -> None:
