@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from typing import TYPE_CHECKING
 
 from connectors.mssante.codes import Reply
@@ -13,31 +12,22 @@ from gateway.doors.mail.commands import (
     BEFORE_TLS,
     RELAYED,
     Bearer,
-    address_of,
     bearer_of,
     initial_response,
     offer,
-    size_limit,
     verb_of,
 )
-from gateway.doors.mail.content import Content, HeadersTooLong, TooLarge
 from gateway.doors.mail.session import Session
 from gateway.doors.mail.stream import BareNewline, Closed, Idle, LineStream, LineTooLong, StreamError
-from gateway.doors.mail.submission import OPERATION, Submission, outcome_of
+from gateway.doors.mail.submission import outcome_of
+from gateway.doors.mail.submissions import ContentRefused, Submissions, WithoutOperator
 from gateway.doors.mail.upstream import Answer, Lost, NotReady, Upstream
-from gateway.journal.record import JournalFull, Named, Outcome
 
 if TYPE_CHECKING:
     from gateway.doors.mail.smtp import SmtpDoor
 
 _LINE_LIMIT = 12_288  # AUTH lines carry a token (RFC 4954 §4); the operator judges the others
-_SIZE_LIMIT = 64 * 1024 * 1024  # bytes, when the operator declares no SIZE
-_REFUSALS = {
-    BareNewline: ("V-CRLF", replies.BARE_NEWLINE),
-    LineTooLong: ("V-SYNTAXE", replies.TOO_LONG),
-    HeadersTooLong: ("V-ENTETES", replies.HEADERS_TOO_LONG),
-    TooLarge: ("V-TAILLE", replies.TOO_LARGE),
-}
+_BROKEN_LINES = {BareNewline: ("V-CRLF", replies.BARE_NEWLINE), LineTooLong: ("V-SYNTAXE", replies.TOO_LONG)}
 
 
 class _Over(Exception):
@@ -51,14 +41,12 @@ class Conversation:
         self._door, self._dui = door, dui
         self._operator: Upstream | None = None
         self._session = Session(door.record("MSS.SESSION_SMTP"))
-        self._submission: Submission | None = None
-        self._bearer: Bearer | None = None
+        self._submissions = Submissions(door, dui)
         self._hello = self._spoke = self._waiting = self._operator_gone = False
-        self._size = _SIZE_LIMIT
 
     @property
     def busy(self) -> bool:
-        return self._submission is not None
+        return self._submissions.busy
 
     def dismiss(self) -> None:
         """End a session that waits for a command outside a submission."""
@@ -82,14 +70,15 @@ class Conversation:
             await self._end()
             await self._last_word(replies.IDLE)
         except (BareNewline, LineTooLong) as error:
-            flag, reply = _REFUSALS[type(error)]
+            flag, reply = _BROKEN_LINES[type(error)]
+            self._spoke = True
             self._session.invalid(flag, reply)
             self._drop_operator()
             await self._end()
             await self._last_word(reply)
         except Lost as lost:
             self._session.lost(lost)
-            await self._lost_before_end(lost)
+            await self._submissions.lost(lost)
             await self._end()
             await self._last_word(replies.OPERATOR_GONE)
         finally:
@@ -114,7 +103,7 @@ class Conversation:
         if refusal is not None:
             flag, reply = refusal
             if verb == "MAIL":
-                await self._refused_here(line, outcome_of(reply), flag, reply)
+                await self._submissions.refuse(line, outcome_of(reply), flag, reply)
             await self._say(reply)
         elif verb == "STARTTLS":
             await self._starttls(line)
@@ -133,7 +122,7 @@ class Conversation:
         """After a lost answer: the DUI has been told, and has to come back on another connection."""
         reply = replies.BYE if verb == "QUIT" else replies.OPERATOR_GONE
         if verb == "MAIL":
-            await self._refused_here(line, "failed", "E-RESEAU", reply)
+            await self._submissions.refuse(line, "failed", "E-RESEAU", reply)
         await self._end()
         await self._last_word(reply)
         raise _Over
@@ -145,12 +134,9 @@ class Conversation:
             case "AUTH":
                 await self._auth(line, operator)
             case "MAIL":
-                await self._mail(line, operator)
+                await self._dui.send(await self._submissions.mail(line, operator), self._door.idle_s)
             case "RCPT":
-                answer = await operator.command(line)
-                if self._submission is not None:
-                    self._submission.rcpt_answered(address_of(line), answer)
-                await self._pass_on(answer)
+                await self._pass_on(await self._submissions.rcpt(line, operator))
             case "DATA":
                 await self._data(line, operator)
             case "QUIT":
@@ -162,7 +148,7 @@ class Conversation:
             case _:
                 answer = await operator.command(line)
                 if verb == "RSET" and answer.reply.positive:
-                    await self._abandon()
+                    await self._submissions.abandon()
                 await self._pass_on(answer)
 
     async def _open(self) -> Upstream:
@@ -193,9 +179,9 @@ class Conversation:
         if not answer.reply.positive:
             await self._pass_on(answer)
             return
-        await self._abandon()  # EHLO ends a transaction, as RSET does
+        await self._submissions.abandon()  # EHLO ends a transaction, as RSET does
         self._hello = True
-        self._size = size_limit(answer.reply.lines, _SIZE_LIMIT)
+        self._submissions.declare(answer.reply.lines)
         lines = offer(answer.reply.lines, tls=self._dui.tls) if verb_of(line) == "EHLO" else list(answer.reply.lines)
         await self._say(Reply(answer.reply.code, tuple(lines)))
 
@@ -243,133 +229,31 @@ class Conversation:
         caller = self._door.access.by_mailbox(bearer.mailbox) if bearer else Caller()
         self._session.authenticated(caller, bearer, answer)
         if answer.reply.positive:
-            self._bearer = bearer
-
-    # --- submissions ---------------------------------------------------------------------------------------------------
-
-    async def _mail(self, line: bytes, operator: Upstream) -> None:
-        if self._door.journal.full:
-            self._door.refused_full += 1
-            await self._say(replies.FULL)
-            return
-        submission = self._new_submission(line)
-        try:
-            answer = await operator.command(line)
-        except Lost as lost:
-            submission.lost_before_end(lost, self._door.registry, self._door.clock.business())
-            await self._door.close(submission.record)
-            raise
-        submission.answered("mail", answer)
-        if answer.reply.positive:
-            await self._abandon()
-            self._submission = submission
-        else:
-            submission.abandoned(self._door.registry, self._door.clock.business())
-            await self._door.close(submission.record)
-        await self._pass_on(answer)
-
-    async def _refused_here(self, line: bytes, outcome: Outcome, flag: str, reply: Reply) -> None:
-        """A MAIL that goes no further than the door is a call all the same."""
-        if self._door.journal.full:
-            self._door.refused_full += 1
-            return
-        submission = self._new_submission(line)
-        submission.refused_here(outcome, flag, reply, self._door.registry, self._door.clock.business())
-        await self._door.close(submission.record)
-
-    def _new_submission(self, line: bytes) -> Submission:
-        sender = address_of(line) or ""
-        mailbox = self._bearer.mailbox if self._bearer else sender
-        submission = Submission(self._door.record(OPERATION.id), self._door.access.by_mailbox(mailbox), sender, mailbox)
-        if self._bearer is not None and self._bearer.professional is not None:
-            submission.record.professional = Named("professional", self._bearer.professional)
-        return submission
+            self._submissions.bearer = bearer
 
     async def _data(self, line: bytes, operator: Upstream) -> None:
-        answer = await operator.command(line)
-        submission = self._submission
-        if submission is not None:
-            submission.answered("data", answer)
-        if answer.reply.code != 354 or submission is None:
-            if answer.reply.code == 354:  # an operator that takes data outside a transaction: nothing could be journalled
-                raise Lost("garbage")
-            await self._pass_on(answer)
-            return
-        await self._pass_on(answer)
-        content = Content(self._size)
         try:
-            while not content.done:
-                await operator.write(content.feed(await self._dui.chunk(self._door.idle_s)))
-        except (BareNewline, HeadersTooLong, TooLarge) as error:
-            await self._refuse_content(submission, type(error))
-        self._dui.put_back(content.rest)
-        raw = await self._finish(submission, content, operator)
+            raw = await self._submissions.data(line, operator)
+        except ContentRefused as refused:
+            self._session.invalid(refused.flag, refused.reply)
+            self._drop_operator()
+            await self._end()
+            await self._last_word(refused.reply)
+            raise _Over from refused
+        except WithoutOperator as told:
+            if told.lost is not None:
+                self._session.lost(told.lost)
+            self._drop_operator()
+            raw = told.raw
         await self._dui.send(raw, self._door.idle_s)
-
-    async def _refuse_content(self, submission: Submission, error: type[Exception]) -> None:
-        """Drop the operator before the end of data, so that what it has read has no effect; then say so, and close."""
-        flag, reply = _REFUSALS[error]
-        self._drop_operator()
-        submission.refused_here("invalid", flag, reply, self._door.registry, self._door.clock.business())
-        self._submission = None
-        await self._door.close(submission.record)
-        self._session.invalid(flag, reply)
-        await self._end()
-        await self._last_word(reply)
-        raise _Over
-
-    async def _finish(self, submission: Submission, content: Content, operator: Upstream) -> bytes:
-        """From the intent to the entry. Returns what the DUI is told; runs to its end whoever leaves."""
-        door, record, started = self._door, submission.record, time.perf_counter_ns()
-        intent = submission.complete(content.headers(), content.commitment, door.registry, door.clock.business(), door.deadline_s)
-        try:
-            await door.journal.intend(record, intent)
-        except JournalFull:
-            door.refused_full += 1
-            self._submission = None
-            self._drop_operator()
-            return replies.wire(replies.FULL)
-        record.journal_us = (time.perf_counter_ns() - started) // 1000
-        settlements = []
-        before = sum(exchange.upstream_us for exchange in record.exchanges)
-        try:
-            answer = await operator.end_data()
-        except Lost as lost:
-            submission.in_doubt(lost)
-            self._session.lost(lost)
-            self._drop_operator()
-            raw = replies.wire(replies.IN_DOUBT)
-        else:
-            submission.concluded(answer, door.registry, door.clock.business())
-            raw = answer.raw
-            if record.outcome == "ok" and submission.key is not None:
-                doubts = await door.journal.doubts(submission.key)
-                settlements = submission.superseding(doubts)
-        upstream = sum(exchange.upstream_us for exchange in record.exchanges) - before
-        record.gateway_us = max(0, (time.perf_counter_ns() - started) // 1000 - upstream - record.journal_us)
-        self._submission = None
-        await door.close(record, settlements)
-        return raw
-
-    async def _abandon(self) -> None:
-        if self._submission is not None:
-            submission, self._submission = self._submission, None
-            submission.abandoned(self._door.registry, self._door.clock.business())
-            await self._door.close(submission.record)
-
-    async def _lost_before_end(self, lost: Lost) -> None:
-        if self._submission is not None:
-            submission, self._submission = self._submission, None
-            submission.lost_before_end(lost, self._door.registry, self._door.clock.business())
-            await self._door.close(submission.record)
 
     # --- ends ----------------------------------------------------------------------------------------------------------
 
     async def _end(self) -> None:
         """Write what the session still owes, once."""
-        if self._submission is not None:
+        if self.busy:
             self._drop_operator()
-            await self._abandon()
+            await self._submissions.abandon()
         if self._spoke:
             self._spoke = False
             self._session.record.event_time = self._door.clock.business()

@@ -42,11 +42,13 @@ def fault_of(reply: Reply) -> str | None:
 
 @dataclass(slots=True)
 class Submission:
-    """``mailbox``: the authenticated one, else the envelope's; ``sender``: the envelope's, empty for a receipt."""
+    """mailbox   the authenticated one, else the envelope's
+    sender    the envelope's; empty for a receipt, None when only the operator can read it
+    """
 
     record: Record
     caller: Caller
-    sender: str = field(repr=False)
+    sender: str | None = field(repr=False)
     mailbox: str = field(repr=False)
     _refusal: tuple[Stage, Reply] | None = None
 
@@ -109,7 +111,7 @@ class Submission:
         else:
             record.message = Named("message", f"{self.mailbox}\n{headers.message_id}")
         record.channel = "mss_citoyenne" if self.recipients.citoyen == self.accepted else "mss_pro"
-        if self.sender and not headers.report:
+        if self.sender != "" and not headers.report:
             # Accepted is sent, Message-ID or not: the call's own id then names the unit.
             unit = record.message or Named("message", f"{self.mailbox}\n{record.id}")
             record.counts_for = [Count(str(OPERATION.indicator), unit)]
@@ -155,10 +157,12 @@ class Submission:
         else:
             self.record.outcome = "cut"
 
-    def superseding(self, doubts: Sequence[Doubt]) -> list[Record]:
+    def superseding(self, doubts: Sequence[Doubt], *, same_content: bool) -> list[Record]:
         """The resend was accepted: settle what was in doubt, counted once, at the time of this one (design §5.3)."""
         if doubts:
             self.record.replays = doubts[0].entry_id
+        if not same_content:
+            self.record.flag("V-MESSAGE-ID-REUTILISE")
         return [
             Record(
                 OPERATION.id, kind="settlement", outcome="succeeded", settles=doubt.entry_id, event_time=self.record.event_time,

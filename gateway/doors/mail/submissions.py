@@ -1,0 +1,184 @@
+"""The submissions of one session: relays MAIL, RCPT and DATA, and writes the entry each submission is owed."""
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from connectors.mssante.codes import Reply
+from gateway.doors.mail import replies
+from gateway.doors.mail.commands import Bearer, address_of, size_limit
+from gateway.doors.mail.content import Content, HeadersTooLong, TooLarge
+from gateway.doors.mail.stream import BareNewline, LineStream
+from gateway.doors.mail.submission import OPERATION, Submission
+from gateway.doors.mail.upstream import Answer, Lost, Upstream
+from gateway.journal.record import JournalFull, Named, Outcome, Record
+
+if TYPE_CHECKING:
+    from gateway.doors.mail.smtp import SmtpDoor
+
+_SIZE_LIMIT = 64 * 1024 * 1024  # bytes, when the operator declares no SIZE
+_REFUSALS = {
+    BareNewline: ("V-CRLF", replies.BARE_NEWLINE),
+    HeadersTooLong: ("V-ENTETES", replies.HEADERS_TOO_LONG),
+    TooLarge: ("V-TAILLE", replies.TOO_LARGE),
+}
+
+
+class ContentRefused(Exception):
+    """The door refused what the DUI sent as content; the operator has seen no end of it."""
+
+    def __init__(self, flag: str, reply: Reply) -> None:
+        super().__init__(flag)
+        self.flag, self.reply = flag, reply
+
+
+class WithoutOperator(Exception):
+    """The operator's connection is over, and the DUI must be told ``raw``. ``lost`` is None when the door ended it."""
+
+    def __init__(self, raw: bytes, lost: Lost | None) -> None:
+        super().__init__("no operator any more")
+        self.raw, self.lost = raw, lost
+
+
+class Submissions:
+    """At most one is open at a time. ``bearer``: who is authenticated, None before."""
+
+    def __init__(self, door: SmtpDoor, dui: LineStream) -> None:
+        self._door, self._dui = door, dui
+        self._open: Submission | None = None
+        self._size = _SIZE_LIMIT
+        self.bearer: Bearer | None = None
+
+    @property
+    def busy(self) -> bool:
+        return self._open is not None
+
+    def declare(self, capabilities: Sequence[str]) -> None:
+        """What the operator said of itself in its EHLO list."""
+        self._size = size_limit(capabilities, _SIZE_LIMIT)
+
+    async def mail(self, line: bytes, operator: Upstream) -> bytes:
+        """Relay MAIL; one that is refused is a whole call. Returns the reply. Raises Lost."""
+        if self._door.journal.full:
+            self._door.refused_full += 1
+            return replies.wire(replies.FULL)
+        submission = self._begin(line)
+        try:
+            answer = await operator.command(line)
+        except Lost as lost:
+            submission.lost_before_end(lost, self._door.registry, self._door.clock.business())
+            await self._door.close(submission.record)
+            raise
+        submission.answered("mail", answer)
+        if answer.reply.positive:
+            await self.abandon()
+            self._open = submission
+        else:
+            submission.abandoned(self._door.registry, self._door.clock.business())
+            await self._door.close(submission.record)
+        return answer.raw
+
+    async def refuse(self, line: bytes, outcome: Outcome, flag: str, reply: Reply) -> None:
+        """A MAIL that goes no further than the door is a call all the same."""
+        if self._door.journal.full:
+            self._door.refused_full += 1
+            return
+        submission = self._begin(line)
+        submission.refused_here(outcome, flag, reply, self._door.registry, self._door.clock.business())
+        await self._door.close(submission.record)
+
+    async def rcpt(self, line: bytes, operator: Upstream) -> Answer:
+        """Relay RCPT. Raises Lost."""
+        answer = await operator.command(line)
+        if self._open is not None:
+            self._open.rcpt_answered(address_of(line), answer)
+        return answer
+
+    async def data(self, line: bytes, operator: Upstream) -> bytes:
+        """Relay DATA and the content. Returns what the DUI is told. Raises Lost, ContentRefused, WithoutOperator."""
+        answer = await operator.command(line)
+        submission = self._open
+        if submission is not None:
+            submission.answered("data", answer)
+        if answer.reply.code != 354:
+            return answer.raw
+        if submission is None:  # an operator that takes data outside a transaction: nothing of it could be journalled
+            raise Lost("garbage")
+        await self._dui.send(answer.raw, self._door.idle_s)
+        content = Content(self._size)
+        try:
+            while not content.done:
+                await operator.write(content.feed(await self._dui.chunk(self._door.idle_s)))
+        except (BareNewline, HeadersTooLong, TooLarge) as error:
+            operator.abort()  # before the end of data: what it has read has no effect
+            flag, reply = _REFUSALS[type(error)]
+            self._open = None
+            submission.refused_here("invalid", flag, reply, self._door.registry, self._door.clock.business())
+            await self._door.close(submission.record)
+            raise ContentRefused(flag, reply) from error
+        self._dui.put_back(content.rest)
+        return await self._finish(submission, content, operator)
+
+    async def _finish(self, submission: Submission, content: Content, operator: Upstream) -> bytes:
+        """From the intent to the entry; runs to its end whoever leaves."""
+        door, record, started = self._door, submission.record, time.perf_counter_ns()
+        intent = submission.complete(content.headers(), content.commitment, door.registry, door.clock.business(), door.deadline_s)
+        try:
+            await door.journal.intend(record, intent)
+        except JournalFull as full:
+            door.refused_full += 1
+            self._open = None
+            operator.abort()
+            raise WithoutOperator(replies.wire(replies.FULL), None) from full
+        record.journal_us = (time.perf_counter_ns() - started) // 1000
+        before = sum(exchange.upstream_us for exchange in record.exchanges)
+        lost: Lost | None = None
+        settlements: list[Record] = []
+        try:
+            answer = await operator.end_data()
+        except Lost as error:
+            lost, raw = error, replies.wire(replies.IN_DOUBT)
+            submission.in_doubt(error)
+        else:
+            raw = answer.raw
+            submission.concluded(answer, door.registry, door.clock.business())
+            settlements = await self._superseded(submission, content)
+        upstream = sum(exchange.upstream_us for exchange in record.exchanges) - before
+        record.gateway_us = max(0, (time.perf_counter_ns() - started) // 1000 - upstream - record.journal_us)
+        self._open = None
+        await door.close(record, settlements)
+        if lost is not None:
+            raise WithoutOperator(raw, lost)
+        return raw
+
+    async def _superseded(self, submission: Submission, content: Content) -> list[Record]:
+        """The settlements of the doubts that an accepted resend ends."""
+        if submission.record.outcome != "ok" or submission.key is None:
+            return []
+        journal = self._door.journal
+        doubts = await journal.doubts(submission.key)
+        same = [await journal.same_as(doubt, None, content.commitment) for doubt in doubts]
+        return submission.superseding(doubts, same_content=all(same))
+
+    async def abandon(self) -> None:
+        """RSET, EHLO, QUIT, another MAIL, or the end: write the entry of the submission that was open."""
+        if self._open is not None:
+            submission, self._open = self._open, None
+            submission.abandoned(self._door.registry, self._door.clock.business())
+            await self._door.close(submission.record)
+
+    async def lost(self, lost: Lost) -> None:
+        """The operator is lost before the final dot."""
+        if self._open is not None:
+            submission, self._open = self._open, None
+            submission.lost_before_end(lost, self._door.registry, self._door.clock.business())
+            await self._door.close(submission.record)
+
+    def _begin(self, line: bytes) -> Submission:
+        sender = address_of(line)
+        mailbox = self.bearer.mailbox if self.bearer else sender or ""
+        submission = Submission(self._door.record(OPERATION.id), self._door.access.by_mailbox(mailbox), sender, mailbox)
+        if self.bearer is not None and self.bearer.professional is not None:
+            submission.record.professional = Named("professional", self.bearer.professional)
+        return submission
