@@ -106,7 +106,7 @@ class InsiMock:
 
     def _register(self) -> Register:
         manifest = self._world.manifest
-        rules = Rules(**manifest.get("insi", {}))
+        rules = Rules.from_json(manifest.get("insi", {}))
         return Register.of(self._world.population["persons"], idams=[manifest["idam"]], rules=rules)
 
 

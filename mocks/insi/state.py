@@ -3,10 +3,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, get_args
 
 Person = Mapping[str, Any]  # a row of population.json (docs/architecture.md)
+UnknownPerson = Literal["cr01", "insi_102", "desir_1020"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +22,20 @@ class Rules:
 
     strict: bool = False
     any_token: bool = False
-    unknown_person: Literal["cr01", "insi_102", "desir_1020"] = "cr01"
+    unknown_person: UnknownPerson = "cr01"
     slow_s: float = 4.0
+
+    @classmethod
+    def from_json(cls, wanted: Mapping[str, Any]) -> Rules:
+        """Raises ValueError, in French, for a switch that does not exist or a value that it does not take."""
+        known = [row.name for row in fields(cls)]
+        for name in wanted:
+            if name not in known:
+                raise ValueError(f"sandbox.json, objet insi : réglage inconnu « {name} » ; attendus : {', '.join(known)}.")
+        rules = cls(**wanted)
+        if rules.unknown_person not in get_args(UnknownPerson):
+            raise ValueError(f"sandbox.json, objet insi : unknown_person vaut {', '.join(get_args(UnknownPerson))}.")
+        return rules
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
@@ -173,6 +173,7 @@ def test_what_is_neither_a_result_nor_a_fault_is_unreadable(change, reason: str)
         messages.read_answer(change(data))
 
 
+@settings(deadline=None, derandomize=True)
 @given(st.binary(max_size=200))
 def test_no_bytes_make_the_reader_fail_otherwise(data: bytes) -> None:
     with pytest.raises(Unreadable):

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from connectors.insi import codes, messages
 from connectors.wire import soap
@@ -127,6 +129,38 @@ def test_door_and_mock_count_a_request_under_the_same_operation(request_: Reques
         searches = False
 
     assert (read(request_).operation == "INS.RECHERCHE_TRAITS") is searches
+
+
+_BOUNDED = settings(deadline=None, max_examples=80, derandomize=True)
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    """A request with a slice replaced by something else."""
+    start = draw(st.integers(0, len(SEARCH)))
+    end = draw(st.integers(start, min(start + 60, len(SEARCH))))
+    return SEARCH[:start] + draw(st.binary(max_size=20)) + SEARCH[end:]
+
+
+@_BOUNDED
+@given(body=damaged(), content_type=st.text(st.characters(codec="latin-1"), max_size=60))
+def test_no_request_makes_the_door_fail_or_disagree_with_the_mock(body: bytes, content_type: str) -> None:
+    request = Request("insi", "POST", "/lps", [(b"content-type", content_type.encode("latin-1"))], body, DER)
+    try:
+        searches = wire.read(body, wire.action_parameter(content_type)).searches_traits
+    except wire.NotSoap:
+        searches = False
+
+    record = read(request)
+
+    assert (record.operation == "INS.RECHERCHE_TRAITS") is searches
+    assert bool(record.flags) is not searches
+
+
+@_BOUNDED
+@given(body=st.one_of(st.binary(max_size=100), damaged()), status=st.integers(200, 599))
+def test_no_answer_makes_the_door_fail(body: bytes, status: int) -> None:
+    assert concluded(Answer(status, [], body)).outcome in ("failed", "invalid", "unauthorised")
 
 
 def test_one_person_is_ok_and_named_by_matricule_alone() -> None:

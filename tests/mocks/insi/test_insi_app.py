@@ -200,9 +200,19 @@ async def test_the_state_counts_answers_and_forgets_them(post: Post, make: Make,
     assert mock.state()["answered"] == {}
 
 
-async def test_switches_come_from_the_manifest(world: World, make: Make) -> None:
+def test_switches_come_from_the_manifest(world: World) -> None:
     world.manifest["insi"] = {"unknown_person": "desir_1020"}
     assert InsiMock(world).state()["rules"]["unknown_person"] == "desir_1020"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "reason"),
+    [({"lenient": True}, "réglage inconnu « lenient »"), ({"unknown_person": "00"}, "unknown_person vaut cr01")],
+)
+def test_a_wrong_switch_is_named(world: World, wanted: dict[str, Any], reason: str) -> None:
+    world.manifest["insi"] = wanted
+    with pytest.raises(ValueError, match=reason):
+        InsiMock(world)
 
 
 def test_every_line_of_the_ledger_cites_a_test_that_exists_or_says_not_yet() -> None:
