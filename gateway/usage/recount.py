@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ _COLUMNS = "environment, indicator, finess_et, unit_ref, event_time, log, seq"
 _KEY = "environment, indicator, unit_ref, log, seq"
 _SAME_KEY = " AND ".join(f"a.{column} = b.{column}" for column in _KEY.split(", "))
 _SAME_REST = "a.finess_et = b.finess_et AND a.event_time = b.event_time"
+_values = attrgetter(*_COLUMNS.split(", "))
 _A, _B = (", ".join(f"{side}.{column}" for column in _COLUMNS.split(", ")) for side in "ab")
 
 
@@ -86,7 +88,7 @@ class _Rows:
         return None if row is None else Unit(*row)
 
     def put(self, unit: Unit) -> None:
-        self._db.execute("INSERT INTO rebuilt VALUES (?, ?, ?, ?, ?, ?, ?)", tuple(asdict(unit).values()))
+        self._db.execute("INSERT INTO rebuilt VALUES (?, ?, ?, ?, ?, ?, ?)", _values(unit))
 
     def drop(self, unit: Unit) -> None:
         sql = "DELETE FROM rebuilt WHERE environment = ? AND indicator = ? AND unit_ref = ? AND log = ? AND seq = ?"
