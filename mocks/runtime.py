@@ -6,26 +6,28 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import orjson
 
 from connectors.wire.serving import Running, ports, until_stopped
+from mocks.annuaire.app import Mock as AnnuaireMock
+from mocks.dmp.app import DmpMock
+from mocks.insi.app import InsiMock
+from mocks.mssante.app import Mock as MssanteMock
+from mocks.psc.app import Mock as PscMock
 from mocks.sandbox.control import Control
 from mocks.sandbox.publication import Publication
 from mocks.sandbox.world import Mock, World
 
-log = logging.getLogger(__name__)
-
 #: PSC first: it fills ``world.psc_claims``, which the others read.
-_MOCKS = {
-    "psc": ("mocks.psc.app", "Mock"),
-    "insi": ("mocks.insi.app", "InsiMock"),
-    "dmp": ("mocks.dmp.app", "DmpMock"),
-    "mssante": ("mocks.mssante.app", "Mock"),
-    "annuaire": ("mocks.annuaire.app", "Mock"),
+_MOCKS: dict[str, Callable[[World], Mock]] = {
+    "psc": PscMock,
+    "insi": InsiMock,
+    "dmp": DmpMock,
+    "mssante": MssanteMock,
+    "annuaire": AnnuaireMock,
 }
 _GRACE_S = 10.0
 
@@ -44,9 +46,10 @@ async def serve(data: Path, *, only: Sequence[str] = ()) -> None:
     Control and CRL always run. Prints one ready line per listener, then ``{"pret": true}``. Raises UnknownMock and
     CannotListen.
     """
+    chosen = _chosen(only)
     _log_as_json()
     world = World.load(data, ports=ports())
-    mocks = {name: make(world) for name, make in _chosen(only).items()}
+    mocks = {name: make(world) for name, make in chosen.items()}
     services = [service for mock in mocks.values() for service in mock.services()]
     try:
         running = await Running.start([*Control(world, mocks).services(), *Publication(world).services(), *services])
@@ -70,17 +73,7 @@ def _chosen(only: Sequence[str]) -> dict[str, Callable[[World], Mock]]:
     unknown = [name for name in only if name not in _MOCKS]
     if unknown:
         raise UnknownMock(f"Aucun service simulé ne s'appelle « {unknown[0]} ». Choisissez parmi : {', '.join(_MOCKS)}.")
-    chosen: dict[str, Callable[[World], Mock]] = {}
-    for name, (module, member) in _MOCKS.items():
-        if only and name not in only:
-            continue
-        try:
-            chosen[name] = getattr(import_module(module), member)
-        except ModuleNotFoundError as absent:
-            if absent.name != module:
-                raise
-            log.warning("mock_not_written", extra={"mock": name})
-    return chosen
+    return {name: make for name, make in _MOCKS.items() if not only or name in only}
 
 
 def _say(line: dict[str, object]) -> None:
@@ -94,8 +87,6 @@ class _JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {"at": record.created, "level": record.levelname.lower(), "logger": record.name,
                                    "event": record.getMessage()}  # fmt: skip
-        if hasattr(record, "mock"):
-            line["mock"] = record.mock
         if record.exc_info and record.exc_info[0]:
             line["error"] = record.exc_info[0].__name__
             line["where"] = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(record.exc_info[2])[-5:]]

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from connectors.wire.serving import FIXED_PORTS
+from mocks.__main__ import main
 from mocks.sandbox.build import init
 
 ROOT = Path(__file__).parents[3]
@@ -78,18 +79,21 @@ def test_it_says_when_it_is_ready_and_leaves_no_port_behind(data: Path, number: 
         assert all(_refuses(url) for url in urls.values())
 
 
-def test_control_answers_over_the_wire_with_its_key_only(data: Path) -> None:
-    manifest = json.loads((data / "sandbox" / "sandbox.json").read_bytes())
+@pytest.fixture(scope="module")
+def insi(data: Path) -> Iterator[dict[str, str]]:
     with serving(data, "--only", "insi") as (_, urls):
-        with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(urls["mock-control"] + "/state", timeout=5)
-        assert refused.value.code == 401
-        refused.value.close()
-        request = urllib.request.Request(
-            urls["mock-control"] + "/state", headers={"X-Socle-Control-Key": manifest["control_key"]}
-        )
-        with urllib.request.urlopen(request, timeout=5) as answer:
-            assert json.load(answer)["mocks"] == ["insi"]
+        yield urls
+
+
+def test_control_answers_over_the_wire_with_its_key_only(data: Path, insi: dict[str, str]) -> None:
+    manifest = json.loads((data / "sandbox" / "sandbox.json").read_bytes())
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(insi["mock-control"] + "/state", timeout=5)
+    assert refused.value.code == 401
+    refused.value.close()
+    key = {"X-Socle-Control-Key": manifest["control_key"]}
+    with urllib.request.urlopen(urllib.request.Request(insi["mock-control"] + "/state", headers=key), timeout=5) as answer:
+        assert json.load(answer)["mocks"] == ["insi"]
 
 
 def _handshake(data: Path, url: str, identity: dict[str, Any] | None) -> str:
@@ -111,35 +115,29 @@ def _handshake(data: Path, url: str, identity: dict[str, Any] | None) -> str:
     return ""
 
 
-def test_a_mutual_listener_refuses_each_bad_certificate_by_its_alert(data: Path) -> None:
+def test_a_mutual_listener_refuses_each_bad_certificate_by_its_alert(data: Path, insi: dict[str, str]) -> None:
     manifest = json.loads((data / "sandbox" / "sandbox.json").read_bytes())
-    refused = manifest["pki"]["refused"]
-    with serving(data, "--only", "insi") as (_, urls):
-        url = urls["mock-insi"]
-        assert _handshake(data, url, manifest["structures"][0]["auth_cli"]) == ""
-        assert _handshake(data, url, refused["other_use"]) == ""  # its name is for the service to judge, not TLS
-        assert "CERTIFICATE_REQUIRED" in _handshake(data, url, None)
-        assert "UNKNOWN_CA" in _handshake(data, url, refused["foreign"])
-        assert "CERTIFICATE_EXPIRED" in _handshake(data, url, refused["expired"])
-        assert "BAD_CERTIFICATE" in _handshake(data, url, refused["not_yet_valid"])
-        assert "CERTIFICATE_REVOKED" in _handshake(data, url, refused["revoked"])
+    refused, url = manifest["pki"]["refused"], insi["mock-insi"]
+    assert _handshake(data, url, manifest["structures"][0]["auth_cli"]) == ""
+    assert _handshake(data, url, refused["other_use"]) == ""  # its name is for the service to judge, not TLS
+    assert "CERTIFICATE_REQUIRED" in _handshake(data, url, None)
+    assert "UNKNOWN_CA" in _handshake(data, url, refused["foreign"])
+    assert "CERTIFICATE_EXPIRED" in _handshake(data, url, refused["expired"])
+    assert "BAD_CERTIFICATE" in _handshake(data, url, refused["not_yet_valid"])
+    assert "CERTIFICATE_REVOKED" in _handshake(data, url, refused["revoked"])
 
 
-@pytest.mark.parametrize(
-    ("arguments", "reason"),
-    [(("--only", "dmp,ldap"), "« ldap »"), (("--only", "Insi"), "« Insi »")],
-)
-def test_an_unknown_name_is_one_french_line(data: Path, arguments: tuple[str, ...], reason: str) -> None:
-    line, environment = command("serve", "--data", data, *arguments)
-    done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=30, check=False)
-    assert (done.returncode, done.stderr.count("\n"), done.stdout) == (2, 1, "")
-    assert reason in done.stderr
+@pytest.mark.parametrize(("only", "reason"), [("dmp,ldap", "« ldap »"), ("Insi", "« Insi »")])
+def test_an_unknown_name_is_one_french_line(data: Path, capsys: pytest.CaptureFixture[str], only: str, reason: str) -> None:
+    assert main(["serve", "--data", str(data), "--only", only]) == 2
+    said = capsys.readouterr()
+    assert (said.err.count("\n"), said.out) == (1, "")
+    assert reason in said.err
 
 
-def test_serving_nothing_says_how_to_make_a_sandbox(tmp_path: Path) -> None:
-    line, environment = command("serve", "--data", tmp_path)
-    done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=30, check=False)
-    assert done.returncode == 2 and "python -m mocks init" in done.stderr
+def test_serving_nothing_says_how_to_make_a_sandbox(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--data", str(tmp_path)]) == 2
+    assert "python -m mocks init" in capsys.readouterr().err
 
 
 def test_a_taken_port_is_said(data: Path) -> None:
