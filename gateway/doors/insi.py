@@ -55,6 +55,7 @@ class InsiDoor:
         """Flags: V-SOAP (no SOAP 1.2 envelope to read), V-OPERATION (another method, action or body)."""
         record.operation = unknown_of(self.service).id
         record.finess_et, record.attribution = caller.finess_et, "appel"
+        record.finess_ej = next(iter(caller.entitled_ej)) if len(caller.entitled_ej) == 1 else None
         if request.method != "POST":
             record.flag("V-OPERATION")
             return None

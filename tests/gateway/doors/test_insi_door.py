@@ -80,7 +80,8 @@ def test_a_search_is_recognised_and_named() -> None:
 
     assert (record.operation, record.flags) == ("INS.RECHERCHE_TRAITS", [])
     assert record.dui == Dui("NIL1", "DUI EXEMPLE", "2.3.1")
-    assert (record.finess_et, record.attribution, record.person) == ("130000018", "appel", None)
+    assert (record.finess_et, record.finess_ej, record.attribution) == ("130000018", "130000000", "appel")
+    assert record.person is None
 
 
 @pytest.mark.parametrize("version", ["DUPONT", "180032B02040123", "1800320204012", "", "1.2.3.4.5"])
