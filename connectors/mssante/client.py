@@ -117,10 +117,9 @@ def _reply(response: aiosmtplib.SMTPResponse) -> Reply:
 async def _step(stage: str, step: Awaitable[_T]) -> _T:
     try:
         return await step
-    except aiosmtplib.SMTPAuthenticationError as error:
-        raise TokenRefused(stage, Reply(error.code, tuple(error.message.split("\n")))) from error
     except aiosmtplib.SMTPResponseException as error:
-        raise Refused(stage, Reply(error.code, tuple(error.message.split("\n")))) from error
+        kind = TokenRefused if stage == "auth" and error.code == 535 else Refused
+        raise kind(stage, Reply(error.code, tuple(error.message.split("\n")))) from error
     except aiosmtplib.SMTPTimeoutError as error:
         raise Unavailable(stage, "timeout") from error
     except ssl.SSLError as error:
