@@ -32,7 +32,10 @@ def pdf() -> bytes:
     return cda.pdf_a1("Projet personnalisé", ["Premier paragraphe.", "Second paragraphe, accentué."], at=NOW)
 
 
-@dataclass(frozen=True)
+_load = cache(load_signer)  # checking a private key costs more than signing with it
+
+
+@dataclass(frozen=True, eq=False)
 class Dui:
     """Builds calls for one structure of a manifest. ``person`` is a row of population.json."""
 
@@ -46,7 +49,7 @@ class Dui:
         return self.signer_of(self.structure["sign"])
 
     def signer_of(self, identity: Mapping[str, str]) -> Signer:
-        return load_signer(self.folder / identity["cert"], self.folder / identity["key"])
+        return _load(self.folder / identity["cert"], self.folder / identity["key"])
 
     @property
     def vihf(self) -> Vihf:
