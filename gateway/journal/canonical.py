@@ -29,7 +29,7 @@ def text_of(moment: datetime) -> str:
     """RFC 3339, UTC, six digits, Z: texts sort as the moments do. Raises ValueError for a naive datetime."""
     if moment.tzinfo is None:
         raise ValueError("a journal time must be timezone-aware")
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def moment_of(text: str) -> datetime:

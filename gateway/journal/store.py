@@ -36,6 +36,7 @@ class Store:
         self.refs = Refs(self._db, vault)
         self._units = _UnitRows(self._db)
         self._now = clock.real()
+        self._recorded_at = text_of(self._now)
         self._last_recorded: str = self._db.execute("SELECT recorded_at FROM entries ORDER BY pos DESC LIMIT 1").get or ""
         self._next_seq: int = self._take_lease()
 
@@ -44,6 +45,7 @@ class Store:
         """Commits durably on leaving; on any error nothing of it stays, in the file or in memory."""
         first = self._next_seq
         self._now = self._clock.real()
+        self._recorded_at = text_of(self._now)
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -57,7 +59,8 @@ class Store:
                 self._db.execute("ROLLBACK")
             raise
         self.refs.settle(committed=True)
-        self._last_recorded = max(self._last_recorded, text_of(self._now))
+        if self._next_seq != first:
+            self._last_recorded = self._recorded_at
 
     def close(self) -> None:
         self._db.close()
@@ -95,10 +98,9 @@ class Store:
             draft = self._settled(draft)
         seq, self._next_seq = self._next_seq, self._next_seq + 1
         pos = self.log_id << POS_BITS | seq
-        recorded_at = text_of(self._now)
-        went_back = [CLOCK_WENT_BACK] if recorded_at < self._last_recorded else []
+        went_back = [CLOCK_WENT_BACK] if self._recorded_at < self._last_recorded else []
         entry = resolved(draft, self.refs.ref_of) | {
-            "log": self.log_id, "seq": seq, "recorded_at": recorded_at, "boot_id": self.boot_id,
+            "log": self.log_id, "seq": seq, "recorded_at": self._recorded_at, "boot_id": self.boot_id,
             "flags": [*draft["flags"], *went_back],
             "bodies": self._keep_salts(pos, draft["bodies"]),
         }  # fmt: skip

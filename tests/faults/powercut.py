@@ -64,7 +64,7 @@ class Disk(apsw.VFS):
             self.dark = True
             raise apsw.IOError(POWER_IS_OFF)
 
-    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> OpenFile:
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> OpenFile:  # type: ignore[override]  # any object with these methods will do
         text = name.filename() if isinstance(name, apsw.URIFilename) else name or f"temporary-{next(_numbers)}"
         flags[1] = flags[0]
         # As SQLite does on Unix: the first sync of a new journal or WAL also syncs the folder.

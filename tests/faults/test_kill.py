@@ -27,8 +27,8 @@ _ROOT = Path(__file__).parents[2]
 def _victim(folder: Path) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "tests.faults.victim", str(folder)]
     with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
         try:
-            assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
             yield process
         finally:
