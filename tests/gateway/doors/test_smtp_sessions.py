@@ -68,11 +68,18 @@ async def scripted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
             offers = ["operateur.test", "AUTH PLAIN XOAUTH2 OAUTHBEARER", "CHUNKING", "BURL", "SMTPUTF8", "DSN", "XCLIENT"]
             writer.write("".join(f"250-{offer}\r\n" for offer in offers).encode() + b"250 STARTTLS\r\n")
         elif line.startswith(b"STARTTLS"):
-            writer.write(b"220 go\r\n")
+            # An attacker on the way adds an answer in clear behind the operator's 220.
+            writer.write(b"220 go\r\n250-injected.test\r\n250 AUTH XOAUTH2\r\n")
             await writer.start_tls(server_context(files["cert"], files["key"]))
         else:
             writer.write(b"221 bye\r\n")
     writer.close()
+
+
+async def test_what_the_operator_says_in_clear_behind_starttls_is_thrown_away(tmp_path: Path) -> None:
+    async with smtp_bench(tmp_path, operator=scripted) as bench, bench.dui(login=False) as smtp:
+        assert not [line for line in await smtp.says("EHLO dui.test", 250) if "injected" in line]
+        await smtp.says("QUIT", 221)
 
 
 async def test_the_door_offers_no_capability_it_does_not_understand(tmp_path: Path) -> None:
