@@ -178,7 +178,10 @@ class Dui:
         recipient = recipients.get(incident.why) or self._colleagues(structure)[0].mailbox
         if incident.why == failures.UPSTREAM_TIMEOUT:
             await self._arm_timeout(incident.operation)
-        await self.doors.mail(mail.mailbox, token).run([mail.message(recipient, self._reference())])
+        message = mail.message(recipient, self._reference())
+        await self.doors.mail(mail.mailbox, token).run([message])
+        if incident.resent:  # in another session: the door closed the one whose answer was lost
+            await self.doors.mail(mail.mailbox, token).run([message])
 
     def _old_token(self, structure: Structure) -> str:
         """A token of a day gone by: this ESSMS's own, or another's."""

@@ -2,6 +2,7 @@
 
     SOCLE_LOAD_DATA, SOCLE_LOAD_RUN   the sandbox's data folder and the run folder
     SOCLE_LOAD_SEED, SOCLE_LOAD_CALLS seed of the draws, and how many calls at most
+    SOCLE_LOAD_KILLED                 not empty when the gateway will be killed
     SOCLE_PORTS                       ports of the doors
 """
 from __future__ import annotations
@@ -46,7 +47,7 @@ _numbers = itertools.count(1)
 
 def _report(environment: Any, **_kept: Any) -> None:
     SENT.close()
-    write_report(RUN, SENT, time.monotonic() - BEGAN)
+    write_report(RUN, SENT, time.monotonic() - BEGAN, killed=bool(os.environ["SOCLE_LOAD_KILLED"]))
     environment.process_exit_code = 0  # refused calls are judged by the thresholds, not by Locust
 
 

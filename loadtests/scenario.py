@@ -53,12 +53,17 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """One thing that goes wrong on purpose; ``why`` is what the DUI will read (loadtests.failures)."""
+    """One thing that goes wrong on purpose; ``why`` is what the DUI will read (loadtests.failures).
+
+    operation  the operation it happens on
+    resent     the DUI sends the same message again afterwards: accepted then, and counted once
+    """
 
     finess_et: str
     why: str
-    operation: str  # the operation it happens on
+    operation: str
     person: Person | None = field(default=None, repr=False)
+    resent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +103,16 @@ def plan(players: Sequence[Player], months: int, seed: int, strangers: Sequence[
                 acts = _acts(player, indicator, shares[player.finess_et], draw)
                 expected[player.finess_et, indicator, number] = _units(acts, indicator)
                 _spread(acts, player.finess_et, window, slots, draw)
-    days = tuple(_day(key, acts, searched) for key, acts in slots.items())
-    return Plan(_with_incidents(days, players, strangers, draw), expected)
+    days = _with_incidents(tuple(_day(key, acts, searched) for key, acts in slots.items()), players, strangers, draw)
+    for day in days:
+        for incident in day.incidents:
+            expected[incident.finess_et, _MSS, window_of(day.month)] += incident.resent
+    return Plan(days, expected)
+
+
+def window_of(month: int) -> int:
+    """The number of the window that holds a month of the plan."""
+    return max(0, month - FIRST_PERIOD_MONTHS + 1)
 
 
 def calendar(plan: Plan, after: date) -> list[tuple[date, Day]]:
@@ -170,27 +183,29 @@ def _with_incidents(
     closed = [person for player in players for person in player.persons if person.dmp == "closed" and person.insi == "found"]
     closed += [person for person in strangers if person.dmp == "closed" and person.insi == "found"]
     placed: dict[int, list[Incident]] = {}
-    for why, operation in _INCIDENTS:
+    for why, operation, resent in _INCIDENTS:
         player = draw.choice(able)
-        incident = Incident(player.finess_et, why, operation, _victim(why, player, closed, draw))
+        incident = Incident(player.finess_et, why, operation, _victim(why, player, closed, draw), resent)
         placed.setdefault(draw.randrange(1, len(days)), []).append(incident)
     return tuple(Day(day.month, day.day, day.acts, tuple(placed.get(number, ()))) for number, day in enumerate(days))
 
 
+#: What goes wrong, on which operation, and whether the DUI tries again.
 _INCIDENTS = (
-    (failures.CR_01, "INS.RECHERCHE_TRAITS"),
-    (failures.CR_02, "INS.RECHERCHE_TRAITS"),
-    (failures.INSI_FAULT, "INS.RECHERCHE_TRAITS"),
-    (failures.UPSTREAM_TIMEOUT, "INS.RECHERCHE_TRAITS"),
-    (failures.MALFORMED_SOAP, "INS.INCONNUE"),
-    (failures.MALFORMED_SOAP, "DMP.INCONNUE"),
-    (failures.DMP_CLOSED, "DMP.TD2.1"),
-    (failures.VIHF_REFUSED, "DMP.TD2.1"),
-    (failures.DUPLICATE_UNIQUE_ID, "DMP.TD2.1"),
-    (failures.UNKNOWN_MAILBOX, "MSS.SOUMISSION"),
-    (failures.FOREIGN_DOMAIN, "MSS.SOUMISSION"),
-    (failures.UPSTREAM_TIMEOUT, "MSS.SOUMISSION"),
-    (failures.EXPIRED_TOKEN, "MSS.SESSION_SMTP"),
+    (failures.CR_01, "INS.RECHERCHE_TRAITS", False),
+    (failures.CR_02, "INS.RECHERCHE_TRAITS", False),
+    (failures.INSI_FAULT, "INS.RECHERCHE_TRAITS", False),
+    (failures.UPSTREAM_TIMEOUT, "INS.RECHERCHE_TRAITS", False),
+    (failures.MALFORMED_SOAP, "INS.INCONNUE", False),
+    (failures.MALFORMED_SOAP, "DMP.INCONNUE", False),
+    (failures.DMP_CLOSED, "DMP.TD2.1", False),
+    (failures.VIHF_REFUSED, "DMP.TD2.1", False),
+    (failures.DUPLICATE_UNIQUE_ID, "DMP.TD2.1", False),
+    (failures.UNKNOWN_MAILBOX, "MSS.SOUMISSION", False),
+    (failures.FOREIGN_DOMAIN, "MSS.SOUMISSION", False),
+    (failures.UPSTREAM_TIMEOUT, "MSS.SOUMISSION", False),  # stays in doubt: printed beside the numerator
+    (failures.UPSTREAM_TIMEOUT, "MSS.SOUMISSION", True),  # settled by the second sending: counted once
+    (failures.EXPIRED_TOKEN, "MSS.SESSION_SMTP", False),
 )
 
 

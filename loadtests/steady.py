@@ -7,6 +7,7 @@ gateway which is starting again does not inflate what was sent.
 from __future__ import annotations
 
 import http.client
+import select
 import smtplib
 import ssl
 from dataclasses import dataclass
@@ -56,7 +57,9 @@ class SteadyHttp:
             self._connection = None
 
     def _connected(self) -> http.client.HTTPSConnection | None:
-        if self._connection is None or self._connection.sock is None:
+        if self._connection is not None and _stale(self._connection):
+            self.close()
+        if self._connection is None:
             connection = http.client.HTTPSConnection("localhost", self.port, timeout=_PATIENCE_S, context=self.context)
             try:
                 connection.connect()
@@ -64,6 +67,11 @@ class SteadyHttp:
                 return None
             self._connection = connection
         return self._connection
+
+
+def _stale(connection: http.client.HTTPSConnection) -> bool:
+    """Nothing is awaited on an idle connection: if there is something to read, it is the other side's goodbye."""
+    return connection.sock is None or bool(select.select([connection.sock], [], [], 0)[0])
 
 
 def _exchange(connection: http.client.HTTPSConnection, call: HttpCall) -> Answer:

@@ -53,7 +53,7 @@ class Played:
 
 def demo(
     grappe: Annotated[str, typer.Option(help="Grappe livrée avec Socle.")] = "marseille-hyeres",
-    months: Annotated[int, typer.Option(min=3, max=12, help="Mois joués : trois d'une première période, puis un à un.")] = 4,
+    months: Annotated[int, typer.Option(help="Mois joués, de 3 à 12 : une première période de trois, puis mois par mois.")] = 4,
     seed: Annotated[int, typer.Option(min=0, help="Même graine, mêmes taux.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Sortie JSON.")] = False,
     output: Annotated[Path | None, typer.Option("-o", "--output", file_okay=False, help="Dossier des fichiers produits.")] = None,
@@ -64,6 +64,8 @@ def demo(
     if check is not None:
         _check(check, as_json=as_json)
         return
+    if not 3 <= months <= 12:
+        fail(f"--months {months} : la première mesure porte sur trois mois ; donnez de 3 à 12 mois.", BAD_INPUT)
     try:
         wanted = Wanted(_capped(example(grappe), persons), months, seed)
     except RegistryError as error:
@@ -87,7 +89,8 @@ def demo(
 
 async def _play(run: Path, wanted: Wanted, said: Callable[[str], None], output: Path) -> Played:
     await runs.prepare(run, wanted.seed, wanted.grappe)
-    supervisor = Supervisor(run / "data", settings={"SOCLE_DEADLINE_S": str(_DEADLINE_S), "SOCLE_ENVIRONMENT": _ENVIRONMENT})
+    settings = {"SOCLE_DEADLINE_S": str(_DEADLINE_S), "SOCLE_ENVIRONMENT": _ENVIRONMENT, **runs.NO_QUESTIONS}
+    supervisor = Supervisor(run / "data", settings=settings)
     await supervisor.start()
     said("Passerelle et services simulés prêts ; les ESSMS travaillent …")
     asked = ("play", "--grappe", wanted.grappe.id, "--months", str(wanted.months), "--seed", str(wanted.seed))
@@ -153,7 +156,7 @@ def _summary(played: Played, wanted: Wanted) -> dict[str, Any]:
     """The keys of design §9, and what explains them."""
     report = played.report
     return {
-        "simulated": True, "seed": wanted.seed, "grappe": wanted.grappe.id, "months": wanted.months,
+        "simulated": True, "avertissement": SIMULATED, "seed": wanted.seed, "grappe": wanted.grappe.id, "months": wanted.months,
         "sent": report["sent"], "journal": report["journal"], "mocks": report["mocks"], "held": report["held"],
         "in_doubt": report["in_doubt"], "reconciled": report["reconciled"], "gaps": report["gaps"],
         "failures": played.summary["failures"], "requests_per_second": played.summary["requests_per_second"],

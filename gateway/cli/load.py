@@ -74,24 +74,25 @@ def run(
 
 async def _load(folder: Path, wanted: Wanted) -> tuple[dict[str, Any], dict[str, Any]]:
     await runs.prepare(folder, wanted.seed)
-    supervisor = Supervisor(folder / "data", settings={"SOCLE_ENVIRONMENT": _ENVIRONMENT})
+    supervisor = Supervisor(folder / "data", settings={"SOCLE_ENVIRONMENT": _ENVIRONMENT, **runs.NO_QUESTIONS})
     await supervisor.start()
     asked = ["load", "--users", str(wanted.users), "--duration", str(wanted.duration_s), "--calls", str(wanted.calls)]
+    asked += ["--seed", str(wanted.seed), *(["--killed"] if wanted.kill_at_s is not None else [])]
+    killing = asyncio.create_task(_kill_and_restart(supervisor, wanted.kill_at_s))
     try:
-        async with asyncio.TaskGroup() as together:
-            if wanted.kill_at_s is not None:
-                together.create_task(_kill_and_restart(supervisor, wanted.kill_at_s))
-            generated = together.create_task(
-                runs.generate(folder, supervisor, *asked, "--seed", str(wanted.seed), timeout_s=wanted.duration_s + _PATIENCE_S)
-            )
+        summary = await runs.generate(folder, supervisor, *asked, timeout_s=wanted.duration_s + _PATIENCE_S)
+        await killing
         await runs.until_no_intent(folder)
     finally:
+        killing.cancel()
         await supervisor.stop()
-    return generated.result(), runs.verify(folder, _ENVIRONMENT, killed=wanted.kill_at_s is not None)
+    return summary, runs.verify(folder, _ENVIRONMENT, killed=wanted.kill_at_s is not None)
 
 
-async def _kill_and_restart(supervisor: Supervisor, after_s: float) -> None:
+async def _kill_and_restart(supervisor: Supervisor, after_s: int | None) -> None:
     """SIGKILL the gateway by its pid, then start it again on the same sockets: callers wait in the backlog."""
+    if after_s is None:
+        return
     await asyncio.sleep(after_s)
     await supervisor.kill("gateway")
     await supervisor.launch("gateway")
@@ -108,7 +109,7 @@ def _seconds(text: str) -> int:
 def _result(summary: dict[str, Any], report: dict[str, Any], wanted: Wanted, folder: Path) -> dict[str, Any]:
     """The keys of design §9, then what a load run adds."""
     return {
-        "simulated": True, "environment": _ENVIRONMENT, "seed": wanted.seed, "users": wanted.users,
+        "simulated": True, "avertissement": SIMULATED, "environment": _ENVIRONMENT, "seed": wanted.seed, "users": wanted.users,
         "duration_s": wanted.duration_s, "killed_at_s": wanted.kill_at_s,
         "sent": report["sent"], "answered": report["answered"], "journal": report["journal"], "mocks": report["mocks"],
         "held": report["held"], "in_doubt": report["in_doubt"], "reconciled": report["reconciled"], "gaps": report["gaps"],

@@ -16,12 +16,13 @@ import orjson
 from gateway.cli import reconciliation
 from gateway.grappes.install import install, sandbox_grappe, structures_of
 from gateway.grappes.model import Grappe
-from gateway.journal.journal import FILE_NAME
 from gateway.journal.query import JournalReader
 from gateway.supervise import Supervisor, last_line, make_sandbox
 from gateway.usage.recount import recount
 
 SUMMARY_FILE = "summary.json"
+#: Settlement asks nothing during a run: its questions are requests to the mocks that no DUI sent.
+NO_QUESTIONS = {"SOCLE_SETTLE_RETRY_S": "86400"}
 _INTENTS_S = 30.0  # design §9: the generator's last calls have so long to be settled
 _POLL_S = 0.1
 _PERSONS_UNDECLARED = 10  # an ESSMS without a declared number has people all the same
@@ -90,7 +91,7 @@ def verify(run: Path, environment: str, *, killed: bool = False) -> dict[str, An
     """
     reconciliation.write_counts(run, environment)
     report = reconciliation.reconcile(run, killed=killed)
-    recounted = recount(run / "data" / "gateway" / FILE_NAME)
+    recounted = recount(run / "data" / "gateway")
     if recounted.gap_count:
         names = ", ".join(sorted({gap.kind for gap in recounted.gaps}))
         report["gaps"].append(f"recomptage : {recounted.gap_count} unité(s) d'usage en désaccord avec les entrées ({names})")

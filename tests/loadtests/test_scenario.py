@@ -37,13 +37,15 @@ def numerators(plan: Plan) -> dict[tuple[str, str, int], int]:
     fed: dict[tuple[str, str, int], set[str]] = {}
     for day in plan.days:
         window = 0 if day.month < 3 else day.month - 2
+        for incident in day.incidents:
+            messages[incident.finess_et, "IND-MSS-01", window] += incident.resent
         for finess_et, acts in day.acts.items():
             for act in acts:
                 if act.kind == "message":
                     messages[finess_et, "IND-MSS-01", window] += 1
                 else:
                     fed.setdefault((finess_et, "IND-DMP-01", window), set()).add(act.person.matricule)
-    return {**messages, **{key: len(persons) for key, persons in fed.items()}}
+    return {**+messages, **{key: len(persons) for key, persons in fed.items()}}
 
 
 def test_the_same_seed_gives_the_same_plan_and_another_seed_another() -> None:
