@@ -95,9 +95,12 @@ class Journal:
         JournalStopped, ValueError for a record that cannot be an entry.
         """
         drafts = [draft_of(record, self._environment, self._clock) for record in records]
-        owed = any(record.id in self._owed for record in records)
-        entries: list[Entry] = await self._writer.run_job(lambda store: [store.append(draft) for draft in drafts], owed=owed)
-        self._owed.difference_update(record.id for record in records)
+        ids = {record.id for record in records}
+        entries: list[Entry] = await self._writer.run_job(
+            lambda store: [store.append(draft) for draft in drafts],
+            owed=not self._owed.isdisjoint(ids),
+            then=lambda: self._owed.difference_update(ids),
+        )
         return entries
 
     async def doubts(self, key: Named) -> list[Doubt]:

@@ -85,6 +85,12 @@ class JournalReader:
         row = self._db.execute("SELECT body FROM entries WHERE id = ?", (entry_id,)).fetchone()
         return None if row is None else orjson.loads(row[0])
 
+    def last_admin(self, action: str) -> dict[str, Any] | None:
+        """The latest admin entry of this action, or None."""
+        sql = "SELECT body FROM entries WHERE kind = 'admin' ORDER BY pos DESC"
+        found = (orjson.loads(body) for (body,) in self._db.execute(sql))
+        return next((entry for entry in found if entry["detail"].get("action") == action), None)
+
     def walk(self) -> Iterator[Entry]:
         """Every entry in (log, seq) order, in constant memory; entries written meanwhile come too."""
         last = -1

@@ -21,11 +21,12 @@ _BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Something to do in a transaction, and who waits for it to be durable."""
+    """Something to do in a transaction, who waits for it to be durable, and what is then true even if nobody waits."""
 
     work: Callable[[Store], Any]
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
+    then: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +56,16 @@ class Writer(threading.Thread):
     def full(self) -> bool:
         return len(self._jobs) >= self._capacity
 
-    async def run_job(self, work: Callable[[Store], Any], *, owed: bool = False) -> Any:
-        """Run ``work(store)`` in a transaction; return its result once committed durably.
+    async def run_job(
+        self, work: Callable[[Store], Any], *, owed: bool = False, then: Callable[[], None] = lambda: None
+    ) -> Any:
+        """Run ``work(store)`` in a transaction; return its result once committed durably. ``then`` runs in the caller's
+        loop after that commit, also when the caller was cancelled meanwhile.
 
         Raises JournalFull at capacity unless ``owed``, JournalStopped once closed or after a disk failure.
         """
         loop = asyncio.get_running_loop()
-        job = Job(work, loop.create_future(), loop)
+        job = Job(work, loop.create_future(), loop, then)
         with self._wake:
             if self._broken or self._closing:
                 raise JournalStopped("the journal is closed" if self._closing else "the journal stopped: the disk failed")
@@ -122,6 +126,8 @@ def deliver(results: list[Done]) -> None:
 
 def _resolve(results: list[Done]) -> None:
     for done in results:
+        if done.error is None:
+            done.job.then()
         if done.job.future.done():  # its waiter was cancelled; the row is written all the same
             continue
         if done.error is not None:

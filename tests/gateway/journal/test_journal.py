@@ -117,12 +117,16 @@ async def test_the_same_value_has_one_ref_and_asking_makes_none(tmp_path: Path) 
 
 async def test_a_cancelled_caller_leaves_its_record_written(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
-    task = asyncio.create_task(journal.write(feed("ok")))
+    record = feed("ok")
+    await journal.intend(record, Intent(KEY, 30.0))
+    task = asyncio.create_task(journal.write(record))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     await journal.close()
+    await asyncio.sleep(0)
+    assert journal.in_flight_intents == 0
     assert rows(tmp_path, "SELECT outcome FROM entries") == [("ok",)]
 
 
