@@ -41,7 +41,7 @@ class AnnuaireDoor:
         known = is_search(request.method, request.target.partition("?")[0])
         record.operation = "ANN.RECHERCHE" if known else "ANN.INCONNUE"
         if not known and request.target.partition("?")[0] != f"{BASE_PATH}/metadata":
-            record.flag("V-CHEMIN" if request.method in _READS else "V-ECRITURE")
+            record.flag("V-OPERATION")
         return None
 
     def conclude(self, record: Record, request: Request, answer: Answer) -> None:
@@ -52,7 +52,7 @@ class AnnuaireDoor:
             record.outcome = "ok"
         elif answer.status >= 500:
             record.outcome = "failed"
-            record.flag("N-INDISPONIBLE" if answer.status == 503 else "N-ERREUR")
+            record.flag("N-INDISPONIBLE")
         elif answer.status in (401, 403) and issue is None:  # the API gateway speaks, not the FHIR server
             record.outcome = "unauthorised"
             record.flag("V-CLE-API")

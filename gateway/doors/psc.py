@@ -42,7 +42,7 @@ _FLAGS = {
     "invalid_grant": "V-PSC-CODE", "invalid_token": "V-JETON",
     "invalid_request": "V-PSC-REQUETE", "invalid_scope": "V-PSC-REQUETE", "unsupported_response_type": "V-PSC-REQUETE",
     "unsupported_grant_type": "V-PSC-REQUETE", "request_not_supported": "V-PSC-REQUETE", "insufficient_scope": "V-PSC-REQUETE",
-    "server_error": "N-ERREUR", "temporarily_unavailable": "N-INDISPONIBLE",
+    "server_error": "N-INDISPONIBLE", "temporarily_unavailable": "N-INDISPONIBLE",
 }  # fmt: skip
 
 
@@ -79,7 +79,7 @@ class PscDoor:
         operations = _WALLET_OPERATIONS if request.listener == WALLET_LISTENER else _ISSUER_OPERATIONS
         record.operation = operations.get(path, "PSC.INCONNUE")
         if path not in operations and path not in _ISSUER_KNOWN:
-            record.flag("V-CHEMIN")
+            record.flag("V-OPERATION")
         return None
 
     def conclude(self, record: Record, request: Request, answer: Answer) -> None:
@@ -88,7 +88,7 @@ class PscDoor:
         record.service_code = error or f"HTTP {answer.status}"
         if answer.status >= 500:
             record.outcome = "failed"
-            record.flag("N-INDISPONIBLE" if answer.status == 503 else "N-ERREUR")
+            record.flag("N-INDISPONIBLE")
         elif error is not None:
             record.outcome = _refused_as(answer.status, _FLAGS.get(error))
             if error in _FLAGS:
