@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import ssl
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from connectors.wire.saml import load_signer
 from connectors.wire.serving import HttpService, Running, Service, base_url, ports, take_refused
 from gateway.access.callers import Access, Identity
 from gateway.doors.annuaire import AnnuaireDoor
-from gateway.doors.console import Console
+from gateway.doors.console import CLOCK_ACTION, Console
 from gateway.doors.dmp import DmpDoor
 from gateway.doors.insi import InsiDoor
 from gateway.doors.mail.smtp import SmtpDoor
@@ -28,6 +29,7 @@ from gateway.doors.psc import PscDoor
 from gateway.gaps import Gaps
 from gateway.grappes.registry import Registry
 from gateway.journal.journal import Journal
+from gateway.journal.query import JournalMissing, JournalReader
 from gateway.journal.recovery import SettlementWorker
 from gateway.metrics import GatewayCollector
 from gateway.operations import OPERATIONS
@@ -61,7 +63,7 @@ class Gateway:
         manifest = orjson.loads((sandbox / "sandbox.json").read_bytes())
         access = Access.from_manifest(sandbox)
         registry = Registry.load(settings.journal / "grappes")
-        clock = SystemClock()
+        clock = _clock_of(settings.journal)
         journal = Journal.open(settings.journal, environment=settings.environment, clock=clock)
         return cls(settings, clock, journal, access, registry, manifest, ports())
 
@@ -179,3 +181,15 @@ class Gateway:
             with contextlib.suppress(Exception):
                 await self.gaps.flush()
             await self.journal.close()
+
+
+def _clock_of(folder: Path) -> SystemClock:
+    """Business time as the last jump in the journal left it: a restart must not bring it back (design §7)."""
+    try:
+        with JournalReader(folder) as reader:
+            jump = reader.last_admin(CLOCK_ACTION)
+    except JournalMissing:
+        return SystemClock()
+    if jump is None:
+        return SystemClock()
+    return SystemClock(timedelta(microseconds=jump["detail"]["offset_us"]), jump["clock_version"])

@@ -47,6 +47,7 @@ class Mock:
         self._wallet = Wallet(self._realm, self._state, [self._line(person) for person in self._professionals.values()])
         self._issuer = Issuer(self._realm, self._state, self._discovery, self._userinfo)
         world.psc_claims = self.verify
+        world.register_redirect = self.register_redirect
 
     def services(self) -> list[Service]:
         pki = self._world.pki

@@ -1,8 +1,9 @@
-"""What the control API says to the gateway: that business time is about to jump (design §7)."""
+"""What the control API says to the gateway: business time is about to jump, a fault is armed or disarmed (design §7)."""
 from __future__ import annotations
 
 import asyncio
 import http.client
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,21 +15,31 @@ _TIMEOUT_S = 40.0
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What came of it. ``absent``: nobody listens · ``moved``: the gateway's clock is there · ``busy``: it refused, 409 ·
+    """What came of it. ``absent``: nobody listens · ``done``: it did · ``busy``: it refused, 409 ·
     ``unclear``: any other answer, or none in time. ``text`` is the gateway's own, for a refusal."""
 
-    result: Literal["absent", "moved", "busy", "unclear"]
+    result: Literal["absent", "done", "busy", "unclear"]
     text: str = ""
 
 
 async def tell_clock(port: int | None, admin_key: str, *, offset_s: float, version: int) -> Told:
     """Ask the gateway on its console to move business time; never raises."""
+    return await _tell(port, admin_key, "/admin/clock", {"offset_s": offset_s, "version": version})
+
+
+async def tell_fault(port: int | None, admin_key: str, fault: Mapping[str, object], *, armed: bool) -> Told:
+    """Tell the gateway that a fault is armed or disarmed, so that its journal says so; never raises."""
+    said = {name: fault[name] for name in ("id", "operation", "kind")}
+    return await _tell(port, admin_key, "/admin/fault", {**said, "armed": armed})
+
+
+async def _tell(port: int | None, admin_key: str, path: str, said: Mapping[str, object]) -> Told:
     if port is None:
         return Told("absent")
-    return await asyncio.to_thread(_post, port, admin_key, orjson.dumps({"offset_s": offset_s, "version": version}))
+    return await asyncio.to_thread(_post, port, admin_key, path, orjson.dumps(said))
 
 
-def _post(port: int, admin_key: str, body: bytes) -> Told:
+def _post(port: int, admin_key: str, path: str, body: bytes) -> Told:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
     try:
         connection.connect()
@@ -36,7 +47,7 @@ def _post(port: int, admin_key: str, body: bytes) -> Told:
         return Told("absent")
     try:
         headers = {"Content-Type": "application/json", "X-Socle-Admin-Key": admin_key}
-        connection.request("POST", "/admin/clock", body, headers)
+        connection.request("POST", path, body, headers)
         answer = connection.getresponse()
         return _read(answer.status, answer.read(65536))
     except (OSError, http.client.HTTPException) as error:
@@ -47,7 +58,7 @@ def _post(port: int, admin_key: str, body: bytes) -> Told:
 
 def _read(status: int, body: bytes) -> Told:
     if 200 <= status < 300:
-        return Told("moved")
+        return Told("done")
     if status == 409:
         return Told("busy", _detail(body))
     return Told("unclear", f"HTTP {status}")

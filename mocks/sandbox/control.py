@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from connectors.wire.serving import HttpService, Service
-from mocks.sandbox.console import tell_clock
+from mocks.sandbox.console import tell_clock, tell_fault
 from mocks.sandbox.faults import InvalidFault
 from mocks.sandbox.world import Mock, World, keep_clock
 
@@ -50,6 +50,7 @@ class Control:
             Route("/faults", self._guarded(self._faults), methods=["GET"]),
             Route("/faults", self._guarded(self._arm), methods=["POST"]),
             Route("/faults", self._guarded(self._disarm), methods=["DELETE"]),
+            Route("/psc/redirects", self._guarded(self._redirect), methods=["POST"]),
             Route("/reset", self._guarded(self._reset), methods=["POST"]),
         ]
         self.app = Starlette(routes=routes)
@@ -119,12 +120,33 @@ class Control:
             fault = self._world.faults.arm_json(await _json(request))
         except InvalidFault as refusal:
             raise Refused(422, str(refusal)) from refusal
+        await self._tell_faults([fault.to_json()], armed=True)
         return _answer(fault.to_json(), 201)
 
     async def _disarm(self, request: Request) -> Response:
         """All of them, or the one named by ``?id=``."""
+        before = self._world.faults.to_json()
         self._world.faults.disarm(request.query_params.get("id"))
+        left = {fault["id"] for fault in self._world.faults.to_json()}
+        await self._tell_faults([fault for fault in before if fault["id"] not in left], armed=False)
         return _answer({"faults": self._world.faults.to_json()})
+
+    async def _tell_faults(self, faults: list[dict[str, Any]], *, armed: bool) -> None:
+        """The journal of a gateway that runs says which faults may have touched its calls; without one, nobody is lied to."""
+        for fault in faults:
+            await tell_fault(self._world.ports.get("console"), self._world.manifest["admin_key"], fault, armed=armed)
+
+    async def _redirect(self, request: Request) -> Response:
+        """Declare a redirect URI of a Pro Santé Connect client; compared to the letter afterwards."""
+        wanted = await _object(request, {"client_id", "uri"})
+        client_id, uri = wanted.get("client_id"), wanted.get("uri")
+        if not isinstance(client_id, str) or not isinstance(uri, str):
+            raise Refused(422, "« client_id » et « uri » sont attendus, en texte.")
+        try:
+            self._world.register_redirect(client_id, uri)
+        except ValueError as refusal:
+            raise Refused(422, str(refusal)) from refusal
+        return _answer({"client_id": client_id, "uri": uri}, 201)
 
     async def _reset(self, _request: Request) -> Response:
         """Mocks, faults and trace as on the first day; business time stays, it never goes back."""

@@ -53,12 +53,17 @@ def _no_psc(_token: str) -> dict[str, Any] | None:
     return None
 
 
+def _no_redirect(client_id: str, _uri: str) -> None:
+    raise ValueError(f"Pro Santé Connect n'est pas simulé ici : le client « {client_id} » n'y est pas connu.")
+
+
 @dataclass(slots=True)
 class World:
     """What the mocks share. ``manifest`` and ``population`` are the JSON of docs/architecture.md.
 
     ports       port of every listener, the gateway's and ours
     psc_claims  claims of an access token if our PSC issued it and it is still valid, else None; filled by the PSC mock
+    register_redirect  declares a redirect URI of a PSC client; ValueError with a French text; filled by the PSC mock
     """
 
     data: Path
@@ -69,6 +74,7 @@ class World:
     trace: Trace
     faults: Faults
     psc_claims: Callable[[str], dict[str, Any] | None] = _no_psc
+    register_redirect: Callable[[str, str], None] = _no_redirect
 
     @classmethod
     def load(cls, data: Path, *, ports: dict[str, int] | None = None, clock: SystemClock | None = None) -> World:

@@ -1,0 +1,40 @@
+"""Every setting, flag and operation is documented, and every documented one exists."""
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from gateway.operations import OPERATIONS, TARGETS
+from gateway.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+FLAG = re.compile(r"\b[VGNEF]-[A-Z][A-Z-]*[A-Z]\b")
+
+
+def flags_in_code() -> set[str]:
+    return {flag for path in (ROOT / "gateway").rglob("*.py") for text in re.findall(r'"([^"\n]+)"', path.read_text("utf-8"))
+            for flag in FLAG.findall(text) if flag == text}  # fmt: skip
+
+
+def flags_in_docs() -> set[str]:
+    page = (ROOT / "docs" / "errors.md").read_text("utf-8")
+    return {match[1] for match in re.finditer(r"^\| ([VGNEF]-[A-Z-]+) \|", page, re.MULTILINE)}
+
+
+def test_flags() -> None:
+    assert flags_in_code() == flags_in_docs()
+
+
+def test_settings() -> None:
+    page = (ROOT / "docs" / "reglages.md").read_text("utf-8")
+    documented = set(re.findall(r"^\| `SOCLE_([A-Z_]+)`", page, re.MULTILINE))
+    elsewhere = {"BIND", "PUBLIC_HOSTS"}  # read where sockets are opened and certificates made
+    assert documented == {name.upper() for name in Settings.model_fields} | elsewhere
+
+
+def test_operations_are_consistent() -> None:
+    for identifier, operation in OPERATIONS.items():
+        assert identifier.startswith(operation.service + ".")
+        assert operation.label
+        assert operation.side_effect == (operation.settle != "none"), identifier
+        assert operation.indicator is None or operation.indicator in TARGETS
