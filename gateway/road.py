@@ -19,7 +19,7 @@ from connectors.wire.clock import Clock
 from connectors.wire.http import Answer, Client, Headers, NoAnswer, NotSent, UpstreamError, end_to_end, first_header
 from gateway.access.callers import Access, Caller, Identity
 from gateway.journal.journal import Journal
-from gateway.journal.record import Body, Exchange, Intent, JournalFull, JournalStopped, Outcome, Record
+from gateway.journal.record import Body, Exchange, Intent, JournalFull, JournalStopped, NotInDoubt, Outcome, Record
 from gateway.operations import OPERATIONS, Operation, Service, unknown_of
 
 log = logging.getLogger(__name__)
@@ -265,6 +265,8 @@ class Road:
         while True:
             try:
                 await self.journal.write(*records)
+            except NotInDoubt:  # another answer settled it meanwhile; the call itself is still owed its entry
+                records = records[:1]
             except JournalStopped:
                 await self._unanswered()
             except JournalFull:

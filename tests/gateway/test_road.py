@@ -233,3 +233,23 @@ async def test_a_duplicate_settles_the_call_in_doubt_and_counts_once(world: Worl
     assert (retry["outcome"], settlement["detail"]["how"]) == ("refused", "duplicate")
     with JournalReader(world.folder) as reader:
         assert [unit.seq for unit in reader.units()] == [settlement["seq"]]
+
+
+async def test_a_doubt_that_is_settled_meanwhile_does_not_cost_the_retry_its_entry(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.behave = lambda: asyncio.sleep(1, "Success")
+    await post(world)
+    world.behave = lambda: "XDSDuplicateUniqueIdInRegistry"
+    write, first = world.journal.write, world.entries()[0]["id"]
+
+    async def overtaken(*records: Record) -> Any:
+        if len(records) > 1:
+            await write(Record("DMP.TD2.1", kind="settlement", outcome="succeeded", settles=first))
+        return await write(*records)
+
+    monkeypatch.setattr(world.journal, "write", overtaken)
+    assert (await post(world)).body == b"XDSDuplicateUniqueIdInRegistry"
+    assert [(entry["kind"], entry["outcome"]) for entry in world.entries()] == [
+        ("call", "in_doubt"), ("settlement", "succeeded"), ("call", "refused"),
+    ]  # fmt: skip
