@@ -50,7 +50,6 @@ class Mock:
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, from greeting to close."""
         wire = Wire(reader, writer, self.idle_s)
-        self.world.trace.received("MSS.SESSION_SMTP")
         try:
             await _Conversation(self, wire).run()
         except Closed:
@@ -62,12 +61,9 @@ class Mock:
 class _Conversation:
     def __init__(self, mock: Mock, wire: Wire) -> None:
         self._mock, self._wire, self._session = mock, wire, b.Session()
-        self._errors = 0
+        self._errors, self._spoke = 0, False
 
     async def run(self) -> None:
-        fault = self._mock.world.faults.take("MSS.SESSION_SMTP")
-        if fault is not None:
-            return await self._refuse_session(fault)
         await self._say(b.S220_GREETING)
         try:
             while await self._turn():
@@ -81,17 +77,25 @@ class _Conversation:
         except UnicodeDecodeError:
             await self._say(b.S501_SYNTAX)
 
-    async def _refuse_session(self, fault: Fault) -> None:
+    async def _refuse_session(self, fault: Fault) -> bool:
         if fault.kind == "timeout":
             await asyncio.sleep(fault.delay_s)
         elif fault.kind == "reset":
             self._wire.reset()
         else:
             await self._say(b.say(421, f"4.3.2 Service not available (panne injectee {fault.id})"))
+        return False
 
     async def _turn(self) -> bool:
         """One command; False ends the connection."""
-        line = (await self._wire.line(_AUTH_LIMIT)).decode("ascii")
+        raw = await self._wire.line(_AUTH_LIMIT)
+        if not self._spoke:  # a probe that only connects is no session
+            self._spoke = True
+            self._mock.world.trace.received("MSS.SESSION_SMTP")
+            fault = self._mock.world.faults.take("MSS.SESSION_SMTP")
+            if fault is not None:
+                return await self._refuse_session(fault)
+        line = raw.decode("ascii")
         verb, argument = verb_of(line)
         if len(line) > _LINE_LIMIT and verb != "AUTH":
             raise TooLong

@@ -62,6 +62,8 @@ class Upstream:
                 raise NotReady(greeting)
             for command, wanted in ((_HELLO, 250), (b"STARTTLS", 220)):
                 answer = await upstream.command(command)
+                if answer.reply.code == 421:
+                    raise NotReady(answer)
                 if answer.reply.code != wanted:
                     raise Lost("tls", answer.upstream_us)
             try:

@@ -95,7 +95,7 @@ async def test_a_resend_with_another_content_is_flagged(bench: SmtpBench) -> Non
     assert bench.units() == 1
 
 
-async def test_silence_before_the_final_dot_is_a_failure_not_a_doubt(bench: SmtpBench) -> None:
+async def test_silence_at_the_opening_is_a_failure_not_a_doubt(bench: SmtpBench) -> None:
     bench.world.faults.arm(Fault("muet", "MSS.SESSION_SMTP", "timeout", delay_s=2))
     async with bench.dui(login=False) as smtp:
         await smtp.says("EHLO dui.test", "421 4.4.1")

@@ -276,12 +276,22 @@ async def test_an_armed_reset_or_timeout_acts_first(smtp: Dialogue, mock: Mock, 
     assert (held(world), mock.state()["messages"]) == (1, 1)
 
 
-async def test_a_session_refused_at_the_greeting(port: int, world: World) -> None:
+async def test_a_session_refused_at_its_first_command(port: int, world: World) -> None:
     world.faults.arm(Fault("panne-2", "MSS.SESSION_SMTP", "status", "500"))
-    async with dialogue(port, greeting="421 4.3.2") as smtp:
+    async with dialogue(port) as smtp:
+        [refusal] = await smtp.says("EHLO dui.test", "421 4.3.2")
+        assert "panne-2" in refusal
         await smtp.gone()
-    async with dialogue(port, greeting=220):
-        assert world.trace.counts()["received"]["MSS.SESSION_SMTP"] == 2
+    async with dialogue(port) as smtp:
+        await smtp.says("EHLO dui.test", 250)
+    assert world.trace.counts()["received"]["MSS.SESSION_SMTP"] == 2
+
+
+async def test_a_probe_that_says_nothing_is_no_session(port: int, world: World) -> None:
+    world.faults.arm(Fault("panne-2", "MSS.SESSION_SMTP", "reset"))
+    async with dialogue(port):
+        pass
+    assert world.trace.counts()["received"] == {} and len(world.faults.to_json()) == 1
 
 
 async def test_a_real_client_submits(port: int, mock: Mock) -> None:
