@@ -43,6 +43,12 @@ BEGAN = time.monotonic()
 _TOKEN_S = 60.0  # half of a token's life
 _MESSAGES = 5  # of one SMTP session
 _numbers = itertools.count(1)
+_stopping: list[bool] = []
+
+
+def _stop(**_kept: Any) -> None:
+    """No call begins any more. Locust kills a user whose pause ends as the test does: it must have nothing under way."""
+    _stopping.append(True)
 
 
 def _report(environment: Any, **_kept: Any) -> None:
@@ -51,6 +57,7 @@ def _report(environment: Any, **_kept: Any) -> None:
     environment.process_exit_code = 0  # refused calls are judged by the thresholds, not by Locust
 
 
+events.test_stopping.add_listener(_stop)  # type: ignore[no-untyped-call]
 events.quitting.add_listener(_report)  # type: ignore[no-untyped-call]
 
 
@@ -77,13 +84,17 @@ class EssmsUser(User):
 
     def call(self, call: HttpCall) -> Reading:
         """Send one call; Locust's own statistics follow."""
-        if sum(SENT.sent.values()) >= MOST_CALLS:
-            raise StopUser
+        self.may_send(1)
         began = time.perf_counter()
         reading = self._door(call.door).send(call)
         took_ms = (time.perf_counter() - began) * 1000
         self._fire(call.operation, took_ms, reading)
         return reading
+
+    def may_send(self, number: int) -> None:
+        """Raise StopUser when the test is over, or when this would be more calls than asked for."""
+        if _stopping or sum(SENT.sent.values()) + number > MOST_CALLS:
+            raise StopUser
 
     def token(self) -> str | None:
         """A PSC access token of less than a minute; None when the login does not succeed."""
@@ -153,8 +164,7 @@ class Writing(EssmsUser):
         others = [one for one in WORLD.professionals if one.structure != self.structure.finess_et]
         people = [self.draw.choice(self.people) for _ in range(_MESSAGES)]
         messages = [mail.message(mail.recipient(one, "pro", others), f"charge.{SEED}.{next(_numbers)}") for one in people]
-        if sum(SENT.sent.values()) + _MESSAGES >= MOST_CALLS:
-            raise StopUser
+        self.may_send(1 + _MESSAGES)
         began = time.perf_counter()
         readings = SteadyMail(PORTS["smtp"], client_context(WORLD.ca), SENT).session(mail.mailbox, token, messages)
         took_ms = (time.perf_counter() - began) * 1000 / _MESSAGES

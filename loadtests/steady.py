@@ -119,7 +119,11 @@ class SteadyMail:
 
     def _submit(self, smtp: smtplib.SMTP, message: Outgoing) -> Reading:
         with self.sent.call(SUBMISSION, message.message_id, len(message.content)) as call:
-            reading = read_reply(*_dialogue(smtp, message))
+            try:
+                reading = read_reply(*_dialogue(smtp, message))
+            except _BROKEN:
+                self.sent.lost(failures.NO_ANSWER)
+                raise
             call.read(reading.code, reading.why)
         return reading
 
