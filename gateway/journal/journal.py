@@ -10,8 +10,9 @@ from uuid import uuid4
 from connectors.wire.clock import Clock
 from gateway.journal.canonical import draft_of, intended_draft
 from gateway.journal.lock import FolderLock
-from gateway.journal.record import Doubt, Entry, Intent, Named, Record
+from gateway.journal.record import Doubt, Entry, Intent, JournalFull, Named, Record
 from gateway.journal.recovery import recover
+from gateway.journal.room import Room
 from gateway.journal.store import Store
 from gateway.journal.vault import Vault, sync_folder
 from gateway.journal.writer import Writer
@@ -30,13 +31,15 @@ class Journal:
 
     store_class = Store
     writer_class = Writer
+    room_class = Room
     capacity = 20_000  # records that may wait for the disk before new calls are refused
 
-    def __init__(self, store: Store, lock: FolderLock, environment: str, clock: Clock, recovered: int) -> None:
+    def __init__(self, folder: Path, store: Store, lock: FolderLock, environment: str, clock: Clock, recovered: int) -> None:
         self.boot_id, self.log_id = store.boot_id, store.log_id
         self.recovered = recovered  # entries that open() wrote for intents of dead processes
         self._store, self._lock, self._environment, self._clock = store, lock, environment, clock
         self._owed: set[str] = set()
+        self._room = self.room_class(folder)
         self._writer = self.writer_class(store, self.capacity)
         self._writer.start()
 
@@ -59,7 +62,7 @@ class Journal:
             lock.release()
             raise
         log.info("journal_open", extra={"boot": store.boot_id, "log": log_id, "recovered": recovered})
-        return cls(store, lock, environment, clock, recovered)
+        return cls(folder, store, lock, environment, clock, recovered)
 
     @property
     def in_flight_intents(self) -> int:
@@ -73,12 +76,14 @@ class Journal:
 
     @property
     def full(self) -> bool:
-        """Whether a new call would be refused for want of room (design §5.4)."""
-        return self._writer.full
+        """Whether a new call would be refused: too many records wait, or the disk has no more room than is owed (§5.4)."""
+        return self._writer.full or self._room.short
 
     async def intend(self, record: Record, intent: Intent) -> None:
         """Durable when it returns: the last byte may go. What ``record`` says now is what recovery will say of the call,
         so fill ``counts_for`` and the attribution before. Raises JournalFull, JournalStopped."""
+        if self._room.short:
+            raise JournalFull("the room left on the disk is kept for calls under way")
         draft = intended_draft(record, self._environment, self._clock)
         self._owed.add(record.id)
         try:

@@ -7,14 +7,18 @@ neighbours (SQLITE_IOCAP_POWERSAFE_OVERWRITE), which is what SQLite assumes of d
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import apsw
+import pytest
 
 POWER_IS_OFF = "power is off"
+NO_ROOM = "no room left"
 _SECTOR = 512
 _numbers = count()
 
@@ -40,6 +44,17 @@ def _apply(image: bytearray, offset: int, data: bytes | None) -> None:
     image[offset : offset + len(data)] = data
 
 
+def hush(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite rolls back on a dark or full disk and has no one to tell that this fails too; other errors are still reported."""
+    report = sys.unraisablehook
+
+    def hook(unraisable: Any) -> None:
+        if str(unraisable.exc_value) not in (POWER_IS_OFF, NO_ROOM):
+            report(unraisable)
+
+    monkeypatch.setattr(sys, "unraisablehook", hook)
+
+
 class Disk(apsw.VFS):
     """``cut_at`` is the number of the write, sync, truncation or deletion at which power goes; None never.
 
@@ -52,6 +67,7 @@ class Disk(apsw.VFS):
         self.cut_at, self.before_dark = cut_at, before_dark
         self.operations = 0
         self.dark = False
+        self.room_bytes: int | None = None  # how large all files may be together; None: no limit
         self._files: dict[str, File] = {}
         self._gone: dict[str, File] = {}  # deleted, and the folder not synced: they may come back
 
@@ -79,6 +95,13 @@ class Disk(apsw.VFS):
         gone = self._files.pop(filename)
         if gone.on_platter and not syncdir:
             self._gone[filename] = gone
+
+    @property
+    def used_bytes(self) -> int:
+        return sum(len(file.seen) for file in self._files.values())
+
+    def lacks_room_for(self, growth: int) -> bool:
+        return growth > 0 and self.room_bytes is not None and self.used_bytes + growth > self.room_bytes
 
     def sync_folder(self) -> None:
         self._gone.clear()
@@ -112,6 +135,8 @@ class OpenFile:
 
     def xWrite(self, data: bytes, offset: int) -> None:
         content = bytes(data)
+        if self._disk.lacks_room_for(offset + len(content) - len(self._file.seen)):
+            raise apsw.FullError(NO_ROOM)
         if not self._disk.dark:
             self._file.pending.append((offset, content))  # under way when power goes: it may reach the platter
         self._disk.tick()

@@ -8,10 +8,8 @@ from __future__ import annotations
 import asyncio
 import random
 import shutil
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import apsw
 import orjson
@@ -24,7 +22,7 @@ from gateway.journal.record import Body, Entry, Intent, JournalStopped, Named, R
 from gateway.journal.store import Store
 from gateway.journal.units import UnitSet, units_of
 from gateway.journal.writer import Done, Job, Writer, deliver
-from tests.faults.powercut import POWER_IS_OFF, Disk
+from tests.faults.powercut import Disk, hush
 from tests.gateway.journal.world import feed, open_journal
 
 pytestmark = pytest.mark.faults
@@ -83,15 +81,8 @@ class HastyJournal(Journal):
 
 
 @pytest.fixture(autouse=True)
-def _quiet_in_the_dark(monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQLite rolls back after the cut and has no one to tell that this fails too; everything else is still reported."""
-    report = sys.unraisablehook
-
-    def hook(unraisable: Any) -> None:
-        if str(unraisable.exc_value) != POWER_IS_OFF:
-            report(unraisable)
-
-    monkeypatch.setattr(sys, "unraisablehook", hook)
+def _hush(monkeypatch: pytest.MonkeyPatch) -> None:
+    hush(monkeypatch)
 
 
 @dataclass
