@@ -85,10 +85,9 @@ def _feed(registry: Registry, message: Message, identity: Identity, at: datetime
     if identity.mode == "INDIRECTE_RENFORCEE":
         raise _denied("l'alimentation n'est pas ouverte en authentification indirecte renforcée")
     submission = xds.read(message.body, message.parts)
-    for text in submission.patient_ids():
-        patient = checks.read_patient(text)
-        if patient is not None:
-            _same_patient(identity, patient)
+    patient = checks.read_patient(submission.patient_ids()[0]) if submission.packages else None
+    if patient is not None:
+        _same_patient(identity, patient)
     errors = checks.check(submission, known=registry.knows) or _patient_errors(registry, submission)
     if errors:
         return Reply(_FEED, answers.registry(errors))

@@ -171,6 +171,7 @@ def _check_issuer(signed: Element, certificate: x509.Certificate) -> None:
 def _parsed_name(text: str) -> Counter[tuple[str, str]] | None:
     """Both orders and both separators are seen (§4.1): the parts are compared, not the string."""
     tidy = re.sub(r",\s+(?=[A-Za-z0-9.]+=)", ",", text.strip())
+    tidy = re.sub(r"(?:^|(?<=[,+]))[A-Za-z]+=", lambda one: one[0].upper(), tidy)
     overrides = {"S": NameOID.STATE_OR_PROVINCE_NAME, "G": NameOID.GIVEN_NAME, "GN": NameOID.GIVEN_NAME, "SN": NameOID.SURNAME}
     try:
         return _name_parts(x509.Name.from_rfc4514_string(tidy, overrides))
