@@ -132,6 +132,8 @@ def _check(record: Record) -> None:
     allowed = {"call": _CALL_OUTCOMES, "settlement": _SETTLEMENT_OUTCOMES}.get(record.kind, {None})
     if record.outcome not in allowed:
         raise ValueError(f"{record.outcome} is not the outcome of a {record.kind} entry")
+    if record.kind == "call" and record.operation is None:
+        raise ValueError("a call has an operation, if only an unknown one of its service")
     if (record.kind == "settlement") != (record.settles is not None):
         raise ValueError("a settlement names the entry it settles, and nothing else does")
     _check_exact(record.detail)

@@ -72,12 +72,7 @@ class JournalReader:
 
     def entries(self, filters: Filters = Filters(), cursor: str | None = None, limit: int = 50) -> Page:
         """One page, the latest entries first. Raises ValueError for a cursor that no page gave."""
-        wanted = [(item.name, getattr(filters, item.name)) for item in fields(filters)]
-        wanted = [(name, value) for name, value in wanted if value is not None]
-        # Column names come from the dataclass; values are bound.
-        where = " AND ".join(["pos < ?", *(f"{name} = ?" for name, _ in wanted)])
-        sql = f"SELECT pos, body FROM entries WHERE {where} ORDER BY pos DESC LIMIT ?"  # noqa: S608
-        bound = (_position(cursor), *(value for _, value in wanted), limit)
+        sql, bound = page_query(filters, cursor, limit)
         found = list(self._db.execute(sql, bound))
         return Page([orjson.loads(body) for _, body in found], str(found[-1][0]) if len(found) == limit else None)
 
@@ -129,6 +124,15 @@ class JournalReader:
         for operation, outcome, number in self._db.execute(_SETTLED):
             counts[operation]["settled"][outcome] = number
         return counts
+
+
+def page_query(filters: Filters, cursor: str | None, limit: int) -> tuple[str, list[str | int]]:
+    """The statement of one page and its values. Column names come from ``Filters``, never from a caller."""
+    wanted = {item.name: getattr(filters, item.name) for item in fields(filters)}
+    wanted = {name: value for name, value in wanted.items() if value is not None}
+    where = " AND ".join(["pos < ?", *(f"{name} = ?" for name in wanted)])
+    sql = f"SELECT pos, body FROM entries WHERE {where} ORDER BY pos DESC LIMIT ?"  # noqa: S608
+    return sql, [_position(cursor), *wanted.values(), limit]
 
 
 _COUNTS = """

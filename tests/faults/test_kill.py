@@ -42,6 +42,8 @@ async def test_a_killed_process_loses_nothing_that_it_acknowledged(tmp_path: Pat
         told = [victim.stdout.readline().split() for _ in range(400)]
         os.kill(victim.pid, signal.SIGKILL)
         told += [line.split() for line in victim.stdout.read().splitlines() if len(line.split()[-1]) == 36]
+    with JournalReader(tmp_path) as reader:  # what died can be read before anything is started again
+        assert {what[1] for what in told if what[0] == "entry"} <= {entry.id for entry in reader.walk()}
     journal = open_journal(tmp_path)
     recovered = journal.recovered
     await journal.close()

@@ -92,6 +92,7 @@ def test_times_are_utc_with_six_digits() -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
+        ({"operation": None}, "a call has an operation"),
         ({"outcome": None}, "None is not the outcome of a call"),
         ({"outcome": "succeeded"}, "succeeded is not the outcome of a call"),
         ({"kind": "settlement", "outcome": "ok", "settles": "x"}, "ok is not the outcome of a settlement"),

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway.cli.journal import app
-from gateway.journal.query import Filters, JournalMissing, JournalReader
+from gateway.journal.query import Filters, JournalMissing, JournalReader, page_query
 from gateway.journal.record import Intent, Named, Record
 from gateway.journal.units import Unit, UnitSet, units_of
 from tests.gateway.journal.world import feed, message, open_journal
@@ -49,6 +49,19 @@ async def test_filters_choose_entries(tmp_path: Path) -> None:
             "both": [e["seq"] for e in reader.entries(Filters(outcome="ok", finess_et="130784507")).entries],
         }
     assert chosen == {"operation": ["refused", "ok"], "service": ["MSS.SOUMISSION"], "both": [2, 0]}
+
+
+@pytest.mark.parametrize("filters", [
+    Filters(), Filters(operation="DMP.TD2.1"), Filters(outcome="ok"), Filters(outcome="refused"), Filters(service="MSS"),
+    Filters(finess_et="130784507"), Filters(operation="DMP.TD2.1", outcome="refused", finess_et="130784507"),
+])  # fmt: skip
+async def test_no_page_is_sorted_or_scanned_from_the_start(tmp_path: Path, filters: Filters) -> None:
+    await open_journal(tmp_path).close()
+    with JournalReader(tmp_path) as reader:
+        sql, bound = page_query(filters, "10000000", 50)
+        plans = [row[3] for row in reader._db.execute("EXPLAIN QUERY PLAN " + sql, bound)]
+    assert plans
+    assert not [step for step in plans if "TEMP B-TREE" in step or step == "SCAN entries"], plans
 
 
 @pytest.mark.parametrize("cursor", ["x", "-1", "1 OR 1=1", "", "²", "9" * 30])
