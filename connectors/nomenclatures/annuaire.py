@@ -69,3 +69,20 @@ _ACTIVITY_KINDS = {OID_G15: "GENR01", OID_R95: "GENR01", OID_R94: "GENR10", OID_
 def activity_kind(profession_oid: str) -> str:
     """The usual genre d'activité of a profession (psc-annuaire §15); GENR11 when its table is unknown."""
     return _ACTIVITY_KINDS.get(profession_oid, "GENR11")
+
+
+#: Short labels of the professions met in an ESSMS (psc-annuaire §16.1), by code: one code is in one table only.
+_PROFESSIONS = {
+    "10": "médecin", "21": "pharmacien", "35": "aide-soignant", "50": "sage-femme", "60": "infirmier",
+    "70": "masseur-kinésithérapeute", "91": "orthophoniste", "94": "ergothérapeute", "95": "diététicien", "96": "psychomotricien",
+    "41": "assistant de service social", "42": "auxiliaire de vie sociale",
+    "43": "technicien de l'intervention sociale et familiale", "44": "conseiller en économie sociale et familiale",
+    "45": "médiateur familial", "46": "assistant familial", "47": "aide médico-psychologique", "48": "moniteur éducateur",
+    "49": "éducateur de jeunes enfants", "51": "éducateur spécialisé", "52": "éducateur technique spécialisé",
+    "53": "accompagnant éducatif et social", "93": "psychologue", "99": "professionnel caractérisé par son rôle",
+}  # fmt: skip
+
+
+def profession_label(code: str) -> str:
+    """A profession in words, in French; its code when the short list does not hold it."""
+    return _PROFESSIONS.get(code, f"profession {code}")

@@ -9,6 +9,7 @@ from typing import Any
 
 from cryptography import x509
 
+from connectors.nomenclatures.annuaire import profession_label
 from connectors.nomenclatures.psc import REALM_PATH, WALLET_PATH
 from connectors.wire.serving import HttpService, Service
 from connectors.wire.tls import server_context
@@ -106,7 +107,7 @@ class Mock:
 
     def _line(self, person: dict[str, Any]) -> Person:
         structure = self._structures.get(person["structure"])
-        trade = f"profession {person['profession']}"
+        trade = profession_label(person["profession"])
         return Person(
             person["id_nat"], f"{person['given']} {person['family']}", f"{structure['name']} · {trade}" if structure else trade
         )

@@ -136,7 +136,13 @@ async def test_jwks_has_a_signing_and_an_encryption_key(bench: Bench) -> None:
 async def test_login_by_the_page_reaches_userinfo(bench: Bench) -> None:
     page = await bench.send("GET", bench.authorization())
     text = page.body.decode()
-    assert page.status == 200 and "bac à sable" in text.lower() and "Sacha TESTIDE" in text and "<script" not in text
+    assert (
+        page.status == 200
+        and "bac à sable" in text.lower()
+        and "Sacha TESTIDE" in text
+        and "EHPAD LES AJONCS · infirmier" in text
+        and "<script" not in text
+    )
     cookie = (page.header("set-cookie") or "").partition(";")[0]
     action = html.unescape(re.search(r'action="([^"]+)"', text)[1])
     login_id = re.search(r'name="login_id" value="([^"]+)"', text)[1]
