@@ -1,16 +1,17 @@
 """Submissions through the SMTP door: what the DUI hears, what the operator holds, what the journal says."""
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from gateway.journal.record import JournalFull
+from gateway.journal.record import JournalFull, JournalStopped
 from mocks.mssante.behaviour import SIZE_LIMIT
 from mocks.sandbox.faults import Fault
 from tests.gateway.doors.smtp_bench import LES_CARMES, MARSEILLE, SmtpBench, smtp_bench
-from tests.mocks.mssante.bench import COLLEAGUE, PERSONAL, SHARED, USAGER, dialogue, message, xoauth2
+from tests.mocks.mssante.bench import COLLEAGUE, PERSONAL, SHARED, USAGER, dialogue, message, serving, xoauth2
 
 
 @pytest.fixture
@@ -195,6 +196,33 @@ async def test_a_dui_that_leaves_after_the_final_dot_changes_nothing(bench: Smtp
     assert (call["outcome"], bench.units(), bench.held()) == ("ok", 1, 1)
 
 
+async def test_a_listener_that_stops_does_not_stop_an_exchange_under_way(bench: SmtpBench) -> None:
+    bench.world.faults.arm(Fault("lent", "MSS.SOUMISSION", "timeout", delay_s=0.5))
+    listeners: list[asyncio.Task[None] | None] = []
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        listeners.append(asyncio.current_task())
+        await bench.door.connected(reader, writer)
+
+    async with serving(accept) as port, dialogue(port) as smtp:
+        await smtp.login()
+        await smtp.says(f"MAIL FROM:<{SHARED}>", 250)
+        await smtp.says(f"RCPT TO:<{COLLEAGUE}>", 250)
+        await smtp.says("DATA", 354)
+        await smtp.raw(message() + ".\r\n")
+        async with asyncio.timeout(5):
+            while not bench.held():
+                await asyncio.sleep(0.01)
+        [listener] = listeners
+        assert listener is not None
+        listener.cancel()
+        await asyncio.wait([listener])
+        assert bench.entries() == [] and bench.door.in_flight == 1
+        await bench.door.drain(5)
+    [call] = bench.entries()
+    assert (call["outcome"], bench.units(), bench.intents()) == ("ok", 1, 0)
+
+
 @pytest.mark.parametrize("smuggled", ["a\nb\r\n", "\n.\r\n", ".\n", "a\rb\r\n", "\r.\r\n"])
 async def test_bare_newlines_are_refused_and_reach_no_mailbox(bench: SmtpBench, smuggled: str) -> None:
     async with bench.dui() as smtp:
@@ -279,6 +307,21 @@ async def test_a_journal_full_before_the_final_dot_stops_the_message(bench: Smtp
         await smtp.says("NOOP", "421 4.4.2")
         await smtp.gone()
     assert (bench.mock.state()["messages"], bench.door.refused_full, bench.entries()) == (0, 1, [])
+
+
+async def test_a_stopped_journal_never_answers(bench: SmtpBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def stopped(*_: object) -> None:
+        raise JournalStopped("disk failed")
+
+    async with bench.dui() as smtp:
+        await smtp.says(f"MAIL FROM:<{SHARED}>", 250)
+        await smtp.says(f"RCPT TO:<{COLLEAGUE}>", 250)
+        await smtp.says("DATA", 354)
+        with monkeypatch.context() as broken:
+            broken.setattr(bench.journal, "write", stopped)
+            await smtp.raw(message() + ".\r\n")
+            await smtp.gone()
+    assert (bench.entries(None), bench.intents(), bench.held()) == ([], 1, 1)  # recovery will say: in doubt
 
 
 async def test_the_final_dot_waits_for_the_intent_and_the_answer_for_the_entry(
