@@ -22,25 +22,32 @@ def media_type(content_type: str) -> str:
 
 def read(content_type: str, body: bytes) -> tuple[bytes, dict[str, bytes]]:
     """(root part, every part with a Content-ID). Raises BadMultipart."""
-    header = Message()
-    header["Content-Type"] = content_type.replace("\r", " ").replace("\n", " ")
-    boundary, start = header.get_param("boundary"), header.get_param("start")
-    if not isinstance(boundary, str) or not 0 < len(boundary) <= 70 or not boundary.isascii():
+    parameters = _parameters(content_type)
+    boundary, start = parameters.get("boundary", ""), parameters.get("start")
+    if not 0 < len(boundary) <= 70 or not boundary.isascii():
         raise BadMultipart("boundary absente ou illisible")
-    if len(re.findall(r";\s*boundary\s*=", content_type, re.IGNORECASE)) > 1:
-        raise BadMultipart("boundary donnée deux fois")
     raw = _cut(body, boundary.encode("ascii"))
     parts = [_part(one) for one in raw]
     named = [name for name, _ in parts if name]
     if len(named) != len(set(named)):
         raise BadMultipart("deux parties portent le même Content-ID")
     by_id = {name: content for name, content in parts if name}
-    if isinstance(start, str):
+    if start is not None:
         wanted = _bare(start)
         if wanted not in by_id:
             raise BadMultipart("start désigne une partie absente")
         return by_id[wanted], by_id
     return parts[0][1], by_id
+
+
+def _parameters(content_type: str) -> dict[str, str]:
+    """By name in lower case; a name given twice, or without a value, could be understood in two ways."""
+    header = Message()
+    header["Content-Type"] = content_type.replace("\r", " ").replace("\n", " ")
+    found = [(name.lower(), value) for name, value in (header.get_params() or [])[1:]]
+    if len({name for name, _ in found}) != len(found) or not all(name and value for name, value in found):
+        raise BadMultipart("Content-Type ambigu")
+    return dict(found)
 
 
 def resolve(href: str, parts: dict[str, bytes]) -> bytes | None:
@@ -55,7 +62,7 @@ def _cut(body: bytes, boundary: bytes) -> list[bytes]:
     for match in _overlapping(line, body):
         if at >= 0:
             pieces.append(body[at : max(at, match.start())])
-        elif match.start() not in (0, 2) or body[: match.start()].strip():
+        elif match.start() != 0:  # LPS send no preamble
             break
         if match[1] is not None:
             if not pieces:
