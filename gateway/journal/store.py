@@ -176,9 +176,11 @@ class Store:
 
     def _close_intent(self, pos: int, entry: dict[str, Any]) -> None:
         intent = self._db.execute(
-            "DELETE FROM intents WHERE call_id = ? RETURNING key_ref, deadline, commitment, blob", (entry["id"],)
+            "SELECT key_ref, deadline, commitment, blob FROM intents WHERE call_id = ?", (entry["id"],)
         ).fetchone()
-        key_ref, deadline, commitment, blob = intent or (None, text_of(self._now), None, None)
+        if intent is not None:
+            self._db.execute("DELETE FROM intents WHERE call_id = ?", (entry["id"],))
+        key_ref, deadline, commitment, blob = intent or (None, self._recorded_at, None, None)
         if entry["outcome"] == "in_doubt":
             self._db.execute(
                 "INSERT INTO doubts (entry_id, pos, tenant, operation, key_ref, person_ref, deadline, commitment, blob, since)"
