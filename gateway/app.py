@@ -173,8 +173,9 @@ class Gateway:
             announce(None, None)
             await stopped
         finally:
-            await running.stop(self.settings.drain_s)
-            await asyncio.gather(self.road.drain(self.settings.drain_s), self.smtp.drain(self.settings.drain_s))
+            grace_s = self.settings.drain_s
+            await asyncio.gather(running.stop(grace_s), self.smtp.drain(grace_s))
+            await self.road.drain(grace_s)
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
