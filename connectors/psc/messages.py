@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urljoin
 
 import orjson
 from joserfc import jwt
@@ -126,7 +126,7 @@ def read_callback(url: str, party: RelyingParty, attempt: Attempt, issuer: str) 
     """The code of the address to which PSC sent the browser back. Raises Refused on an OAuth error, Untrusted otherwise."""
     if url.partition("?")[0] != party.redirect_uri.partition("?")[0]:
         raise Untrusted("callback goes elsewhere")
-    params = dict(parse_qsl(urlsplit(url).query))
+    params = dict(parse_qsl(url.partition("#")[0].partition("?")[2]))
     if not hmac.compare_digest(params.get("state", "").encode(), attempt.state.encode()):
         raise Untrusted("state of another login")
     if params.get("iss", issuer) != issuer:
@@ -161,10 +161,12 @@ def back_channel(party: RelyingParty, form: Mapping[str, str]) -> tuple[Headers,
 def read_tokens(body: bytes) -> Tokens:
     """Raises Unreadable."""
     answer = json_object(body)
-    try:
-        return Tokens(answer["access_token"], answer["refresh_token"], answer["id_token"], int(answer["expires_in"]))
-    except (KeyError, TypeError, ValueError):
-        raise Unreadable("token response lacks a member") from None
+    access, refresh, id_token = (answer.get(name) for name in ("access_token", "refresh_token", "id_token"))
+    expires_in = answer.get("expires_in")
+    whole = all(isinstance(text, str) and text.isascii() for text in (access, refresh, id_token))
+    if not whole or not isinstance(expires_in, int):
+        raise Unreadable("token response lacks a member")
+    return Tokens(str(access), str(refresh), str(id_token), expires_in)
 
 
 def verify_id_token(
@@ -177,7 +179,7 @@ def verify_id_token(
     """
     try:
         claims: dict[str, Any] = jwt.decode(tokens.id_token, _signature_keys(jwks), algorithms=["RS256"]).claims
-    except (JoseError, ValueError):
+    except (JoseError, KeyError, ValueError):
         raise Untrusted("id token not signed by this issuer") from None
     audience = claims.get("aud")
     digest = _b64(hashlib.sha256(tokens.access.encode()).digest()[:16])

@@ -41,7 +41,7 @@ class AnnuaireDoor:
         known = is_search(request.method, request.target.partition("?")[0])
         record.operation = "ANN.RECHERCHE" if known else "ANN.INCONNUE"
         if not known and request.target.partition("?")[0] != f"{BASE_PATH}/metadata":
-            record.flag("V-OPERATION")
+            record.flag("V-CHEMIN" if request.method in _READS else "V-ECRITURE")
         return None
 
     def conclude(self, record: Record, request: Request, answer: Answer) -> None:

@@ -6,11 +6,10 @@ read in memory only, to learn who calls; the operations keep no body.
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from html import escape
 from typing import Any
-from urllib.parse import parse_qsl, unquote_plus, urlsplit
+from urllib.parse import parse_qsl, unquote_plus
 
 import orjson
 
@@ -79,7 +78,7 @@ class PscDoor:
         operations = _WALLET_OPERATIONS if request.listener == WALLET_LISTENER else _ISSUER_OPERATIONS
         record.operation = operations.get(path, "PSC.INCONNUE")
         if path not in operations and path not in _ISSUER_KNOWN:
-            record.flag("V-OPERATION")
+            record.flag("V-CHEMIN")
         return None
 
     def conclude(self, record: Record, request: Request, answer: Answer) -> None:
@@ -137,7 +136,7 @@ def _client_id(request: Request) -> str | None:
     scheme, _, value = authorization.partition(" ")
     if scheme.lower() == "basic":
         return _basic_user(value)
-    named = _field(urlsplit(request.target).query, "client_id")
+    named = _field(_query(request.target), "client_id")
     if named is None and (request.header("content-type") or "").startswith("application/x-www-form-urlencoded"):
         named = _field(request.body.decode("latin-1"), "client_id")
     if named is None and scheme.lower() == "bearer":
@@ -148,8 +147,13 @@ def _client_id(request: Request) -> str | None:
 def _basic_user(encoded: str) -> str | None:
     try:
         return unquote_plus(base64.b64decode(encoded.strip(), validate=True).decode("latin-1").partition(":")[0])
-    except binascii.Error:
+    except ValueError:
         return None
+
+
+def _query(url: str) -> str:
+    """The query of any address, well formed or not."""
+    return url.partition("#")[0].partition("?")[2]
 
 
 def _field(text: str, name: str) -> str | None:
@@ -166,7 +170,7 @@ def _oauth_error(answer: Answer) -> str | None:
     """The OAuth error code of an answer: in its JSON, its Location or its WWW-Authenticate; None when there is none."""
     location = answer.header("location")
     if 300 <= answer.status < 400 and location is not None:
-        return _code(_field(urlsplit(location).query, "error"))
+        return _code(_field(_query(location), "error"))
     if answer.status < 400:
         return None
     in_header = (answer.header("www-authenticate") or "").partition('error="')[2].partition('"')[0]

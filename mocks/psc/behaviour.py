@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 import re
 from collections.abc import Mapping
@@ -155,7 +154,7 @@ def _basic(authorization: str | None) -> tuple[str, str] | None:
         return None
     try:
         name, separator, secret = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         raise _bad_credentials() from None
     if not separator:
         raise _bad_credentials()

@@ -245,6 +245,14 @@ def test_discovery_must_name_the_known_issuer() -> None:
         messages.read_discovery(orjson.dumps({"issuer": ISSUER}), ISSUER)
 
 
+@pytest.mark.parametrize("changes", [{"access_token": None}, {"refresh_token": 1}, {"id_token": "é"}, {"expires_in": "soon"}])
+def test_a_token_response_must_be_whole(changes: dict[str, Any]) -> None:
+    good = {"access_token": "a", "refresh_token": "r", "id_token": "i", "expires_in": 120}
+    assert messages.read_tokens(orjson.dumps(good)) == Tokens("a", "r", "i", 120)
+    with pytest.raises(Unreadable, match="lacks a member"):
+        messages.read_tokens(orjson.dumps({**good, **changes}))
+
+
 def test_a_page_without_form_is_unreadable() -> None:
     with pytest.raises(Unreadable):
         messages.read_login_page(Answer(200, [], b"<p>maintenance"), "https://wallet.example/auth")

@@ -94,8 +94,8 @@ def test_each_listener_goes_to_its_own_host_byte_for_byte() -> None:
 PATHS = [
     ("psc-wallet", "/auth?a=1", "PSC.AUTHORIZE", []),
     ("psc-wallet", "/auth/login?client_id=dui", "PSC.LOGIN", []),
-    ("psc-wallet", f"{PROTOCOL}/token", "PSC.INCONNUE", ["V-OPERATION"]),
-    ("psc-wallet", "/auth/", "PSC.INCONNUE", ["V-OPERATION"]),
+    ("psc-wallet", f"{PROTOCOL}/token", "PSC.INCONNUE", ["V-CHEMIN"]),
+    ("psc-wallet", "/auth/", "PSC.INCONNUE", ["V-CHEMIN"]),
     ("psc", f"{PROTOCOL}/token", "PSC.TOKEN", []),
     ("psc", f"{PROTOCOL}/userinfo", "PSC.USERINFO", []),
     ("psc", f"{PROTOCOL}/certs", "PSC.DISCOVERY", []),
@@ -103,8 +103,8 @@ PATHS = [
     ("psc", f"{REALM}/.well-known/openid-configuration", "PSC.DISCOVERY", []),
     ("psc", f"{PROTOCOL}/token/introspect", "PSC.INCONNUE", []),
     ("psc", f"{PROTOCOL}/logout?state=1", "PSC.INCONNUE", []),
-    ("psc", f"{PROTOCOL}/nothing", "PSC.INCONNUE", ["V-OPERATION"]),
-    ("psc", "/auth", "PSC.INCONNUE", ["V-OPERATION"]),
+    ("psc", f"{PROTOCOL}/nothing", "PSC.INCONNUE", ["V-CHEMIN"]),
+    ("psc", "/auth", "PSC.INCONNUE", ["V-CHEMIN"]),
 ]
 
 

@@ -111,6 +111,7 @@ def basic(client_id: str, secret: str) -> str:
         ({"client_id": "stranger", "client_secret": SECRET}, None, None, "unauthorized_client"),
         ({}, None, OWN, "unauthorized_client"),
         ({}, "Basic ???", None, "unauthorized_client"),
+        ({}, "Basic é", None, "unauthorized_client"),
         ({}, "Basic " + base64.b64encode(b"no-colon").decode(), None, "unauthorized_client"),
         ({"client_id": "cert"}, None, OWN, "cert"),
         ({"client_id": "cert"}, None, None, "invalid_client"),

@@ -16,7 +16,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from connectors.wire.http import Answer, Client
+from connectors.wire.http import Answer, Client, NoAnswer
 from mocks.psc.app import Mock
 from mocks.sandbox.world import World
 from tests.mocks.psc.sandboxes import (
@@ -302,4 +302,9 @@ async def test_armed_faults_touch_one_call(bench: Bench) -> None:
     bench.world.faults.arm_json({"operation": "PSC.TOKEN", "kind": "status", "value": "503"})
     touched = await bench.token(exchange("x"))
     assert touched.status == 503 and touched.header("x-socle-injected-fault")
+    assert (await bench.token(exchange("x"))).status == 400
+
+    bench.world.faults.arm_json({"operation": "PSC.TOKEN", "kind": "reset"})
+    with pytest.raises(NoAnswer):
+        await bench.token(exchange("x"))
     assert (await bench.token(exchange("x"))).status == 400
