@@ -88,10 +88,10 @@ def feed_call(submission: Submission, vihf: Vihf, signer: Signer, *, at: datetim
 
 
 class DmpClient:
-    """Sends calls to one SI DMP. ``base_url`` has scheme, host and port only. Holds no state."""
+    """Sends calls to one SI DMP. ``base_url`` is the base of its services: up to and with BASE_PATH (§2.2). No state."""
 
     def __init__(self, base_url: str, transport: Transport, *, timeout_s: float = 30.0) -> None:
-        self._base = base_url.rstrip("/") + BASE_PATH
+        self._base = base_url.rstrip("/") + "/"
         self._transport = transport
         self._timeout_s = timeout_s
 
@@ -134,21 +134,24 @@ class Deposited:
 class DmpAsker:
     """Asks by TD3.1b whether the documents of a lost TD2.1 are in the DMP (design §5.3).
 
-    deposited  the AUTH_CLI transport and SIGN key of a structure (by struct_id), None when it left nothing
+    base_url   as for ``DmpClient``
+    deposited  the AUTH_CLI transport and SIGN key of a structure (by struct_id), None when it left nothing; called once
+               per structure: a connection is kept, and reading a key costs more than signing with it
     """
 
     base_url: str
     clock: Clock
     lps: Lps
     deposited: Callable[[str], Deposited | None]
+    _kept: dict[str, Deposited] = field(default_factory=dict, repr=False)
 
     async def ask(self, blob: bytes) -> Literal["found", "not_found", "unknown"]:
         """``blob``: JSON {"matricule", "oid", "unique_ids", "struct_id"}. Never raises: what cannot be learnt is unknown."""
         question = orjson.loads(blob)
-        identity = self.deposited(question["struct_id"])
+        struct_id = question["struct_id"]
+        identity = self._identity(struct_id)
         if identity is None or not question["unique_ids"] or question["matricule"] is None:
             return "unknown"
-        struct_id = question["struct_id"]
         user = User(f"3{struct_id[1:]}/passerelle", f"{self.lps.name} {self.lps.version}", AUTOMATE, struct_id, identity.sector)
         vihf = vihf_of(user, self.lps, question["matricule"], question["oid"])
         call = lookup_call(question["unique_ids"], vihf, identity.signer, at=self.clock.real())
@@ -162,6 +165,14 @@ class DmpAsker:
             return "not_found"
         # A set is registered whole or not at all (§9.3): fewer answers than documents would be neither.
         return "found" if len(found.entries) == len(question["unique_ids"]) else "unknown"
+
+    def _identity(self, struct_id: str) -> Deposited | None:
+        if struct_id not in self._kept:
+            found = self.deposited(struct_id)
+            if found is None:
+                return None
+            self._kept[struct_id] = found
+        return self._kept[struct_id]
 
 
 def _plain(endpoint: str, action: str, body: bytes) -> DmpCall:

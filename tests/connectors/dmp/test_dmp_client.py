@@ -49,7 +49,7 @@ async def test_each_transaction_goes_to_its_endpoint(dui: Dui) -> None:
         (dui.lookup("1.2"), found(), "lookup"),
     ):
         wire = Wire(reply)
-        await getattr(DmpClient("https://dmp.test:1/", wire), verb)(call)
+        await getattr(DmpClient(f"https://dmp.test:1{BASE_PATH}", wire), verb)(call)
         [(method, url, headers, body)] = wire.sent
         assert (method, headers, body) == ("POST", call.headers, call.body)
         urls.append(url)
@@ -100,6 +100,15 @@ async def test_settlement_asks_in_the_name_of_the_structure_for_exactly_these_do
 
 async def test_without_a_deposited_identity_nothing_is_asked(dui: Dui) -> None:
     assert await asker(dui, None).ask(blob(dui, "1.2.3")) == "unknown"
+
+
+async def test_a_structure_s_connection_is_kept(dui: Dui) -> None:
+    wires = [Wire(found()), Wire(found())]
+    made = iter([Deposited(wire, dui.signer, "SA17") for wire in wires])
+    asker = DmpAsker("https://dmp.test", SystemClock(), LPS, lambda _: next(made))
+    for _ in range(2):
+        assert await asker.ask(blob(dui, "1.2.3")) == "not_found"
+    assert [len(wire.sent) for wire in wires] == [2, 0]
 
 
 async def test_without_documents_nothing_is_asked(dui: Dui) -> None:
