@@ -13,10 +13,10 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
+from connectors.wire.logs import log_as_json
 from connectors.wire.serving import until_stopped
 from gateway.app import Gateway
 from gateway.journal.record import JournalError, JournalLocked
-from gateway.logs import log_as_json
 from gateway.settings import Settings
 
 BAD_INPUT, UNAVAILABLE, REFUSED_TO_START = 2, 3, 4

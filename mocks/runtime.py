@@ -2,15 +2,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import orjson
 
+from connectors.wire.logs import log_as_json
 from connectors.wire.serving import Running, ports, until_stopped
 from mocks.annuaire.app import Mock as AnnuaireMock
 from mocks.dmp.app import DmpMock
@@ -47,7 +46,7 @@ async def serve(data: Path, *, only: Sequence[str] = ()) -> None:
     CannotListen.
     """
     chosen = _chosen(only)
-    _log_as_json()
+    log_as_json()
     world = World.load(data, ports=ports())
     mocks = {name: make(world) for name, make in chosen.items()}
     services = [service for mock in mocks.values() for service in mock.services()]
@@ -79,21 +78,3 @@ def _chosen(only: Sequence[str]) -> dict[str, Callable[[World], Mock]]:
 def _say(line: dict[str, object]) -> None:
     sys.stdout.write(orjson.dumps(line).decode() + "\n")
     sys.stdout.flush()
-
-
-class _JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, logger, event, and an error's type and place; never its text, it may quote data."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, object] = {"at": record.created, "level": record.levelname.lower(), "logger": record.name,
-                                   "event": record.getMessage()}  # fmt: skip
-        if record.exc_info and record.exc_info[0]:
-            line["error"] = record.exc_info[0].__name__
-            line["where"] = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(record.exc_info[2])[-5:]]
-        return orjson.dumps(line).decode()
-
-
-def _log_as_json() -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonLines())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

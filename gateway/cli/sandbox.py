@@ -33,7 +33,7 @@ def clock(
 
 @app.command("faults")
 def faults(
-    arm: Annotated[str | None, typer.Option("--arm", help="Opération et panne : DMP.TD2.1=timeout, INS.RECHERCHE_TRAITS=reset …")] = None,
+    arm: Annotated[str | None, typer.Option("--arm", help="Opération et panne, comme DMP.TD2.1=timeout.")] = None,
     for_next: Annotated[int, typer.Option("--for-next", min=1, help="Nombre d'appels touchés.")] = 1,
     delay_s: Annotated[float, typer.Option("--delay", min=0, help="Retard d'un « timeout », en secondes.")] = 60.0,
     clear: Annotated[bool, typer.Option("--clear", help="Désarme toutes les pannes.")] = False,
