@@ -12,7 +12,8 @@ FLAG = re.compile(r"\b[VGNEF]-[A-Z][A-Z-]*[A-Z]\b")
 
 
 def flags_in_code() -> set[str]:
-    return {flag for path in (ROOT / "gateway").rglob("*.py") for text in re.findall(r'"([^"\n]+)"', path.read_text("utf-8"))
+    return {flag for top in ("gateway", "connectors")
+            for path in (ROOT / top).rglob("*.py") for text in re.findall(r'"([^"\n]+)"', path.read_text("utf-8"))
             for flag in FLAG.findall(text) if flag == text}  # fmt: skip
 
 
