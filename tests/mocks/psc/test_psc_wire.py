@@ -224,7 +224,7 @@ async def test_error_page_names_the_command_that_repairs(bench: Bench) -> None:
     refused = await bench.send("GET", bench.authorization(redirect_uri="https://dui.example/callback"))
     assert refused.status == 400 and refused.header("location") is None
     assert "socle sandbox client redirect dui-secret" in refused.body.decode()
-    bench.mock.register_redirect(SECRET_CLIENT, "https://dui.example/callback")
+    bench.world.register_redirect(SECRET_CLIENT, "https://dui.example/callback")  # as the control API calls it
     accepted = await bench.send("GET", bench.authorization(redirect_uri="https://dui.example/callback"))
     assert accepted.status == 200
     kept = Mock(bench.world)  # a restart
