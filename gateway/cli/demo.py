@@ -30,7 +30,7 @@ from gateway.usage.measure import SIMULATED, Measure
 from gateway.usage.rates import measures
 
 _ENVIRONMENT = "bac_a_sable"
-_DEADLINE_S = 3.0  # a service armed to say nothing keeps its caller waiting for so long, not for its real deadline
+_DEADLINE_S = 4.0  # a service armed to say nothing keeps its caller waiting for so long, not for its real deadline
 _PLAY_S = 240.0
 
 
@@ -80,6 +80,8 @@ def demo(
         fail(str(error), UNAVAILABLE)
     except runs.GeneratorFailed as error:
         fail(str(error), CHECK_FAILED)
+    except OSError as error:
+        fail(f"Écriture impossible dans {error.filename or run} : {error.strerror}.", UNAVAILABLE)
     if as_json:
         _print_json(_summary(played, wanted))
     else:

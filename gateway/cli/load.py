@@ -5,6 +5,7 @@ import asyncio
 import re
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -54,6 +55,8 @@ def run(
     wanted = Wanted(users, _seconds(duration), calls, seed, kill_at_s)
     if kill_at_s is not None and kill_at_s >= wanted.duration_s:
         fail(f"--kill-gateway-at {kill_gateway_at} vient après la fin ({duration}) : donnez un instant plus court.", BAD_INPUT)
+    if find_spec("locust") is None:
+        fail("Locust n'est pas installé : installez Socle avec son option « load » (socle[load]).", UNAVAILABLE)
     folder = runs.new_folder("load")
     if not as_json:
         typer.echo(f"{SIMULATED} (environnement {_ENVIRONMENT})")
@@ -64,6 +67,8 @@ def run(
         fail(str(error), UNAVAILABLE)
     except runs.GeneratorFailed as error:
         fail(str(error), CHECK_FAILED)
+    except OSError as error:
+        fail(f"Écriture impossible dans {error.filename or folder} : {error.strerror}.", UNAVAILABLE)
     result = _result(summary, report, wanted, folder)
     if as_json:
         sys.stdout.buffer.write(orjson.dumps(result, option=orjson.OPT_INDENT_2) + b"\n")
