@@ -1,9 +1,5 @@
-"""Types of MSSanté mailbox and of their bearers (psc-annuaire §18.5, §21)."""
+"""Bearers of MSSanté mailboxes, and what may be asked again (psc-annuaire §18.5, §21)."""
 from __future__ import annotations
-
-from typing import Literal
-
-MailboxType = Literal["PER", "CAB", "ORG", "APP"]
 
 #: Where a mailbox may be found: a person's own, a person's in a structure, an establishment's.
 BEARERS = ("Practitioner", "PractitionerRole", "Organization")

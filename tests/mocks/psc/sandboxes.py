@@ -6,6 +6,7 @@ import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -54,20 +55,26 @@ PROFESSIONALS: list[dict[str, Any]] = [
 ]
 
 
+@cache
+def _shared(base: Path) -> tuple[Path, Made, Path]:
+    """Certificates and realm keys take seconds to make: once for a run, whichever folder's tests ask first."""
+    data, realm = base / "psc-annuaire", base / "psc-realm"
+    realm.mkdir(parents=True)
+    load_keys(realm, SystemClock())
+    subjects = [Subject(s["finess_et"], "1" + s["finess_et"], s["name"]) for s in STRUCTURES]
+    return data, make_pki(data / "sandbox", subjects, password="socle", hosts=["localhost", "127.0.0.1"]), realm
+
+
 @pytest.fixture(scope="session")
 def made_pki(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Made]:
-    """Certificates take a second to make: once for all tests."""
-    data = tmp_path_factory.mktemp("psc-annuaire")
-    subjects = [Subject(s["finess_et"], "1" + s["finess_et"], s["name"]) for s in STRUCTURES]
-    return data, make_pki(data / "sandbox", subjects, password="socle", hosts=["localhost", "127.0.0.1"])
+    data, made, _ = _shared(tmp_path_factory.getbasetemp())
+    return data, made
 
 
 @pytest.fixture(scope="session")
 def realm_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The realm's keys, made once for all tests; a sandbox of its own would make them at its first start."""
-    folder = tmp_path_factory.mktemp("realm")
-    load_keys(folder, SystemClock())
-    return folder
+    """A folder holding the realm's keys; a sandbox of its own would make them at its first start."""
+    return _shared(tmp_path_factory.getbasetemp())[2]
 
 
 def _client(client_id: str, auth: str, **more: Any) -> dict[str, Any]:
