@@ -142,10 +142,13 @@ class Feeding(EssmsUser):
 
     weight = 3
 
+    def on_start(self) -> None:
+        super().on_start()
+        self.signer = load_signer(self.structure.sign.cert, self.structure.sign.key)
+
     @task
     def feed(self) -> None:
-        sign = load_signer(self.structure.sign.cert, self.structure.sign.key)
-        dmp, person = DmpUser(WORLD, self.structure, self.author, sign, CLOCK, NUMBERS), self.draw.choice(self.people)
+        dmp, person = DmpUser(WORLD, self.structure, self.author, self.signer, CLOCK, NUMBERS), self.draw.choice(self.people)
         if self.call(dmp.existence(person)).value == "open":
             self.call(dmp.feed(person))
 
@@ -154,6 +157,10 @@ class Writing(EssmsUser):
     """Writes from the ESSMS's mailbox: a few messages a session."""
 
     weight = 2
+
+    def on_start(self) -> None:
+        super().on_start()
+        self.door = SteadyMail(PORTS["smtp"], client_context(WORLD.ca), SENT)
 
     @task
     def write(self) -> None:
@@ -166,7 +173,7 @@ class Writing(EssmsUser):
         messages = [mail.message(mail.recipient(one, "pro", others), f"charge.{SEED}.{next(_numbers)}") for one in people]
         self.may_send(1 + _MESSAGES)
         began = time.perf_counter()
-        readings = SteadyMail(PORTS["smtp"], client_context(WORLD.ca), SENT).session(mail.mailbox, token, messages)
+        readings = self.door.session(mail.mailbox, token, messages)
         took_ms = (time.perf_counter() - began) * 1000 / _MESSAGES
         for reading in readings:
             self._fire("MSS.SOUMISSION", took_ms, reading)
