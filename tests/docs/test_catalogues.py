@@ -1,6 +1,7 @@
 """Every setting, flag and operation is documented, and every documented one exists."""
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -8,13 +9,14 @@ from gateway.operations import OPERATIONS, TARGETS
 from gateway.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-FLAG = re.compile(r"\b[VGNEF]-[A-Z][A-Z-]*[A-Z]\b")
+FLAG = re.compile(r"[VGNEF]-[A-Z][A-Z-]*[A-Z]")
 
 
 def flags_in_code() -> set[str]:
-    return {flag for top in ("gateway", "connectors")
-            for path in (ROOT / top).rglob("*.py") for text in re.findall(r'"([^"\n]+)"', path.read_text("utf-8"))
-            for flag in FLAG.findall(text) if flag == text}  # fmt: skip
+    paths = [path for top in ("gateway", "connectors") for path in (ROOT / top).rglob("*.py")]
+    nodes = [node for path in paths for node in ast.walk(ast.parse(path.read_text("utf-8")))]
+    texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return {text for text in texts if FLAG.fullmatch(text)}
 
 
 def flags_in_docs() -> set[str]:
