@@ -9,6 +9,7 @@ import binascii
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal
 
 from connectors.nomenclatures import xds
@@ -18,6 +19,7 @@ from connectors.wire import mtom, saml, soap, xmlsafe
 Kind = Literal["existence", "feed", "search", "other"]
 
 MAX_INLINE = 12 * 1024 * 1024  # a message that is not multipart may carry its document inside
+MAX_DOCUMENTS = 64  # a set with more is relayed, but not read: one message must not fill the journal
 
 _R = f"{{{NS_RIM}}}"
 _H = f"{{{NS_HL7}}}"
@@ -122,6 +124,8 @@ def _feed(body: _Element, parts: mtom.Multipart | None) -> tuple[Feed, tuple[str
     listed = body.find(f"{{{NS_LCM}}}SubmitObjectsRequest/{_R}RegistryObjectList")
     package = None if listed is None else listed.find(f"{_R}RegistryPackage")
     entries = [] if listed is None else listed.findall(f"{_R}ExtrinsicObject")
+    if len(entries) > MAX_DOCUMENTS:
+        return Feed(), None
     set_id = None if package is None else _identifier(package, xds.SET_UNIQUE_ID)
     unique_ids = [_identifier(entry, xds.DOC_UNIQUE_ID) for entry in entries]
     institutions = [_institution(entry, xds.DOC_AUTHOR) for entry in entries]
@@ -162,26 +166,34 @@ def _type_code(entry: _Element) -> str | None:
     for one in entry.iterfind(f"{_R}Classification"):
         if one.get("classificationScheme") == xds.DOC_TYPE:
             code = one.get("nodeRepresentation", "")
-            return code if any(known == code for known, _ in xds.code_list("X16")) else None
+            return code if code in _dmp_types() else None
     return None
 
 
+@cache
+def _dmp_types() -> frozenset[str]:
+    return frozenset(code for code, _ in xds.code_list("X16"))
+
+
 def _commitment(body: _Element, parts: mtom.Multipart | None) -> bytes | None:
-    digest = hashlib.sha256()
     documents = body.findall(f"{{{NS_XDSB}}}Document")
-    for document in documents:
-        content = _content(document, parts)
-        if content is None:
-            return None
-        digest.update(hashlib.sha256(content).digest())
-    return digest.digest() if documents else None
+    if not 0 < len(documents) <= MAX_DOCUMENTS:
+        return None
+    by_part: dict[str, bytes] = {}  # documents may share a part: it is hashed once
+    digests = [_digest(document, parts, by_part) for document in documents]
+    return None if None in digests else hashlib.sha256(b"".join(one for one in digests if one)).digest()
 
 
-def _content(document: _Element, parts: mtom.Multipart | None) -> bytes | memoryview | None:
+def _digest(document: _Element, parts: mtom.Multipart | None, by_part: dict[str, bytes]) -> bytes | None:
     include = document.find(f"{{{NS_XOP}}}Include")
     try:
         if include is None:
-            return base64.b64decode("".join((document.text or "").split()), validate=True)
-        return None if parts is None else parts.part(mtom.content_id_of(include.get("href", ""))).body
+            return hashlib.sha256(base64.b64decode("".join((document.text or "").split()), validate=True)).digest()
+        name = mtom.content_id_of(include.get("href", ""))
+        if name not in by_part:
+            if parts is None:
+                return None
+            by_part[name] = hashlib.sha256(parts.part(name).body).digest()
+        return by_part[name]
     except (binascii.Error, ValueError, KeyError):
         return None

@@ -15,13 +15,12 @@ from zoneinfo import ZoneInfo
 import typst
 from lxml import etree
 
-from connectors.nomenclatures.xds import NS_HL7, NS_XSI, OID_PROFESSIONAL, OID_STRUCTURE, Code
+from connectors.nomenclatures.xds import NS_HL7, NS_XSI, OID_PROFESSIONAL, OID_STRUCTURE, Code, find_code
 
 PARIS = ZoneInfo("Europe/Paris")
 TITLE_MAX = 128
 
 _TEMPLATES = ("2.16.840.1.113883.2.8.2.1", "1.2.250.1.213.1.1.1.1", "1.3.6.1.4.1.19376.1.2.20")
-_CONFIDENTIALITY = "2.16.840.1.113883.5.25"
 _GENDERS = {"F": "Féminin", "M": "Masculin", "U": "Inconnu"}
 _GENDER_SYSTEM = "2.16.840.1.113883.5.1"
 
@@ -64,7 +63,10 @@ class Structure:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document: ``unique_id`` and ``set_id`` are bare OIDs, ``title`` has at most 128 characters."""
+    """One document: ``unique_id`` and ``set_id`` are bare OIDs, ``title`` has at most 128 characters.
+
+    ``confidentiality`` is N, R or V: how the document is hidden from some readers is metadata of its entry.
+    """
 
     unique_id: str
     set_id: str
@@ -138,7 +140,7 @@ def _identity(root: etree._Element, document: Document, zone: ZoneInfo) -> None:
     _code(root, "code", document.type)
     _sub(root, "title").text = document.title
     _sub(root, "effectiveTime", value=local_time(document.at, zone))
-    _sub(root, "confidentialityCode", code=document.confidentiality, displayName="Normal", codeSystem=_CONFIDENTIALITY)
+    _code(root, "confidentialityCode", find_code("J58", document.confidentiality))
     _sub(root, "languageCode", code="fr-FR")
     _sub(root, "setId", root=document.set_id)
     _sub(root, "versionNumber", value=str(document.version))

@@ -15,6 +15,7 @@ _SIGNATURE_TYPE = "E1762"  # the XAdES that signs the set (§10)
 _SIGNATURE_FORMATS = frozenset({"http://www.w3.org/2000/09/xmldsig#", "urn:ihe:iti:dsg:detached:2014"})
 _MIME_TYPES = ("text/xml", "application/xslt+xml")
 _TITLE_MAX = 128
+_MAX_ENTRIES = 64  # ours: one message must not cost the sandbox more than this
 _MAX_CDA = 32 * 1024 * 1024
 _FORMAT_OF_BODY = {
     "application/pdf": "urn:ihe:iti:xds-sd:pdf:2008",
@@ -63,8 +64,8 @@ def _shape(submission: Submission) -> Iterator[Error]:
     if len(submission.packages) != 1 or codes.SET_NODE not in submission.set.nodes:
         yield _metadata("le lot doit avoir exactement un SubmissionSet, et aucun classeur")
         return
-    if not submission.entries:
-        yield _metadata("le lot ne contient aucune fiche de document")
+    if not 0 < len(submission.entries) <= _MAX_ENTRIES:
+        yield _metadata(f"le lot doit contenir de 1 à {_MAX_ENTRIES} fiches de document")
     if submission.repeated or not all(one.id for one in (*submission.packages, *submission.entries)):
         yield _metadata("identifiant d'objet absent ou donné deux fois")
     ids = {one.id for one in (*submission.packages, *submission.entries)}

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -104,7 +105,7 @@ def read(body: Element, parts: Mapping[str, bytes]) -> Submission:
             if one.tag == f"{_R}Association"
         ),
         documents={one.get("id", ""): _content(one, dict(parts)) for one in body.iterfind(f"{{{NS_XDSB}}}Document")},
-        repeated=frozenset(one for one in ids if one and ids.count(one) > 1),
+        repeated=frozenset(one for one, times in Counter(ids).items() if one and times > 1),
     )
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.dmp.client import DmpCall
-from connectors.dmp.requests import NotReadable, Seen, read_request
+from connectors.dmp.requests import MAX_DOCUMENTS, Feed, NotReadable, Seen, read_request
 from connectors.nomenclatures.xds import OID_INS_TEST
 from connectors.wire import mtom
 from tests.connectors.dmp.samples import Dui
@@ -92,6 +92,16 @@ def test_what_cannot_be_read_is_absent(dui: Dui, change: tuple[str, str], field:
     whole, changed = seen(dui).feed, seen(dui, change).feed
     assert getattr(whole, field) != value  # the twin
     assert getattr(changed, field) == value
+
+
+def test_a_set_too_large_is_not_read_but_still_a_feed(dui: Dui) -> None:
+    content_type, body = _message(dui.feed())
+    [entry] = re.findall(rb"<ExtrinsicObject.*?</ExtrinsicObject>", body, re.DOTALL)
+    read = read_request(content_type, body.replace(entry, entry * (MAX_DOCUMENTS + 1)))
+    assert (read.kind, read.feed, read.patient) == ("feed", Feed(), PATIENT)
+    whole = read_request(content_type, body.replace(entry, entry * MAX_DOCUMENTS)).feed
+    assert whole is not None
+    assert len(whole.unique_ids) == MAX_DOCUMENTS
 
 
 @pytest.mark.parametrize(

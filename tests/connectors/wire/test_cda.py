@@ -77,6 +77,14 @@ def test_the_identifier_is_a_bare_oid() -> None:
     assert (ident.get("root"), ident.get("extension")) == (DOCUMENT.unique_id, None)
 
 
+@pytest.mark.parametrize(("code", "label"), [("N", "Normal"), ("V", "Très restreint")])
+def test_confidentiality_says_its_own_name(code: str, label: str) -> None:
+    root = etree.fromstring(cda.build(replace(DOCUMENT, confidentiality=code), PATIENT, AUTHOR, STRUCTURE))
+    found = root.find(f"{H}confidentialityCode")
+    assert found is not None
+    assert (found.get("code"), found.get("displayName"), found.get("codeSystem")) == (code, label, "2.16.840.1.113883.5.25")
+
+
 def test_the_body_gives_the_pdf_back() -> None:
     text = built().find(f"{H}component/{H}nonXMLBody/{H}text")
     assert text is not None

@@ -167,6 +167,15 @@ async def test_a_folder_is_refused(dmp: Dmp, dui: Dui) -> None:
     assert (refused.first_code, "classeur" in refused.errors[0][1]) == (METADATA, True)
 
 
+async def test_a_set_too_large_is_refused(dmp: Dmp, dui: Dui) -> None:
+    call = dui.feed()
+    [entry] = re.findall(rb"<ExtrinsicObject.*?</ExtrinsicObject>", call.body, re.DOTALL)
+    copies = b"".join(entry.replace(b"Document01", b"Document%03d" % number) for number in range(2, 66))
+    refused = await dmp.ask(replace(call, body=call.body.replace(entry, entry + copies)))
+    assert isinstance(refused, RegistryAnswer)
+    assert (refused.first_code, "64 fiches" in refused.errors[0][1]) == (METADATA, True)
+
+
 @pytest.mark.parametrize(
     ("pattern", "replacement", "word"),
     [
