@@ -85,6 +85,7 @@ _TOO_LATE = Refusal(
     "la passerelle poursuit la vérification et l'inscrit au journal.",
     status=504,
 )
+_NO_NEWS = Refusal("G-DELAI", "Le service n'a pas répondu dans le délai. Renouvelez l'appel plus tard.", status=504)
 _NO_ROUTE = Refusal(
     "E-RESEAU", "Le service n'a pas pu être joint ; rien ne lui a été transmis. Renouvelez l'appel plus tard.", status=502
 )
@@ -224,7 +225,7 @@ class Road:
             record.exchanges.append(Exchange(None, error.upstream_us))
             record.outcome = "in_doubt" if operation.side_effect else "failed"
             record.time_basis = "estimated"
-            return _refused(door, _TOO_LATE if error.reason == "timeout" else _lost(error), request, record)
+            return _refused(door, _lost(error, side_effect=operation.side_effect), request, record)
         record.event_time = self.clock.business()
         record.fault = answer.header("x-socle-injected-fault")
         try:
@@ -287,8 +288,12 @@ def _proves_earlier(record: Record) -> bool:
     return operation.proof_code is not None and record.service_code == operation.proof_code
 
 
-def _lost(error: UpstreamError) -> Refusal:
-    return _UNREADABLE if error.reason == "garbage" else Refusal("E-RESEAU", _TOO_LATE.text, status=504)
+def _lost(error: UpstreamError, *, side_effect: bool) -> Refusal:
+    """What the DUI is told when no answer came: a read may be made again, a side effect must not."""
+    if error.reason == "garbage":
+        return _UNREADABLE
+    late = _TOO_LATE if side_effect else _NO_NEWS
+    return late if error.reason == "timeout" else Refusal("E-RESEAU", late.text, late.status)
 
 
 def _body(role: str, data: bytes) -> Body:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -23,6 +24,8 @@ _HOP_BY_HOP = frozenset(
     {b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te", b"trailer",
      b"transfer-encoding", b"upgrade", b"host", b"content-length", b"expect"}
 )  # fmt: skip
+_WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # zlib's way to name the two containers
+_MAX_DECODED = 32 * 1024 * 1024
 _CONNECT_TIMEOUT_S = 5.0
 _KEEP_ALIVE_S = 15.0  # below the servers' own limit: a kept connection is never closed under a request
 
@@ -39,6 +42,21 @@ class Answer:
     def header(self, name: str) -> str | None:
         """The first header of this name, decoded as latin-1, or None."""
         return first_header(self.headers, name)
+
+    def readable(self, max_bytes: int = _MAX_DECODED) -> bytes:
+        """A copy of the body to read, without its gzip or deflate coding; the answer itself keeps its own bytes.
+
+        What cannot be decoded, or decodes beyond ``max_bytes``, is given back as it is: its reader finds it unreadable.
+        """
+        coding = (self.header("content-encoding") or "identity").strip().lower()
+        if coding not in _WINDOW_BITS:
+            return self.body
+        decoder = zlib.decompressobj(_WINDOW_BITS[coding])
+        try:
+            decoded = decoder.decompress(self.body, max_bytes)
+        except zlib.error:
+            return self.body
+        return decoded if decoder.eof else self.body
 
 
 def first_header(headers: Headers, name: str) -> str | None:

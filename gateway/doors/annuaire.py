@@ -46,7 +46,7 @@ class AnnuaireDoor:
 
     def conclude(self, record: Record, request: Request, answer: Answer) -> None:
         """Outcome by HTTP status, with the first issue code of an OperationOutcome beside it."""
-        issue = _issue_code(answer.body) if answer.status >= 400 else None
+        issue = _issue_code(answer.readable()) if answer.status >= 400 else None
         record.service_code = f"HTTP {answer.status}" + (f" {issue}" if issue else "")
         if answer.status < 400:
             record.outcome = "ok"

@@ -105,7 +105,7 @@ class DmpDoor:
     def conclude(self, record: Record, request: Request, answer: Answer) -> None:
         """The service's answer in the journal's words; its codes are kept verbatim."""
         try:
-            reply = messages.read_answer(answer.header("content-type"), answer.body)
+            reply = messages.read_answer(answer.header("content-type"), answer.readable())
         except DmpFault as fault:
             _conclude_fault(record, fault)
         except DmpUnreadable:

@@ -74,7 +74,7 @@ class InsiDoor:
     def conclude(self, record: Record, request: Request, answer: Answer) -> None:
         """The service's answer in the journal's words; the codes are kept verbatim (CR00, insi_19, desir_550 …)."""
         try:
-            reply = messages.read_answer(answer.body)
+            reply = messages.read_answer(answer.readable())
         except Unreadable:
             _conclude_http(record, answer.status)
             return

@@ -174,7 +174,7 @@ def _oauth_error(answer: Answer) -> str | None:
     if answer.status < 400:
         return None
     in_header = (answer.header("www-authenticate") or "").partition('error="')[2].partition('"')[0]
-    return _code(_json(answer.body).get("error")) or _code(in_header)
+    return _code(_json(answer.readable()).get("error")) or _code(in_header)
 
 
 def _code(value: object) -> str | None:
@@ -185,9 +185,9 @@ def _code(value: object) -> str | None:
 def _professional(operation: str | None, answer: Answer) -> Named | None:
     if operation == "PSC.USERINFO":
         is_jwt = (answer.header("content-type") or "").startswith("application/jwt")
-        claims = _claims(answer.body.decode("latin-1")) if is_jwt else _json(answer.body)
+        claims = _claims(answer.readable().decode("latin-1")) if is_jwt else _json(answer.readable())
     elif operation == "PSC.TOKEN":
-        claims = _claims(_text(_json(answer.body).get("id_token")) or "")
+        claims = _claims(_text(_json(answer.readable()).get("id_token")) or "")
     else:
         return None
     subject = _text(claims.get("SubjectNameID"))

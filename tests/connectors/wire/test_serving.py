@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
 import ssl
 from collections.abc import AsyncIterator
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from connectors.wire.http import Client, NoAnswer, NotSent
+from connectors.wire.http import Answer, Client, NoAnswer, NotSent
 from connectors.wire.serving import HttpService, Running, StreamService, bind_loopback, take_refused
 from connectors.wire.tls import client_context, server_context
 from tests.connectors.wire.conftest import Pki
@@ -172,3 +173,15 @@ async def test_a_late_answer_is_no_answer_and_a_closed_port_is_not_sent() -> Non
     finally:
         await asyncio.sleep(0.5)
         await running.stop(1)
+
+
+def test_a_compressed_answer_is_read_through_a_copy() -> None:
+    packed = gzip.compress(b"<a/>")
+    answer = Answer(200, [(b"Content-Encoding", b"gzip")], packed)
+    assert (answer.readable(), answer.body) == (b"<a/>", packed)
+    assert Answer(200, [], b"<a/>").readable() == b"<a/>"
+
+
+@pytest.mark.parametrize("body", [b"not gzip", gzip.compress(b"x" * 1000), gzip.compress(b"<a/>")[:-3]])
+def test_what_cannot_be_decoded_is_left_as_it_is(body: bytes) -> None:
+    assert Answer(200, [(b"content-encoding", b"gzip")], body).readable(max_bytes=100) == body
