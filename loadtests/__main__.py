@@ -1,6 +1,7 @@
 """``python -m loadtests play|load|reconcile``: a process of its own, started by `socle demo` and `socle load run`.
 
-    play       plays a plan through the gateway's doors; SOCLE_PORTS names them, as for every child (architecture)
+    play       plays a plan through the gateway's doors; SOCLE_PORTS names them, as for every child (architecture).
+               Prints a line a month, leaves ``summary.json`` in the run folder
     load       becomes Locust, headless, for a number of users and seconds
     reconcile  compares the files of a run folder, and nothing else; exit 1 when an equation of design §9 fails
 """
@@ -47,10 +48,13 @@ def main(arguments: list[str] | None = None) -> int:
         _become_locust(given)
     from loadtests.play import play as played  # here, so that a reconciliation does not load every protocol
 
-    summary = asyncio.run(played(given.data, given.run, given.grappe, given.months, given.seed))
+    summary = asyncio.run(played(given.data, given.run, given.grappe, given.months, given.seed, _say))
     (given.run / "summary.json").write_bytes(orjson.dumps(summary, option=orjson.OPT_INDENT_2))
-    print(orjson.dumps(summary).decode())
     return 0
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
 
 
 def _become_locust(given: argparse.Namespace) -> NoReturn:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -40,13 +40,18 @@ class Memory:
 
 @dataclass(slots=True)
 class Dui:
-    """The software of every ESSMS of the plan. ``deadline_s`` is how long the gateway waits for a service."""
+    """The software of every ESSMS of the plan.
+
+    deadline_s  how long the gateway waits for a service
+    said        told, in French, of each month that is over
+    """
 
     world: World
     doors: Doors
     control: Control
     seed: int
     deadline_s: float
+    said: Callable[[str], None] = lambda _text: None
     numbers: Numbers = field(init=False)
     _memory: dict[str, Memory] = field(default_factory=dict)
     _signers: dict[Pem, Signer] = field(default_factory=dict)
@@ -68,6 +73,8 @@ class Dui:
             for incident in day.incidents:
                 await self._incident(incident)
             self._days += 1
+            if day.day == scenario.DAYS_PER_MONTH - 1:
+                self.said(f"{on:%m/%Y} joué, {sum(self.doors.sent.sent.values())} appels depuis le début")
         end = scenario.end_of(plan, after) + _AFTERWARDS
         await self.control.go_to(datetime.combine(end, _MORNING, _PARIS))
 

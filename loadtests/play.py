@@ -5,13 +5,14 @@ import asyncio
 import os
 import resource
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
 
 from connectors.wire.clock import SystemClock
 from connectors.wire.http import Client
-from loadtests import scenario, world
+from loadtests import failures, scenario, world
 from loadtests.control import Control
 from loadtests.doors import Doors
 from loadtests.dui import Dui
@@ -20,10 +21,13 @@ from loadtests.sent import SentFile
 _CONCURRENCY = 8
 
 
-async def play(data: Path, run: Path, grappe: str, months: int, seed: int) -> dict[str, object]:
+async def play(
+    data: Path, run: Path, grappe: str, months: int, seed: int, said: Callable[[str], None]
+) -> dict[str, object]:
     """``SOCLE_PORTS`` names the doors, ``SOCLE_DEADLINE_S`` says how long the gateway waits for a service.
 
-    Returns sent {op: n}, failures {reason: n}, requests_per_second, took_s, generator_cpu_s, first_month, business_end.
+    Returns sent {op: n}, failures {reason: n}, not_provoked [reason], requests_per_second, took_s,
+    generator_cpu_s, first_month, business_end.
     """
     made = world.load(data)
     ports, deadline_s = orjson.loads(os.environ["SOCLE_PORTS"]), float(os.environ["SOCLE_DEADLINE_S"])
@@ -34,7 +38,7 @@ async def play(data: Path, run: Path, grappe: str, months: int, seed: int) -> di
         control = Control(control_client, f"http://localhost:{ports['mock-control']}", made.control_key, clock)
         doors = Doors(made, ports, sent, asyncio.Semaphore(_CONCURRENCY))
         try:
-            await Dui(made, doors, control, seed, deadline_s).play(plan, today)
+            await Dui(made, doors, control, seed, deadline_s, said).play(plan, today)
         finally:
             await doors.close()
             sent.close()
@@ -64,6 +68,7 @@ def _summary(sent: SentFile, took_s: float) -> dict[str, object]:
     return {
         "sent": dict(sorted(sent.sent.items())),
         "failures": dict(sorted(sent.failures.items())),
+        "not_provoked": [why for why in failures.PROVOKED if why not in sent.failures],
         "requests_per_second": round(sum(sent.sent.values()) / took_s, 1),
         "took_s": round(took_s, 1),
         "generator_cpu_s": round(used.ru_utime + used.ru_stime, 1),

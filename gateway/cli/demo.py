@@ -32,6 +32,7 @@ from gateway.usage.rates import measures
 _ENVIRONMENT = "bac_a_sable"
 _DEADLINE_S = 4.0  # a service armed to say nothing keeps its caller waiting for so long, not for its real deadline
 _PLAY_S = 240.0
+_WIDTH = 118  # wide enough for « non calculable » beside the longest name
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +98,15 @@ async def _play(run: Path, wanted: Wanted, said: Callable[[str], None], output: 
     said("Passerelle et services simulés prêts ; les ESSMS travaillent …")
     asked = ("play", "--grappe", wanted.grappe.id, "--months", str(wanted.months), "--seed", str(wanted.seed))
     try:
-        summary = await runs.generate(run, supervisor, *asked, timeout_s=_PLAY_S)
+        summary = await runs.generate(run, supervisor, *asked, timeout_s=_PLAY_S, said=said)
         await runs.until_no_intent(run)
     finally:
         await supervisor.stop()
     rates = _rates(run, wanted, summary)
-    played = Played(summary, runs.verify(run, _ENVIRONMENT), rates)
+    report = runs.verify(run, _ENVIRONMENT)
+    report["gaps"] += [f"scénario : « {why} » devait arriver et aucun DUI ne l'a lu" for why in summary["not_provoked"]]
+    report["reconciled"] = not report["gaps"]
+    played = Played(summary, report, rates)
     played.files = _write(output, played, datetime.fromisoformat(summary["business_end"]))
     return played
 
@@ -168,7 +172,7 @@ def _summary(played: Played, wanted: Wanted) -> dict[str, Any]:
 
 def _print(played: Played, run: Path) -> None:
     summary = played.summary
-    typer.echo(rates_table(played.rates))
+    typer.echo(rates_table(played.rates, width=_WIDTH))
     typer.echo("Échecs provoqués ou subis, tels que les DUI les ont lus :")
     for reason, number in summary["failures"].items():
         typer.echo(f"  {number:>5}  {reason}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -51,18 +52,23 @@ async def prepare(run: Path, seed: int, grappe: Grappe | None = None) -> None:
     install(grappe or sandbox_grappe(manifest, population), manifest, population, data / "gateway" / "grappes")
 
 
-async def generate(run: Path, supervisor: Supervisor, *arguments: str, timeout_s: float) -> dict[str, Any]:
-    """Run ``python -m loadtests <arguments>`` against the supervised doors; its summary. Raises GeneratorFailed."""
+async def generate(
+    run: Path, supervisor: Supervisor, *arguments: str, timeout_s: float, said: Callable[[str], None] = lambda _line: None
+) -> dict[str, Any]:
+    """Run ``python -m loadtests <arguments>`` against the supervised doors; its summary. Raises GeneratorFailed.
+
+    said  told of each line that the generator prints
+    """
     log = run / "data" / "logs" / "loadtests.log"
     environment = {**os.environ, **supervisor.settings, "SOCLE_PORTS": orjson.dumps(supervisor.ports).decode()}
     with log.open("ab") as errors:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "loadtests", *arguments, "--data", str(run / "data"), "--run", str(run), env=environment,
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=errors,
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=errors,
         )  # fmt: skip
     try:
         async with asyncio.timeout(timeout_s):
-            code = await process.wait()
+            code = await _listen(process, said)
     except TimeoutError:
         raise GeneratorFailed(f"Le générateur n'a pas fini en {timeout_s:.0f} s. Journal : {log}") from None
     finally:
@@ -73,6 +79,14 @@ async def generate(run: Path, supervisor: Supervisor, *arguments: str, timeout_s
         raise GeneratorFailed(f"Le générateur s'est arrêté (code {code}). {last_line(log)} Journal : {log}")
     summary: dict[str, Any] = orjson.loads((run / SUMMARY_FILE).read_bytes())
     return summary
+
+
+async def _listen(process: asyncio.subprocess.Process, said: Callable[[str], None]) -> int:
+    """Pass every line on until the process ends; its exit code."""
+    assert process.stdout is not None
+    async for line in process.stdout:
+        said(line.decode("utf-8", "replace").rstrip())
+    return await process.wait()
 
 
 async def until_no_intent(run: Path) -> None:
