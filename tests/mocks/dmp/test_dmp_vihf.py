@@ -50,12 +50,11 @@ def absent(dui: Dui) -> DmpCall:
 
 
 def wrapped(dui: Dui) -> DmpCall:
-    """Another assertion, with the signature of the true one kept inside it: the signature must cover what is read."""
+    """A forged assertion that holds a true one and bears its signature: the signature is good, but of something else."""
     outer, inner = plain(dui), plain(dui)
     signature = inner.find(f"{{{NS_DS}}}Signature")
     assert signature is not None
     outer.replace(outer.find(f"{{{NS_DS}}}Signature"), signature)  # type: ignore[arg-type]
-    inner.insert(1, etree.fromstring(etree.tostring(signature)))
     outer.append(inner)
     return existence(dui, outer)
 
@@ -66,7 +65,7 @@ def wrapped(dui: Dui) -> DmpCall:
         (absent, "InvalidSecurity", "VIHF absent"),
         (unsigned, "InvalidSecurity", "Signature absente"),
         (altered, "FailedCheck", "Signature du VIHF invalide"),
-        (wrapped, "FailedCheck", "Signature"),
+        (wrapped, "FailedCheck", "ne porte pas sur l'assertion"),
     ],
 )
 async def test_a_vihf_that_is_not_what_was_signed_is_refused(
