@@ -38,7 +38,9 @@ class NotReadable(ValueError):
 class Feed:
     """A submission set. Lists follow the order of the message; what cannot be read is absent or empty.
 
-    set_id, unique_ids   submission set and documents; ``unique_ids`` leaves the set's own signature in
+    The document that signs the set (§10) is left out everywhere: it is new at each sending, and no search shows it.
+
+    set_id, unique_ids   submission set and documents
     institutions         Struct_IdNat of the first author of each document, then of the set; "" when there is none
     type_code            of the first document, when it is a type of the DMP
     commitment           SHA-256 over the SHA-256 of each document, in order; None when one is missing
@@ -126,6 +128,8 @@ def _feed(body: _Element, parts: mtom.Multipart | None) -> tuple[Feed, tuple[str
     entries = [] if listed is None else listed.findall(f"{_R}ExtrinsicObject")
     if len(entries) > MAX_DOCUMENTS:
         return Feed(), None
+    signatures = {entry.get("id") for entry in entries if _type(entry) == xds.SIGNATURE_TYPE}
+    entries = [entry for entry in entries if entry.get("id") not in signatures]
     set_id = None if package is None else _identifier(package, xds.SET_UNIQUE_ID)
     unique_ids = [_identifier(entry, xds.DOC_UNIQUE_ID) for entry in entries]
     institutions = [_institution(entry, xds.DOC_AUTHOR) for entry in entries]
@@ -140,7 +144,7 @@ def _feed(body: _Element, parts: mtom.Multipart | None) -> tuple[Feed, tuple[str
         unique_ids=tuple(one for one in unique_ids if one),
         institutions=tuple(institutions),
         type_code=next((code for entry in entries if (code := _type_code(entry))), None),
-        commitment=_commitment(body, parts),
+        commitment=_commitment(body, parts, signatures),
     )
     return feed, patient
 
@@ -163,11 +167,13 @@ def _institution(element: _Element, scheme: str) -> str:
 
 def _type_code(entry: _Element) -> str | None:
     """The type when the DMP has it: another text is the client's own, and could say anything."""
-    for one in entry.iterfind(f"{_R}Classification"):
-        if one.get("classificationScheme") == xds.DOC_TYPE:
-            code = one.get("nodeRepresentation", "")
-            return code if code in _dmp_types() else None
-    return None
+    code = _type(entry)
+    return code if code in _dmp_types() else None
+
+
+def _type(entry: _Element) -> str | None:
+    found = (one for one in entry.iterfind(f"{_R}Classification") if one.get("classificationScheme") == xds.DOC_TYPE)
+    return next((one.get("nodeRepresentation") for one in found), None)
 
 
 @cache
@@ -175,8 +181,8 @@ def _dmp_types() -> frozenset[str]:
     return frozenset(code for code, _ in xds.code_list("X16"))
 
 
-def _commitment(body: _Element, parts: mtom.Multipart | None) -> bytes | None:
-    documents = body.findall(f"{{{NS_XDSB}}}Document")
+def _commitment(body: _Element, parts: mtom.Multipart | None, signatures: set[str | None]) -> bytes | None:
+    documents = [one for one in body.iterfind(f"{{{NS_XDSB}}}Document") if one.get("id") not in signatures]
     if not 0 < len(documents) <= MAX_DOCUMENTS:
         return None
     by_part: dict[str, bytes] = {}  # documents may share a part: it is hashed once

@@ -11,7 +11,6 @@ from connectors.wire import xmlsafe
 from mocks.dmp.xds import RegistryObject, Submission
 
 _CX = re.compile(r"([0-9A-Za-z]{15})\^\^\^&([0-9.]+)&ISO\^NH(?:\^\^[0-9]{8}(?:[0-9]{6})?)?")
-_SIGNATURE_TYPE = "E1762"  # the XAdES that signs the set (§10)
 _SIGNATURE_FORMATS = frozenset({"http://www.w3.org/2000/09/xmldsig#", "urn:ihe:iti:dsg:detached:2014"})
 _MIME_TYPES = ("text/xml", "application/xslt+xml")
 _TITLE_MAX = 128
@@ -166,7 +165,7 @@ def _author_ok(item: RegistryObject) -> bool:
 
 def _is_signature(entry: RegistryObject) -> bool:
     type_code, format_code = entry.code(codes.DOC_TYPE), entry.code(codes.DOC_FORMAT)
-    return bool(type_code and format_code and type_code.code == _SIGNATURE_TYPE and format_code.code in _SIGNATURE_FORMATS)
+    return bool(type_code and format_code and type_code.code == codes.SIGNATURE_TYPE and format_code.code in _SIGNATURE_FORMATS)
 
 
 def _content(entry: RegistryObject, content: bytes | None) -> Iterator[Error]:

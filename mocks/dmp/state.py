@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import orjson
 
+from connectors.nomenclatures.xds import SIGNATURE_TYPE
+
 DmpStatus = Literal["none", "active", "terminated"]
 _STATUS: dict[str, DmpStatus] = {"none": "none", "active": "active", "closed": "terminated"}
 
@@ -74,9 +76,9 @@ class Documents:
         return unique_id in self._by_id or unique_id in self._sets
 
     def find(self, unique_ids: Iterable[str], matricule: str) -> list[Stored]:
-        """The documents of this person among those asked for, in the order asked."""
+        """The documents of this person among those asked for, in the order asked; signatures are not shown (§12)."""
         found = (self._by_id.get(one) for one in unique_ids)
-        return [one for one in found if one is not None and one.matricule == matricule]
+        return [one for one in found if one is not None and one.matricule == matricule and one.type_code != SIGNATURE_TYPE]
 
     def add(self, documents: list[tuple[Stored, bytes]]) -> None:
         """Register a set, whole: contents first, then one index line."""

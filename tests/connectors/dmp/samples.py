@@ -1,6 +1,7 @@
 """Messages of a small DUI: one author, one document, whoever the person and the structure."""
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -13,7 +14,7 @@ from connectors.dmp.messages import Lps
 from connectors.dmp.metadata import Submission
 from connectors.nomenclatures import xds
 from connectors.nomenclatures.xds import Code, class_of, code_list, find_code
-from connectors.wire import cda
+from connectors.wire import cda, mtom
 from connectors.wire.saml import Role, Signer, Vihf, load_signer
 
 NOW = datetime(2026, 11, 21, 9, 15, tzinfo=UTC)
@@ -32,6 +33,34 @@ def pdf() -> bytes:
     return cda.pdf_a1("Projet personnalisé", ["Premier paragraphe.", "Second paragraphe, accentué."], at=NOW)
 
 
+def with_signature(call: DmpCall, content: bytes = b"<Signature/>", unique_id: str = f"{ROOT}.5.1") -> DmpCall:
+    """The same set with the document that signs it, as DUIs send it (§10): metadata of Signature01 and its part."""
+    parts = mtom.split(dict(call.headers)[b"content-type"].decode(), call.body)
+    root = bytes(parts.root.body).decode()
+    [entry] = re.findall(r"<ExtrinsicObject.*?</ExtrinsicObject>", root, re.DOTALL)
+    [member] = re.findall(r"<Association.*?</Association>", root, re.DOTALL)
+    [document] = re.findall(r"<xdsb:Document .*?</xdsb:Document>", root, re.DOTALL)
+    signature = re.sub(r'(2e82c1f6[^>]*value=")[^"]*', rf"\g<1>{unique_id}", entry.replace("Document01", "Signature01"))
+    for before, after in (
+        (r'nodeRepresentation="44"(.*?<Value>)[^<]*', rf'nodeRepresentation="{SIGNATURE_CLASS}"\1URN'),
+        (r'nodeRepresentation="80788-3"(.*?<Value>)[^<]*', r'nodeRepresentation="E1762"\1ASTM'),
+        (r'nodeRepresentation="urn:ihe:iti:xds-sd:pdf:2008"(.*?<Value>)[^<]*', rf'nodeRepresentation="{xds.NS_DS}"\1URN'),
+        (r"fr-FR", "art"),
+    ):
+        signature, made = re.subn(before, after, signature, count=1, flags=re.DOTALL)
+        assert made, before
+    signs = f'<Association id="a3" associationType="{xds.SIGNS}" sourceObject="Signature01" targetObject="SubmissionSet01"/>'
+    second = member.replace("Document01", "Signature01").replace('id="a1"', 'id="a2"')
+    part = document.replace("Document01", "Signature01").replace("document01@dui", "signature01@dui")
+    for old, new in ((entry, entry + signature), (member, member + second + signs), (document, document + part)):
+        root = root.replace(old, new)
+    documents = [mtom.Attachment("document01@dui", "text/xml", bytes(parts.parts[0].body)),
+                 mtom.Attachment("signature01@dui", "text/xml", content)]  # fmt: skip
+    content_type, body = mtom.build(root.encode(), documents, action=xds.ACTION_FEED)
+    return DmpCall("repository", [(b"content-type", content_type.encode())], body)
+
+
+SIGNATURE_CLASS = "urn:oid:1.3.6.1.4.1.19376.1.2.1.1.1"
 _load = cache(load_signer)  # checking a private key costs more than signing with it
 
 

@@ -14,7 +14,7 @@ from connectors.dmp.client import DmpCall
 from connectors.dmp.requests import MAX_DOCUMENTS, Feed, NotReadable, Seen, read_request
 from connectors.nomenclatures.xds import OID_INS_TEST
 from connectors.wire import mtom
-from tests.connectors.dmp.samples import Dui
+from tests.connectors.dmp.samples import Dui, with_signature
 
 PATIENT = ("269054958815780", OID_INS_TEST)
 
@@ -52,6 +52,13 @@ def test_the_commitment_is_of_the_documents_alone(dui: Dui) -> None:
     other = read_request(*_message(dui.feed(title="Autre"))).feed
     assert other is not None
     assert other.commitment != expected
+
+
+def test_the_signature_of_a_set_is_not_one_of_its_documents(dui: Dui) -> None:
+    """Signed anew at each sending, never shown by a search: it must weigh neither in the key nor in the question."""
+    plain = seen(dui).feed
+    for unique_id, content in (("1.2.3.1", b"<Signature>1</Signature>"), ("1.2.3.2", b"<Signature>2</Signature>")):
+        assert read_request(*_message(with_signature(dui.feed(), content, unique_id))).feed == plain
 
 
 def test_an_inline_document_is_committed_to_like_a_part(dui: Dui) -> None:

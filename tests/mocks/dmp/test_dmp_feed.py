@@ -10,13 +10,13 @@ from dataclasses import replace
 import pytest
 
 from connectors.dmp.client import DmpCall
-from connectors.dmp.messages import RegistryAnswer
+from connectors.dmp.messages import Found, RegistryAnswer
 from connectors.nomenclatures.xds import OID_INS_NIR, OID_INS_TEST
 from connectors.wire import mtom, soap
 from mocks.dmp.app import DmpMock
 from mocks.sandbox.trace import hashed
 from mocks.sandbox.world import World
-from tests.connectors.dmp.samples import ROOT, Dui
+from tests.connectors.dmp.samples import ROOT, Dui, with_signature
 from tests.mocks.dmp.conftest import Dmp
 
 SUCCESS = RegistryAnswer(True)
@@ -76,6 +76,23 @@ async def test_a_document_inside_the_body_is_accepted(dmp: Dmp, dui: Dui) -> Non
     inline = re.sub(rb"<xop:Include[^>]*/>", base64.b64encode(parts.parts[0].body), bytes(parts.root.body))
     assert await dmp.ask(DmpCall("repository", [(b"content-type", soap.content_type().encode())], inline)) == SUCCESS
     assert dmp.mock.documents.content(f"{ROOT}.3.1") == cda_of(call)
+
+
+async def test_a_signed_set_is_accepted_and_its_signature_kept(dmp: Dmp, dui: Dui) -> None:
+    assert await dmp.ask(with_signature(dui.feed())) == SUCCESS
+    assert dmp.mock.documents.content(f"{ROOT}.5.1") == b"<Signature/>"
+    found = await dmp.ask(dui.lookup(f"{ROOT}.3.1", f"{ROOT}.5.1"))
+    assert isinstance(found, Found)
+    assert len(found.entries) == 1  # no search shows a signature
+
+
+async def test_a_document_does_not_pass_as_a_signature(dmp: Dmp, dui: Dui) -> None:
+    """Only what has the type and the format of a signature is excused from being a CDA."""
+    call = edited(with_signature(dui.feed()), r'nodeRepresentation="http://www.w3.org/2000/09/xmldsig#"(.*?<Value>)URN',
+                  r'nodeRepresentation="urn:ihe:iti:xds-sd:pdf:2008"\g<1>1.3.6.1.4.1.19376.1.2.3')  # fmt: skip
+    refused = await dmp.ask(call)
+    assert isinstance(refused, RegistryAnswer)
+    assert refused.first_code == CONTENT
 
 
 @pytest.mark.parametrize(("status", "code"), [("none", "XDSUnknownPatientId"), ("closed", "DMPClosed")])
