@@ -30,7 +30,7 @@ fuzz: $(VENV)/.ready  ## exploration des analyseurs, sans graine fixe
 	@HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest -q -m fuzz
 
 lint: $(VENV)/.ready
-	@$(BIN)/ruff check . && $(BIN)/lint-imports --no-logo -v >/dev/null && $(BIN)/mypy
+	@$(BIN)/ruff check . && $(BIN)/lint-imports --no-cache >/dev/null && $(BIN)/mypy
 
 $(VENV)/.ready: requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v >= (3, 11) else "Socle demande Python 3.11 ou plus récent ; %s est Python %d.%d. Indiquez-en un autre : make PYTHON=python3.12" % (sys.executable, *v))'
