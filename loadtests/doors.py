@@ -12,7 +12,7 @@ from connectors.wire.tls import Profile, client_context
 from loadtests import calls, failures
 from loadtests.calls import HttpCall, Reading
 from loadtests.sent import SentFile
-from loadtests.users.mail import SESSION, SUBMISSION, read_reply, read_submission
+from loadtests.users.mail import SESSION, SUBMISSION, read_reply, read_submission, unit_of
 from loadtests.world import Structure, World
 
 #: TLS profile of each door, and whether it asks for the structure's certificate (design §8).
@@ -96,7 +96,7 @@ class MailSession:
     async def _submit(self, message: Outgoing) -> Reading:
         sent = self.doors.sent
         async with self.doors.slots:
-            with sent.call(SUBMISSION, message.message_id, len(message.content)) as call:
+            with sent.call(SUBMISSION, unit_of(message), len(message.content)) as call:
                 try:
                     reading = read_submission(await self.client.submit(message))
                 except (InDoubt, Unavailable):

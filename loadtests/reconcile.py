@@ -8,6 +8,7 @@ The variant for a gateway killed on the way is decided in docs/decisions/0005-re
 """
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -153,7 +154,7 @@ def read_run(folder: Path) -> Run:
     received = lines.read(folder / "data/mocks/received.jsonl", "op")
     held = lines.read(folder / "data/mocks/held.jsonl", "op", "unit")
     journal = _journal_counts(folder / "journal-counts.json", lines.problems)
-    lines.problems += _not_sent(sent, answered) + _twice_held(held)
+    lines.problems += _not_sent(sent, answered) + _twice_held(held) + _other_effects(sent, answered, held)
     return Run(
         sent=_by_operation(sent), answered=_by_operation(answered), received=_by_operation(received), held=_by_operation(held),
         journal=journal.get("journal", {}), forwarded=journal.get("forwarded", {}), counted=journal.get("counted", {}),
@@ -186,6 +187,21 @@ def _twice_held(held: Iterable[dict[str, Any]]) -> list[str]:
     """held.jsonl has one line per *distinct* side effect: the same unit twice is a forged or broken ledger."""
     counts = Counter((row["op"], row["unit"]) for row in held)
     return [f"held.jsonl : une unité de {operation} y figure {n} fois" for (operation, _), n in counts.items() if n > 1]
+
+
+def _other_effects(sent: list[dict[str, Any]], answered: list[dict[str, Any]], held: list[dict[str, Any]]) -> list[str]:
+    """Unit by unit: what the DUI was told is done is held, and what is held was sent. A mock names a unit by its digest."""
+    names = {row["n"]: (row["op"], _name(row["unit"])) for row in sent if row.get("unit") is not None}
+    done = {names[row["n"]] for row in answered if row.get("why") is None and row["n"] in names}
+    kept = {(row["op"], row["unit"]) for row in held}
+    lost, forged = (Counter(op for op, _ in units) for units in (done - kept, kept - set(names.values())))
+    return [f"{op} : {n} effet(s) annoncé(s) réussi(s) au DUI, qu'aucun service ne détient" for op, n in sorted(lost.items())] + [
+        f"{op} : {n} effet(s) détenu(s) que personne n'a envoyé(s)" for op, n in sorted(forged.items())
+    ]
+
+
+def _name(unit: str) -> str:
+    return hashlib.sha256(unit.encode()).hexdigest()
 
 
 def _by_operation(rows: Iterable[dict[str, Any]]) -> Counter[str]:

@@ -178,7 +178,7 @@ def _search_once(act: Act, searched: set[str]) -> Act:
 def _with_incidents(
     days: tuple[Day, ...], players: Sequence[Player], strangers: Sequence[Person], draw: random.Random
 ) -> tuple[Day, ...]:
-    """Every provoked failure once, each on a day of its own choice; an expired token needs a day before it."""
+    """Every provoked failure once, each on a day of its own choice but the first: an old token needs a day before it."""
     able = [player for player in players if any(person.can_be_fed for person in player.persons)] or list(players)
     closed = [person for player in players for person in player.persons if person.dmp == "closed" and person.insi == "found"]
     closed += [person for person in strangers if person.dmp == "closed" and person.insi == "found"]
@@ -186,9 +186,13 @@ def _with_incidents(
     for why, operation, resent in _INCIDENTS:
         player = draw.choice(able)
         incident = Incident(player.finess_et, why, operation, _victim(why, player, closed, draw), resent)
-        placed.setdefault(draw.randrange(1, len(days)), []).append(incident)
+        number = len(days) - 1 if why in _NEED_A_PAST else draw.randrange(1, len(days))
+        placed.setdefault(number, []).append(incident)
     return tuple(Day(day.month, day.day, day.acts, tuple(placed.get(number, ()))) for number, day in enumerate(days))
 
+
+#: They use what earlier days left: a token, a document already fed.
+_NEED_A_PAST = (failures.EXPIRED_TOKEN, failures.DUPLICATE_UNIQUE_ID)
 
 #: What goes wrong, on which operation, and whether the DUI tries again.
 _INCIDENTS = (

@@ -1,7 +1,7 @@
 """The generator's own count (design §9): a line is written before the bytes of its call leave, never read elsewhere.
 
 Two files, one line of JSON per call, append only:
-``sent.jsonl`` ``{"n": call number, "op": operation id, "unit": uniqueId or Message-ID, or null, "at": real time}``
+``sent.jsonl`` ``{"n": call number, "op": operation id, "unit": name of a side effect or null, "at": real time}``
 ``answered.jsonl`` ``{"n", "op", "code": what was read, "why": failure reason or null, "ms": latency}``, written once the
 whole final answer was read. A call that is in the first file only was left without a readable answer.
 """

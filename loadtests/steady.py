@@ -18,7 +18,7 @@ from connectors.wire.http import Answer
 from loadtests import calls, failures
 from loadtests.calls import HttpCall, Reading
 from loadtests.sent import SentFile
-from loadtests.users.mail import SESSION, SUBMISSION, read_reply
+from loadtests.users.mail import SESSION, SUBMISSION, read_reply, unit_of
 
 _PATIENCE_S = 40.0  # longer than a gateway takes to start again
 _BROKEN = (OSError, http.client.HTTPException, smtplib.SMTPException)
@@ -118,7 +118,7 @@ class SteadyMail:
         return smtp
 
     def _submit(self, smtp: smtplib.SMTP, message: Outgoing) -> Reading:
-        with self.sent.call(SUBMISSION, message.message_id, len(message.content)) as call:
+        with self.sent.call(SUBMISSION, unit_of(message), len(message.content)) as call:
             try:
                 reading = read_reply(*_dialogue(smtp, message))
             except _BROKEN:

@@ -58,7 +58,7 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="Même graine, mêmes taux.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Sortie JSON.")] = False,
     output: Annotated[Path | None, typer.Option("-o", "--output", file_okay=False, help="Dossier des fichiers produits.")] = None,
-    persons: Annotated[int | None, typer.Option(min=1, help="Plafond de personnes par ESSMS, pour un essai court.")] = None,
+    persons: Annotated[int | None, typer.Option(min=5, help="Plafond de personnes par ESSMS, pour un essai court.")] = None,
     check: Annotated[Path | None, typer.Option("--check", file_okay=False, help="Rapprocher de nouveau ce dossier.")] = None,
 ) -> None:
     """Joue les mois d'une grappe à travers la passerelle, donne ses taux et réconcilie les comptes."""

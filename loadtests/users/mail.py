@@ -54,6 +54,11 @@ class MailUser:
         return _FOREIGN
 
 
+def unit_of(message: Outgoing) -> str:
+    """What names the effect of a message: its sender's mailbox and its Message-ID (design §6)."""
+    return f"{message.sender}\n{message.message_id}"
+
+
 def read_submission(submitted: Submitted) -> Reading:
     """250 after the final dot, or the operator's refusal at the stage where it came."""
     return read_reply(submitted.stage, submitted.reply)

@@ -133,6 +133,13 @@ def forge_a_request(run: Path) -> None:
         ledger.write(b'{"op":"INS.RECHERCHE_TRAITS","at":"2027-01-01T00:00:00.000+00:00"}\n')
 
 
+def swap_an_effect(run: Path) -> None:
+    """As many effects as before, one of them another: counts alone would not see it."""
+    path = run / "data/mocks/held.jsonl"
+    unit = next(line["unit"] for line in map(orjson.loads, path.read_bytes().splitlines()) if line["op"] == "DMP.TD2.1")
+    path.write_bytes(path.read_bytes().replace(unit.encode(), b"0" * 64))
+
+
 def forge_an_effect(run: Path) -> None:
     with (run / "data/mocks/held.jsonl").open("ab") as ledger:
         ledger.write(b'{"op":"DMP.TD2.1","unit":"' + b"0" * 64 + b'","at":"2027-01-01T00:00:00.000+00:00"}\n')
@@ -146,6 +153,7 @@ def forge_an_effect(run: Path) -> None:
         (add_an_entry, "ANN.RECHERCHE : envoyés = journal"),
         (drop_a_unit, "recomptage : 1 unité(s) d'usage en désaccord"),
         (forge_a_request, "INS.RECHERCHE_TRAITS : transmis = reçus"),
+        (swap_an_effect, "DMP.TD2.1 : 1 effet(s) annoncé(s) réussi(s) au DUI, qu'aucun service ne détient"),
         (forge_an_effect, "DMP.TD2.1 : détenus = comptés + en doute détenus"),
     ],
 )
@@ -178,6 +186,6 @@ def test_bad_usage_is_one_french_line(arguments: list[str], said: str, tmp_path:
 
 def test_a_gateway_that_cannot_start_is_unavailable_and_leaves_no_process(tmp_path: Path) -> None:
     broken = {**os.environ, "SOCLE_DRAIN_S": "-1"}
-    done = subprocess.run([*SOCLE, "demo", "--persons", "1"], cwd=tmp_path, env=broken, capture_output=True, timeout=60)
+    done = subprocess.run([*SOCLE, "demo", "--persons", "5"], cwd=tmp_path, env=broken, capture_output=True, timeout=60)
     assert done.returncode == 3
     assert "Le processus « gateway » s'est arrêté (code 2)." in done.stderr.decode()

@@ -1,6 +1,7 @@
 """The equations of design §9: each one holds on a whole run and breaks by one line."""
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,6 +85,10 @@ def test_the_bound_of_a_kill_is_zero_where_every_call_was_answered() -> None:
     assert gaps(answered, killed=True) == ["INS.RECHERCHE_TRAITS : transmis ~ reçus — 5 contre 6"]
 
 
+def name_of(unit: str) -> str:
+    return hashlib.sha256(unit.encode()).hexdigest()
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A run folder of two feeds, as the writers leave it."""
@@ -96,7 +101,7 @@ def folder(tmp_path: Path) -> Path:
     mocks.mkdir(parents=True)
     (mocks / "received.jsonl").write_bytes(b"".join(orjson.dumps({"op": FEED, "at": "x"}) + b"\n" for _ in range(2)))
     (mocks / "held.jsonl").write_bytes(
-        b"".join(orjson.dumps({"op": FEED, "unit": unit, "at": "x"}) + b"\n" for unit in ("1.2.3.1", "1.2.3.2"))
+        b"".join(orjson.dumps({"op": FEED, "unit": name_of(unit), "at": "x"}) + b"\n" for unit in ("1.2.3.1", "1.2.3.2"))
     )
     two = {FEED: 2}
     counts = {"journal": two, "forwarded": two, "counted": two, "in_doubt": {}, "in_doubt_held": {}, "intents": 0}
@@ -119,6 +124,15 @@ def test_a_held_line_copied_is_not_a_second_effect(folder: Path) -> None:
     path.write_bytes(path.read_bytes() + path.read_bytes().splitlines(keepends=True)[0])
     found = gaps(read_run(folder))
     assert "held.jsonl : une unité de DMP.TD2.1 y figure 2 fois" in found
+
+
+def test_an_effect_swapped_for_another_is_found_though_the_counts_agree(folder: Path) -> None:
+    path = folder / "data/mocks/held.jsonl"
+    path.write_bytes(path.read_bytes().replace(name_of("1.2.3.2").encode(), name_of("9.9").encode()))
+    assert gaps(read_run(folder)) == [
+        "DMP.TD2.1 : 1 effet(s) annoncé(s) réussi(s) au DUI, qu'aucun service ne détient",
+        "DMP.TD2.1 : 1 effet(s) détenu(s) que personne n'a envoyé(s)",
+    ]
 
 
 def test_a_torn_line_and_a_missing_file_are_gaps(folder: Path) -> None:
