@@ -38,7 +38,8 @@ def moment_of(text: str) -> datetime:
 
 def intended_draft(record: Record, environment: str, clock: Clock) -> Draft:
     """The draft of a call under way: what recovery will complete if nobody does, without having read an acknowledgement."""
-    return draft_of(replace(record, outcome="in_doubt"), environment, clock) | {"time_basis": "estimated"}
+    bodies = [replace(body, kept=None) for body in record.bodies]  # an intent holds no message
+    return draft_of(replace(record, outcome="in_doubt", bodies=bodies), environment, clock) | {"time_basis": "estimated"}
 
 
 def draft_of(record: Record, environment: str, clock: Clock) -> Draft:
@@ -163,7 +164,7 @@ def _recipients(record: Record) -> dict[str, int] | None:
 def _body(body: Body) -> dict[str, Any]:
     salt = os.urandom(_SALT_BYTES)
     commitment = hashlib.sha256(salt + body.sha256).hexdigest()
-    return {"role": body.role, "size_bytes": body.size_bytes, "commitment": commitment, "salt": salt.hex()}
+    return {"role": body.role, "size_bytes": body.size_bytes, "commitment": commitment, "salt": salt.hex(), "kept": body.kept}
 
 
 def _ref(value: Named | str | None, ref_of: Callable[[Named], str]) -> str | None:

@@ -20,6 +20,7 @@ DURABLE: Pragmas = (
 )
 #: Speed only: refs and units are spread at random over their indexes, so pages are better kept and written back together.
 _TUNING = (("cache_size", -65_536), ("wal_autocheckpoint", 4000))
+_GIVES_BACK = ("auto_vacuum", 2)  # incremental; to be said before the first table: what retention frees leaves the file
 _FIRST_SAFE = (3, 51, 3)  # earlier releases may corrupt the file when the WAL restarts
 _AFFECTED = (3, 52)  # the fix came in 3.51.3 and 3.53.0
 
@@ -43,7 +44,7 @@ def open_for_writing(path: Path, *, vfs: str | None = None, pragmas: Pragmas = D
     if vfs is not None:
         connection.pragma("locking_mode", "exclusive")
     connection.set_busy_timeout(5000)  # a reader that checkpoints on leaving, for instance
-    for name, value in _TUNING:
+    for name, value in (_GIVES_BACK, *_TUNING):
         connection.pragma(name, value)
     for name, asked, expected in pragmas:
         connection.pragma(name, asked)

@@ -49,11 +49,15 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """Bytes of one side of a call. The journal salts ``sha256`` before it commits to it."""
+    """Bytes of one side of a call. The journal salts ``sha256``, the digest of the bytes on the wire, before it commits to it.
+
+    ``kept`` is the redacted copy that the journal stores beside the entry, sealed and erasable (``bodies.py``); None: none.
+    """
 
     role: str  # "request", "response", "document"
     size_bytes: int
     sha256: bytes = field(repr=False)
+    kept: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,10 @@ import orjson
 from connectors.wire.clock import Clock
 from gateway.journal import database
 from gateway.journal.canonical import Draft, encode, inheriting, moment_of, resolved, text_of
+from gateway.journal.intents import Intents, Kept
 from gateway.journal.record import Doubt, Entry, Intent, JournalStopped, Named, NotInDoubt
 from gateway.journal.refs import Refs
+from gateway.journal.rows import Rows
 from gateway.journal.units import Unit, admit, units_of
 from gateway.journal.vault import Vault
 
@@ -34,7 +36,11 @@ class Store:
         self._vault, self._clock = vault, clock
         self._db = database.open_for_writing(path, vfs=vfs, pragmas=self.PRAGMAS)
         self.refs = Refs(self._db, vault)
-        self._units = _UnitRows(self._db)
+        self.intents = Intents(self._db, boot_id, log_id)
+        self._units = _UnitRows(self._db, self.refs)
+        self._entries = Rows(self._db, _INTO_ENTRIES, columns=13)
+        self._salts = Rows(self._db, "INSERT INTO bodies (pos, n, role, salt)", columns=4)
+        self._keys = Rows(self._db, "INSERT INTO keys (tenant, operation, key_ref, log, seq, state)", 6, _UNLESS_SUCCEEDED)
         self._now = clock.real()
         self._recorded_at = text_of(self._now)
         self._last_recorded: str = self._db.execute("SELECT recorded_at FROM entries ORDER BY pos DESC LIMIT 1").get or ""
@@ -49,16 +55,17 @@ class Store:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._flush()
             if self._next_seq != first:
                 self._move_head(first)
             self._db.execute("COMMIT")
         except BaseException:
             self._next_seq = first
-            self.refs.settle(committed=False)
+            self._settle(committed=False)
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
-        self.refs.settle(committed=True)
+        self._settle(committed=True)
         if self._next_seq != first:
             self._last_recorded = self._recorded_at
 
@@ -69,23 +76,13 @@ class Store:
 
     def add_intent(self, draft: Draft, intent: Intent) -> None:
         draft = resolved(draft, self.refs.ref_of)
-        blob = None if intent.blob is None else self._vault.seal(draft["id"], intent.blob)
-        self._db.execute(
-            "INSERT INTO intents (call_id, log, boot, operation, key_ref, deadline, commitment, blob, draft)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                draft["id"], self.log_id, self.boot_id, draft["operation"],
-                None if intent.key is None else self.refs.ref_of(intent.key),
-                text_of(self._now + timedelta(seconds=intent.deadline_s)),
-                None if intent.commitment is None else self.keyed(intent.commitment),
-                blob, encode(draft),
-            ),
-        )  # fmt: skip
-
-    def drafts_of_dead_boots(self, limit: int) -> list[Draft]:
-        """Drafts of intents that no living process will close: the folder's lock proves that every other boot is dead."""
-        rows = self._db.execute("SELECT draft FROM intents WHERE boot <> ? ORDER BY call_id LIMIT ?", (self.boot_id, limit))
-        return [orjson.loads(row[0]) for row in rows]
+        kept = Kept(
+            None if intent.key is None else self.refs.ref_of(intent.key),
+            text_of(self._now + timedelta(seconds=intent.deadline_s)),
+            None if intent.commitment is None else self.keyed(intent.commitment),
+            None if intent.blob is None else self._vault.seal(draft["id"], intent.blob),
+        )
+        self.intents.open(draft["id"], draft["operation"], kept, encode(draft))
 
     # -- entries
 
@@ -99,11 +96,11 @@ class Store:
         seq, self._next_seq = self._next_seq, self._next_seq + 1
         pos = self.log_id << POS_BITS | seq
         went_back = [CLOCK_WENT_BACK] if self._recorded_at < self._last_recorded else []
-        entry = resolved(draft, self.refs.ref_of) | {
-            "log": self.log_id, "seq": seq, "recorded_at": self._recorded_at, "boot_id": self.boot_id,
-            "flags": [*draft["flags"], *went_back],
-            "bodies": self._keep_salts(pos, draft["bodies"]),
-        }  # fmt: skip
+        entry = resolved(draft, self.refs.ref_of)
+        entry["log"], entry["seq"] = self.log_id, seq
+        entry["recorded_at"], entry["boot_id"] = self._recorded_at, self.boot_id
+        entry["flags"] = [*draft["flags"], *went_back]
+        entry["bodies"] = self._keep_salts(pos, draft["bodies"])
         body = encode(entry)
         self._insert(pos, entry, body)
         if entry["kind"] == "call":
@@ -157,56 +154,198 @@ class Store:
         if self._db.changes() != 1:
             raise JournalStopped(f"another process writes log {self.log_id}")
 
+    def _flush(self) -> None:
+        """Write the rows that wait, so that a statement sees what the transaction has done so far."""
+        self.refs.flush()
+        self.intents.flush()
+        for rows in (self._entries, self._salts, self._keys, self._units):
+            rows.flush()
+
+    def _settle(self, *, committed: bool) -> None:
+        self.refs.settle(committed=committed)
+        self.intents.settle(committed=committed)
+        for rows in (self._entries, self._salts, self._keys, self._units):
+            rows.forget()
+
     def _insert(self, pos: int, entry: dict[str, Any], body: bytes) -> None:
-        self._db.execute(
-            "INSERT INTO entries (pos, id, kind, service, operation, outcome, tenant, finess_et, exchanges, recovered,"
-            " settles, recorded_at, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        self._entries.add(
             (
                 pos, entry["id"], entry["kind"], entry["service"], entry["operation"], entry["outcome"], entry["tenant"],
                 entry["finess_et"], len(entry["exchanges"]), STOPPED_WITH_INTENT in entry["flags"],
                 entry["settles"], entry["recorded_at"], body,
-            ),
+            )
         )  # fmt: skip
 
     def _keep_salts(self, pos: int, bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for n, body in enumerate(bodies):
-            row = (pos, n, body["role"], bytes.fromhex(body["salt"]))
-            self._db.execute("INSERT INTO bodies (pos, n, role, salt) VALUES (?, ?, ?, ?)", row)
+            self._salts.add((pos, n, body["role"], bytes.fromhex(body["salt"])))
         return [{name: value for name, value in body.items() if name != "salt"} for body in bodies]
 
     def _close_intent(self, pos: int, entry: dict[str, Any]) -> None:
-        intent = self._db.execute(
-            "SELECT key_ref, deadline, commitment, blob FROM intents WHERE call_id = ?", (entry["id"],)
-        ).fetchone()
-        if intent is not None:
-            self._db.execute("DELETE FROM intents WHERE call_id = ?", (entry["id"],))
-        key_ref, deadline, commitment, blob = intent or (None, self._recorded_at, None, None)
+        intent = self.intents.close(entry["id"]) or Kept(None, self._recorded_at, None, None)
         if entry["outcome"] == "in_doubt":
             self._db.execute(
                 "INSERT INTO doubts (entry_id, pos, tenant, operation, key_ref, person_ref, deadline, commitment, blob, since)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    entry["id"], pos, entry["tenant"], entry["operation"], key_ref, entry["person_ref"], deadline,
-                    commitment, blob, text_of(self._now),
+                    entry["id"], pos, entry["tenant"], entry["operation"], intent.key_ref, entry["person_ref"],
+                    intent.deadline, intent.commitment, intent.blob, text_of(self._now),
                 ),
             )  # fmt: skip
-        if key_ref is not None:
-            self._note_key(entry["tenant"], entry["operation"], key_ref, entry["seq"], entry["outcome"])
+        if intent.key_ref is not None:
+            self._note_key(entry["tenant"], entry["operation"], intent.key_ref, entry["seq"], entry["outcome"])
 
     def _note_key(self, tenant: str, operation: str, key_ref: str, seq: int, state: str) -> None:
-        # A key that succeeded stays so: the refusal of its duplicate says nothing new about it.
-        self._db.execute(
-            "INSERT INTO keys (tenant, operation, key_ref, log, seq, state) VALUES (?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (tenant, operation, key_ref) DO UPDATE"
-            " SET log = excluded.log, seq = excluded.seq, state = excluded.state WHERE state NOT IN ('ok', 'succeeded')",
-            (tenant, operation, key_ref, self.log_id, seq, state),
-        )
+        self._keys.add((tenant, operation, key_ref, self.log_id, seq, state))
 
     def _settled(self, draft: Draft) -> Draft:
         doubt = self._db.execute("DELETE FROM doubts WHERE entry_id = ? RETURNING pos, key_ref", (draft["settles"],)).fetchone()
         if doubt is None:
             raise NotInDoubt(f"entry {draft['settles']} is not in doubt")
         pos, key_ref = doubt
+        self._flush()  # the entry in doubt may have come in this very transaction
+        draft = inheriting(draft, orjson.loads(self._db.execute("SELECT body FROM entries WHERE pos = ?", (pos,)).get))
+        if key_ref is not None:
+            self._note_key(draft["tenant"], draft["operation"], key_ref, self._next_seq, draft["outcome"])
+        return draft
+
+
+class _UnitRows:
+    """The table usage_units, as ``admit`` wants it; rows wait for ``flush``."""
+
+    def __init__(self, connection: apsw.Connection, refs: Refs) -> None:
+        self._db, self._refs = connection, refs
+        self._rows = Rows(connection, "INSERT INTO usage_units", columns=7)
+        self._waiting: dict[tuple[str, str, str], Unit] = {}
+
+    def first(self, environment: str, indicator: str, unit_ref: str) -> Unit | None:
+        waiting = self._waiting.get((environment, indicator, unit_ref))
+        if self._refs.is_new(unit_ref):  # no row can name it yet
+            return waiting
+        row = self._db.execute(
+            "SELECT environment, indicator, finess_et, unit_ref, event_time, log, seq FROM usage_units"
+            " WHERE environment = ? AND indicator = ? AND unit_ref = ? ORDER BY log, seq LIMIT 1",
+            (environment, indicator, unit_ref),
+        ).fetchone()
+        return waiting if row is None else Unit(*row)
+
+    def put(self, unit: Unit) -> None:
+        self._waiting.setdefault((unit.environment, unit.indicator, unit.unit_ref), unit)
+        self._rows.add((unit.environment, unit.indicator, unit.finess_et, unit.unit_ref, unit.event_time, unit.log, unit.seq))
+
+    def drop(self, unit: Unit) -> None:
+        self.flush()
+        self._db.execute(
+            "DELETE FROM usage_units WHERE environment = ? AND indicator = ? AND unit_ref = ? AND log = ? AND seq = ?",
+            (unit.environment, unit.indicator, unit.unit_ref, unit.log, unit.seq),
+        )
+
+    def flush(self) -> None:
+        self._rows.flush()
+        self._waiting.clear()
+
+    def forget(self) -> None:
+        self._rows.forget()
+        self._waiting.clear()
+
+
+_INTO_ENTRIES = """
+INSERT INTO entries (pos, id, kind, service, operation, outcome, tenant, finess_et, exchanges, recovered, settles, recorded_at,
+body)
+"""
+# A key that succeeded stays so: the refusal of its duplicate says nothing new about it.
+_UNLESS_SUCCEEDED = """
+ON CONFLICT (tenant, operation, key_ref) DO UPDATE SET log = excluded.log, seq = excluded.seq, state = excluded.state
+WHERE state NOT IN ('ok', 'succeeded')
+"""
+_DOUBTS_BY_KEY, (key_ref,))]
+
+    def doubts_to_ask(self, operations: list[str], not_found: int, since: datetime, limit: int) -> list[Doubt]:
+        """Those that can be asked about, past their deadline, and left alone since ``since``; blobs opened."""
+        asked = (orjson.dumps(operations).decode(), not_found, text_of(since), text_of(self._now), limit)
+        rows = self._db.execute(_DOUBTS_TO_ASK, asked)
+        return [_doubt(row, self._vault.unseal(row[0], row[7])) for row in rows]
+
+    def note_asked(self, entry_id: str, *, not_found: bool) -> None:
+        self._db.execute(
+            "UPDATE doubts SET since = ?, not_found = not_found + ? WHERE entry_id = ?",
+            (text_of(self._now), int(not_found), entry_id),
+        )
+
+    def keyed(self, commitment: bytes) -> bytes:
+        """How a digest of documents is stored: comparable, and worth nothing without K."""
+        return self._vault.lookup("commitment", commitment)
+
+    # -- inside
+
+    def _take_lease(self) -> int:
+        # Whoever held it is dead, since the folder's lock is ours; the new owner fences it off all the same.
+        seq: int = self._db.execute(
+            "INSERT INTO log_heads (log_id, next_seq, lease_owner, lease_until) VALUES (?, 0, ?, ?)"
+            " ON CONFLICT (log_id) DO UPDATE SET lease_owner = excluded.lease_owner, lease_until = excluded.lease_until"
+            " RETURNING next_seq",
+            (self.log_id, self.boot_id, text_of(self._now + _LEASE)),
+        ).get
+        return seq
+
+    def _move_head(self, first: int) -> None:
+        self._db.execute(
+            "UPDATE log_heads SET next_seq = ?, lease_until = ? WHERE log_id = ? AND next_seq = ? AND lease_owner = ?",
+            (self._next_seq, text_of(self._now + _LEASE), self.log_id, first, self.boot_id),
+        )
+        if self._db.changes() != 1:
+            raise JournalStopped(f"another process writes log {self.log_id}")
+
+    def _flush(self) -> None:
+        """Write the rows that wait, so that a statement sees what the transaction has done so far."""
+        self.refs.flush()
+        self.intents.flush()
+        for rows in (self._entries, self._salts, self._keys, self._units):
+            rows.flush()
+
+    def _settle(self, *, committed: bool) -> None:
+        self.refs.settle(committed=committed)
+        self.intents.settle(committed=committed)
+        for rows in (self._entries, self._salts, self._keys, self._units):
+            rows.forget()
+
+    def _insert(self, pos: int, entry: dict[str, Any], body: bytes) -> None:
+        self._entries.add(
+            (
+                pos, entry["id"], entry["kind"], entry["service"], entry["operation"], entry["outcome"], entry["tenant"],
+                entry["finess_et"], len(entry["exchanges"]), STOPPED_WITH_INTENT in entry["flags"],
+                entry["settles"], entry["recorded_at"], body,
+            )
+        )  # fmt: skip
+
+    def _keep_salts(self, pos: int, bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        for n, body in enumerate(bodies):
+            self._salts.add((pos, n, body["role"], bytes.fromhex(body["salt"])))
+        return [{name: value for name, value in body.items() if name != "salt"} for body in bodies]
+
+    def _close_intent(self, pos: int, entry: dict[str, Any]) -> None:
+        intent = self.intents.close(entry["id"]) or Kept(None, self._recorded_at, None, None)
+        if entry["outcome"] == "in_doubt":
+            self._db.execute(
+                "INSERT INTO doubts (entry_id, pos, tenant, operation, key_ref, person_ref, deadline, commitment, blob, since)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    entry["id"], pos, entry["tenant"], entry["operation"], intent.key_ref, entry["person_ref"],
+                    intent.deadline, intent.commitment, intent.blob, text_of(self._now),
+                ),
+            )  # fmt: skip
+        if intent.key_ref is not None:
+            self._note_key(entry["tenant"], entry["operation"], intent.key_ref, entry["seq"], entry["outcome"])
+
+    def _note_key(self, tenant: str, operation: str, key_ref: str, seq: int, state: str) -> None:
+        self._keys.add((tenant, operation, key_ref, self.log_id, seq, state))
+
+    def _settled(self, draft: Draft) -> Draft:
+        doubt = self._db.execute("DELETE FROM doubts WHERE entry_id = ? RETURNING pos, key_ref", (draft["settles"],)).fetchone()
+        if doubt is None:
+            raise NotInDoubt(f"entry {draft['settles']} is not in doubt")
+        pos, key_ref = doubt
+        self._flush()  # the entry in doubt may have come in this very transaction
         draft = inheriting(draft, orjson.loads(self._db.execute("SELECT body FROM entries WHERE pos = ?", (pos,)).get))
         if key_ref is not None:
             self._note_key(draft["tenant"], draft["operation"], key_ref, self._next_seq, draft["outcome"])

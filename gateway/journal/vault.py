@@ -43,6 +43,15 @@ class Vault:
         """Raises cryptography.exceptions.InvalidTag when ``sealed`` was made for another name or key."""
         return self._cipher(name).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], None)
 
+    def seal_alone(self, name: str, value: bytes) -> tuple[bytes, bytes]:
+        """A key drawn for ``value`` alone, sealed under ``name``, and ``value`` sealed by it: without its key it is noise."""
+        key, nonce = os.urandom(_KEY_BYTES), os.urandom(_NONCE_BYTES)
+        return self.seal(name, key), nonce + AESGCM(key).encrypt(nonce, value, None)
+
+    def unseal_alone(self, name: str, sealed_key: bytes, sealed: bytes) -> bytes:
+        """Raises cryptography.exceptions.InvalidTag for another name, key or value."""
+        return AESGCM(self.unseal(name, sealed_key)).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], None)
+
     def _cipher(self, name: str) -> AESGCM:
         return AESGCM(hmac.digest(self._k2, b"seal|" + name.encode(), "sha256"))
 
