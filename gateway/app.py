@@ -55,6 +55,7 @@ class Gateway:
     road: Road = field(init=False)
     smtp: SmtpDoor = field(init=False)
     gaps: Gaps = field(init=False)
+    _questions: list[Client] = field(default_factory=list)  # one a structure that settlement asked for
 
     @classmethod
     def open(cls, settings: Settings) -> Gateway:
@@ -153,7 +154,9 @@ class Gateway:
         if identity is None or signer is None:
             return None
         sector = next((row["sector"] for row in self.manifest["structures"] if row["struct_id"] == struct_id), "SA17")
-        return Deposited(Client(self._upstream_tls("DMP", identity)), load_signer(signer.cert, signer.key), sector)
+        client = Client(self._upstream_tls("DMP", identity))
+        self._questions.append(client)
+        return Deposited(client, load_signer(signer.cert, signer.key), sector)
 
     # --- life -----------------------------------------------------------------------------------------------------
 
@@ -179,6 +182,8 @@ class Gateway:
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
+            for client in self._questions:
+                await client.close()
             with contextlib.suppress(Exception):
                 await self.gaps.flush()
             await self.journal.close()

@@ -30,5 +30,5 @@ def log_as_json(level: int = logging.INFO) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for chatty in ("uvicorn.error", "asyncio"):
+    for chatty in ("uvicorn.error", "asyncio", "httpx", "httpcore", "aiohttp"):  # their lines quote URLs: states, queries
         logging.getLogger(chatty).setLevel(logging.WARNING)
