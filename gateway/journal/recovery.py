@@ -28,7 +28,7 @@ def recover(store: Store) -> int:
     recovered = 0
     while True:
         with store.transaction():
-            drafts = store.drafts_of_dead_boots(_BATCH)
+            drafts = store.intents.of_dead_boots(_BATCH)
             for draft in drafts:
                 draft["flags"].append(STOPPED_WITH_INTENT)
                 draft["exchanges"] = draft["exchanges"] or [{"code": None, "upstream_us": 0}]

@@ -2,14 +2,17 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 import apsw
 
 from gateway.journal.record import Named
+from gateway.journal.rows import Rows, in_groups
 from gateway.journal.vault import Vault
 
 _CACHED = 50_000
+#: What values are named by in a transaction: computed before it, outside the writer's thread.
+Lookups = Mapping[Named, bytes]
 
 
 class Refs:
@@ -22,34 +25,67 @@ class Refs:
         self._connection, self._vault = connection, vault
         self._known: dict[bytes, str] = {}
         self._fresh: dict[bytes, str] = {}
+        self._new: set[str] = set()
+        self._expected: dict[Named, bytes] = {}
+        self._absent: set[bytes] = set()
+        self._rows = Rows(connection, "INSERT INTO refs (ref, kind, lookup, sealed)", columns=4)
+
+    def lookups(self, values: Iterable[Named]) -> dict[Named, bytes]:
+        """For ``expect``; from any thread."""
+        return {named: self._vault.lookup(named.kind, named.value) for named in values}
+
+    def expect(self, coming: Iterable[Lookups]) -> None:
+        """The transaction will name these: the refs that exist are read in a few statements."""
+        for lookups in coming:
+            self._expected.update(lookups)
+        unknown = list({lookup for lookup in self._expected.values() if lookup not in self._known})
+        for group in in_groups(unknown):
+            sql = f"SELECT lookup, ref FROM refs WHERE lookup IN ({','.join('?' * len(group))})"  # noqa: S608
+            self._fresh.update(self._connection.execute(sql, group).fetchall())
+        self._absent = {lookup for lookup in unknown if lookup not in self._fresh}
 
     def find(self, named: Named) -> str | None:
         """The ref of a value already named, or None."""
-        lookup = self._vault.lookup(named.kind, named.value)
-        return self._known.get(lookup) or self._fresh.get(lookup) or self._stored(lookup)
+        return self._found(self._lookup(named))
 
     def ref_of(self, named: Named) -> str:
         """The ref of a value, made when it has none. A person's value is never sealed: nothing can give it back."""
-        lookup = self._vault.lookup(named.kind, named.value)
-        ref = self._known.get(lookup) or self._fresh.get(lookup)
-        if ref is None:
-            ref = self._fresh[lookup] = self._stored(lookup) or self._made(named, lookup)
-        return ref
+        lookup = self._lookup(named)
+        return self._found(lookup) or self._made(named, lookup)
+
+    def is_new(self, ref: str) -> bool:
+        """Whether the running transaction made it: no stored row can name it."""
+        return ref in self._new
+
+    def flush(self) -> None:
+        self._rows.flush()
 
     def settle(self, *, committed: bool) -> None:
         if committed and self._fresh:
             if len(self._known) > _CACHED:
                 self._known.clear()
             self._known.update(self._fresh)
+        self._rows.forget()
         self._fresh.clear()
+        self._new.clear()
+        self._expected.clear()
+        self._absent.clear()
 
-    def _stored(self, lookup: bytes) -> str | None:
-        ref: str | None = self._connection.execute("SELECT ref FROM refs WHERE lookup = ?", (lookup,)).get
+    def _lookup(self, named: Named) -> bytes:
+        return self._expected.get(named) or self._vault.lookup(named.kind, named.value)
+
+    def _found(self, lookup: bytes) -> str | None:
+        ref = self._known.get(lookup) or self._fresh.get(lookup)
+        if ref is None and lookup not in self._absent:
+            ref = self._connection.execute("SELECT ref FROM refs WHERE lookup = ?", (lookup,)).get
+            if ref is not None:
+                self._fresh[lookup] = ref
         return ref
 
     def _made(self, named: Named, lookup: bytes) -> str:
         ref = os.urandom(16).hex()
         sealed = None if named.kind == "person" else self._vault.seal(ref, named.value.encode("utf-8", "surrogatepass"))
-        row: tuple[Any, ...] = (ref, named.kind, lookup, sealed)
-        self._connection.execute("INSERT INTO refs (ref, kind, lookup, sealed) VALUES (?, ?, ?, ?)", row)
+        self._rows.add((ref, named.kind, lookup, sealed))
+        self._fresh[lookup] = ref
+        self._new.add(ref)
         return ref

@@ -38,8 +38,9 @@ class Store:
         self.refs = Refs(self._db, vault)
         self.intents = Intents(self._db, boot_id, log_id)
         self._units = _UnitRows(self._db, self.refs)
-        self._entries = Rows(self._db, _INTO_ENTRIES, columns=13)
+        self._entries = Rows(self._db, _INTO_ENTRIES, columns=14)
         self._salts = Rows(self._db, "INSERT INTO bodies (pos, n, role, salt)", columns=4)
+        self._blobs = Rows(self._db, "INSERT INTO blobs (pos, n, sealed_key, sealed)", columns=4)
         self._keys = Rows(self._db, "INSERT INTO keys (tenant, operation, key_ref, log, seq, state)", 6, _UNLESS_SUCCEEDED)
         self._now = clock.real()
         self._recorded_at = text_of(self._now)
@@ -100,7 +101,7 @@ class Store:
         entry["log"], entry["seq"] = self.log_id, seq
         entry["recorded_at"], entry["boot_id"] = self._recorded_at, self.boot_id
         entry["flags"] = [*draft["flags"], *went_back]
-        entry["bodies"] = self._keep_salts(pos, draft["bodies"])
+        entry["bodies"] = self._keep_bodies(pos, entry["id"], draft["bodies"])
         body = encode(entry)
         self._insert(pos, entry, body)
         if entry["kind"] == "call":
@@ -158,13 +159,13 @@ class Store:
         """Write the rows that wait, so that a statement sees what the transaction has done so far."""
         self.refs.flush()
         self.intents.flush()
-        for rows in (self._entries, self._salts, self._keys, self._units):
+        for rows in (self._entries, self._salts, self._blobs, self._keys, self._units):
             rows.flush()
 
     def _settle(self, *, committed: bool) -> None:
         self.refs.settle(committed=committed)
         self.intents.settle(committed=committed)
-        for rows in (self._entries, self._salts, self._keys, self._units):
+        for rows in (self._entries, self._salts, self._blobs, self._keys, self._units):
             rows.forget()
 
     def _insert(self, pos: int, entry: dict[str, Any], body: bytes) -> None:
@@ -172,14 +173,17 @@ class Store:
             (
                 pos, entry["id"], entry["kind"], entry["service"], entry["operation"], entry["outcome"], entry["tenant"],
                 entry["finess_et"], len(entry["exchanges"]), STOPPED_WITH_INTENT in entry["flags"],
-                entry["settles"], entry["recorded_at"], body,
+                entry["settles"], entry["person_ref"], entry["recorded_at"], body,
             )
         )  # fmt: skip
 
-    def _keep_salts(self, pos: int, bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _keep_bodies(self, pos: int, entry_id: str, bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Their salts, and the messages that are kept, each sealed under ``<entry id>|<n>``; returns what the entry says."""
         for n, body in enumerate(bodies):
             self._salts.add((pos, n, body["role"], bytes.fromhex(body["salt"])))
-        return [{name: value for name, value in body.items() if name != "salt"} for body in bodies]
+            if body["kept"] is not None:
+                self._blobs.add((pos, n, *self._vault.seal_alone(f"{entry_id}|{n}", body["kept"])))
+        return [{name: body[name] for name in ("role", "size_bytes", "commitment")} for body in bodies]
 
     def _close_intent(self, pos: int, entry: dict[str, Any]) -> None:
         intent = self.intents.close(entry["id"]) or Kept(None, self._recorded_at, None, None)
@@ -211,7 +215,7 @@ class Store:
 
 
 class _UnitRows:
-    """The table usage_units, as ``admit`` wants it; rows wait for ``flush``."""
+    """The table usage_units, as ``admit`` wants it; ``_waiting`` holds this transaction's first row of each unit."""
 
     def __init__(self, connection: apsw.Connection, refs: Refs) -> None:
         self._db, self._refs = connection, refs
@@ -235,6 +239,7 @@ class _UnitRows:
 
     def drop(self, unit: Unit) -> None:
         self.flush()
+        self._waiting.pop((unit.environment, unit.indicator, unit.unit_ref), None)
         self._db.execute(
             "DELETE FROM usage_units WHERE environment = ? AND indicator = ? AND unit_ref = ? AND log = ? AND seq = ?",
             (unit.environment, unit.indicator, unit.unit_ref, unit.log, unit.seq),
@@ -242,7 +247,6 @@ class _UnitRows:
 
     def flush(self) -> None:
         self._rows.flush()
-        self._waiting.clear()
 
     def forget(self) -> None:
         self._rows.forget()
@@ -250,133 +254,14 @@ class _UnitRows:
 
 
 _INTO_ENTRIES = """
-INSERT INTO entries (pos, id, kind, service, operation, outcome, tenant, finess_et, exchanges, recovered, settles, recorded_at,
-body)
+INSERT INTO entries (pos, id, kind, service, operation, outcome, tenant, finess_et, exchanges, recovered, settles, person_ref,
+recorded_at, body)
 """
 # A key that succeeded stays so: the refusal of its duplicate says nothing new about it.
 _UNLESS_SUCCEEDED = """
 ON CONFLICT (tenant, operation, key_ref) DO UPDATE SET log = excluded.log, seq = excluded.seq, state = excluded.state
 WHERE state NOT IN ('ok', 'succeeded')
 """
-_DOUBTS_BY_KEY, (key_ref,))]
-
-    def doubts_to_ask(self, operations: list[str], not_found: int, since: datetime, limit: int) -> list[Doubt]:
-        """Those that can be asked about, past their deadline, and left alone since ``since``; blobs opened."""
-        asked = (orjson.dumps(operations).decode(), not_found, text_of(since), text_of(self._now), limit)
-        rows = self._db.execute(_DOUBTS_TO_ASK, asked)
-        return [_doubt(row, self._vault.unseal(row[0], row[7])) for row in rows]
-
-    def note_asked(self, entry_id: str, *, not_found: bool) -> None:
-        self._db.execute(
-            "UPDATE doubts SET since = ?, not_found = not_found + ? WHERE entry_id = ?",
-            (text_of(self._now), int(not_found), entry_id),
-        )
-
-    def keyed(self, commitment: bytes) -> bytes:
-        """How a digest of documents is stored: comparable, and worth nothing without K."""
-        return self._vault.lookup("commitment", commitment)
-
-    # -- inside
-
-    def _take_lease(self) -> int:
-        # Whoever held it is dead, since the folder's lock is ours; the new owner fences it off all the same.
-        seq: int = self._db.execute(
-            "INSERT INTO log_heads (log_id, next_seq, lease_owner, lease_until) VALUES (?, 0, ?, ?)"
-            " ON CONFLICT (log_id) DO UPDATE SET lease_owner = excluded.lease_owner, lease_until = excluded.lease_until"
-            " RETURNING next_seq",
-            (self.log_id, self.boot_id, text_of(self._now + _LEASE)),
-        ).get
-        return seq
-
-    def _move_head(self, first: int) -> None:
-        self._db.execute(
-            "UPDATE log_heads SET next_seq = ?, lease_until = ? WHERE log_id = ? AND next_seq = ? AND lease_owner = ?",
-            (self._next_seq, text_of(self._now + _LEASE), self.log_id, first, self.boot_id),
-        )
-        if self._db.changes() != 1:
-            raise JournalStopped(f"another process writes log {self.log_id}")
-
-    def _flush(self) -> None:
-        """Write the rows that wait, so that a statement sees what the transaction has done so far."""
-        self.refs.flush()
-        self.intents.flush()
-        for rows in (self._entries, self._salts, self._keys, self._units):
-            rows.flush()
-
-    def _settle(self, *, committed: bool) -> None:
-        self.refs.settle(committed=committed)
-        self.intents.settle(committed=committed)
-        for rows in (self._entries, self._salts, self._keys, self._units):
-            rows.forget()
-
-    def _insert(self, pos: int, entry: dict[str, Any], body: bytes) -> None:
-        self._entries.add(
-            (
-                pos, entry["id"], entry["kind"], entry["service"], entry["operation"], entry["outcome"], entry["tenant"],
-                entry["finess_et"], len(entry["exchanges"]), STOPPED_WITH_INTENT in entry["flags"],
-                entry["settles"], entry["recorded_at"], body,
-            )
-        )  # fmt: skip
-
-    def _keep_salts(self, pos: int, bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        for n, body in enumerate(bodies):
-            self._salts.add((pos, n, body["role"], bytes.fromhex(body["salt"])))
-        return [{name: value for name, value in body.items() if name != "salt"} for body in bodies]
-
-    def _close_intent(self, pos: int, entry: dict[str, Any]) -> None:
-        intent = self.intents.close(entry["id"]) or Kept(None, self._recorded_at, None, None)
-        if entry["outcome"] == "in_doubt":
-            self._db.execute(
-                "INSERT INTO doubts (entry_id, pos, tenant, operation, key_ref, person_ref, deadline, commitment, blob, since)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    entry["id"], pos, entry["tenant"], entry["operation"], intent.key_ref, entry["person_ref"],
-                    intent.deadline, intent.commitment, intent.blob, text_of(self._now),
-                ),
-            )  # fmt: skip
-        if intent.key_ref is not None:
-            self._note_key(entry["tenant"], entry["operation"], intent.key_ref, entry["seq"], entry["outcome"])
-
-    def _note_key(self, tenant: str, operation: str, key_ref: str, seq: int, state: str) -> None:
-        self._keys.add((tenant, operation, key_ref, self.log_id, seq, state))
-
-    def _settled(self, draft: Draft) -> Draft:
-        doubt = self._db.execute("DELETE FROM doubts WHERE entry_id = ? RETURNING pos, key_ref", (draft["settles"],)).fetchone()
-        if doubt is None:
-            raise NotInDoubt(f"entry {draft['settles']} is not in doubt")
-        pos, key_ref = doubt
-        self._flush()  # the entry in doubt may have come in this very transaction
-        draft = inheriting(draft, orjson.loads(self._db.execute("SELECT body FROM entries WHERE pos = ?", (pos,)).get))
-        if key_ref is not None:
-            self._note_key(draft["tenant"], draft["operation"], key_ref, self._next_seq, draft["outcome"])
-        return draft
-
-
-class _UnitRows:
-    """The table usage_units, as ``admit`` wants it."""
-
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._db = connection
-
-    def first(self, environment: str, indicator: str, unit_ref: str) -> Unit | None:
-        row = self._db.execute(
-            "SELECT environment, indicator, finess_et, unit_ref, event_time, log, seq FROM usage_units"
-            " WHERE environment = ? AND indicator = ? AND unit_ref = ? ORDER BY log, seq LIMIT 1",
-            (environment, indicator, unit_ref),
-        ).fetchone()
-        return None if row is None else Unit(*row)
-
-    def put(self, unit: Unit) -> None:
-        row = (unit.environment, unit.indicator, unit.finess_et, unit.unit_ref, unit.event_time, unit.log, unit.seq)
-        self._db.execute("INSERT INTO usage_units VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-
-    def drop(self, unit: Unit) -> None:
-        self._db.execute(
-            "DELETE FROM usage_units WHERE environment = ? AND indicator = ? AND unit_ref = ? AND log = ? AND seq = ?",
-            (unit.environment, unit.indicator, unit.unit_ref, unit.log, unit.seq),
-        )
-
-
 _DOUBTS_BY_KEY = """
 SELECT entry_id, pos, tenant, operation, person_ref, commitment, deadline FROM doubts WHERE key_ref = ? ORDER BY pos
 """

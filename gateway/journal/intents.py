@@ -1,0 +1,76 @@
+"""The table intents: calls with a side effect that are under way (design §5, « Rows and their life »)."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import apsw
+import orjson
+
+from gateway.journal.canonical import Draft
+from gateway.journal.rows import Rows, in_groups
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What an intent says that its entry does not."""
+
+    key_ref: str | None
+    deadline: str
+    commitment: bytes | None
+    blob: bytes | None  # sealed
+
+
+class Intents:
+    """Through the connection of the running transaction. What is open is also kept in memory: closing asks nothing.
+
+    ``settle`` says after each transaction whether it was committed; until then ``open`` and ``close`` may be taken back.
+    """
+
+    def __init__(self, connection: apsw.Connection, boot_id: str, log_id: int) -> None:
+        self._connection, self._boot_id, self._log_id = connection, boot_id, log_id
+        self._open: dict[str, Kept] = {}
+        self._fresh: dict[str, Kept] = {}
+        self._closed: list[str] = []
+        self._rows = Rows(
+            connection,
+            "INSERT INTO intents (call_id, log, boot, operation, key_ref, deadline, commitment, blob, draft)", columns=9,
+        )  # fmt: skip
+
+    def open(self, call_id: str, operation: str | None, kept: Kept, draft: bytes) -> None:
+        self._fresh[call_id] = kept
+        self._rows.add(
+            (call_id, self._log_id, self._boot_id, operation, kept.key_ref, kept.deadline, kept.commitment, kept.blob, draft)
+        )
+
+    def close(self, call_id: str) -> Kept | None:
+        """Take an intent away; None when the call never had one."""
+        kept = self._open.get(call_id) or self._fresh.get(call_id)
+        if kept is not None:
+            self._closed.append(call_id)
+        return kept
+
+    def of_dead_boots(self, limit: int) -> list[Draft]:
+        """Drafts of intents that no living process will close: the folder's lock proves that every other boot is dead."""
+        found = self._connection.execute(
+            "SELECT call_id, key_ref, deadline, commitment, blob, draft FROM intents WHERE boot <> ? ORDER BY call_id LIMIT ?",
+            (self._boot_id, limit),
+        )
+        drafts = []
+        for call_id, key_ref, deadline, commitment, blob, draft in found:
+            self._fresh[call_id] = Kept(key_ref, deadline, commitment, blob)
+            drafts.append(orjson.loads(draft))
+        return drafts
+
+    def flush(self) -> None:
+        self._rows.flush()
+        for group in in_groups(self._closed):
+            self._connection.execute(f"DELETE FROM intents WHERE call_id IN ({','.join('?' * len(group))})", group)  # noqa: S608
+
+    def settle(self, *, committed: bool) -> None:
+        if committed:
+            self._open.update(self._fresh)
+            for call_id in self._closed:
+                self._open.pop(call_id, None)
+        self._rows.forget()
+        self._fresh.clear()
+        self._closed.clear()
