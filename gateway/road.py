@@ -11,7 +11,7 @@ import logging
 import ssl
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Never, Protocol
 
@@ -95,9 +95,15 @@ _INTERNAL = Refusal("G-INTERNE", "Erreur interne de la passerelle ; l'appel est 
 
 
 @dataclass(frozen=True, slots=True)
-class _Admitted:
-    caller: Caller
-    intent: Intent | None
+class Passed:
+    """How a call ended: what the DUI is told, and what the answer proves of earlier calls."""
+
+    answer: Answer
+    settlements: list[Record] = field(default_factory=list)
+
+
+#: What a call does between its first byte and its entry; it fills the record that it is given. May raise JournalFull.
+Steps = Callable[[Record], Awaitable[Passed]]
 
 
 @dataclass(slots=True)
@@ -120,7 +126,16 @@ class Road:
 
     async def carry(self, door: NativeDoor, request: Request) -> Answer:
         """The whole road of one call; the exchange is the gateway's own: a DUI that leaves does not stop it."""
-        task = asyncio.create_task(self._travel(door, request))
+        return await self.accompany(self._record(door), request, lambda record: self._travel(door, request, record), door.refuse)
+
+    async def accompany(
+        self, record: Record, request: Request, steps: Steps, refuse: Callable[[Refusal, Request], Answer]
+    ) -> Answer:
+        """One call of any HTTP door, native or own: ``steps``, then its entry, then its answer, whoever leaves meanwhile.
+
+        refuse  the gateway's own refusals, in the words of the door
+        """
+        task = asyncio.create_task(self._accompany(record, request, steps, refuse))
         self._in_flight.add(task)
         task.add_done_callback(self._in_flight.discard)
         return await asyncio.shield(task)
@@ -143,28 +158,25 @@ class Road:
             await client.close()
         self._clients.clear()
 
-    async def _travel(self, door: NativeDoor, request: Request) -> Answer:
+    async def _accompany(
+        self, record: Record, request: Request, steps: Steps, refuse: Callable[[Refusal, Request], Answer]
+    ) -> Answer:
         started = time.perf_counter_ns()
         settled: list[Record] = []
-        record = self._record(door)
         record.bodies.append(_body("request", request.body))
         try:
-            admitted = await self._admit(door, request, record)
-            if isinstance(admitted, Answer):
-                answer = admitted
-            else:
-                answer = await self._forward(door, request, record, admitted.caller)
-                settled = await self._proved(record, admitted.intent)
+            passed = await steps(record)
+            answer, settled = passed.answer, passed.settlements
         except JournalFull:  # nothing was forwarded: after the intent, the journal owes room to this call
             self._refused_full[request.listener, _FULL.flag] += 1
-            return door.refuse(_FULL, request)
+            return refuse(_FULL, request)
         except JournalStopped:
             await self._unanswered()
         except Exception:
             log.exception("unhandled_error", extra={"call_id": record.id})
             record.outcome = "failed"
             record.flag(_INTERNAL.flag)
-            answer = door.refuse(_INTERNAL, request)
+            answer = refuse(_INTERNAL, request)
         record.event_time = record.event_time or self.clock.business()
         record.bodies.append(_body("response", answer.body))
         if OPERATIONS[str(record.operation)].body_policy == "none":
@@ -194,13 +206,17 @@ class Road:
     def _record(self, door: NativeDoor) -> Record:
         return Record(unknown_of(door.service).id, environment=self.environment, clock_version=self.clock.version)
 
-    async def _admit(self, door: NativeDoor, request: Request, record: Record) -> _Admitted | Answer:
-        """Who calls, what is asked, and the intent on disk; or the gateway's own refusal. Raises JournalFull."""
+    async def _travel(self, door: NativeDoor, request: Request, record: Record) -> Passed:
+        """Who calls; then the passage, or the gateway's own refusal."""
         caller = door.identify(request, self.access)
         if isinstance(caller, Refusal):
             record.outcome = "unauthorised"
-            return _refused(door, caller, request, record)
+            return Passed(_refused(door, caller, request, record))
         record.tenant, record.dui = caller.tenant, caller.dui
+        return await self.passage(door, request, record, caller)
+
+    async def passage(self, door: NativeDoor, request: Request, record: Record, caller: Caller) -> Passed:
+        """From a known caller to the service's answer: what is asked, the intent on disk, the exchange. Raises JournalFull."""
         intent = door.read(request, record, caller)
         if intent is not None:
             before = time.perf_counter_ns()
@@ -208,9 +224,11 @@ class Road:
             record.journal_us = (time.perf_counter_ns() - before) // 1000
         elif self.journal.full:
             raise JournalFull("no room for a new call")
-        return _Admitted(caller, intent)
+        answer = await self.forward(door, request, record, caller)
+        return Passed(answer, await self._proved(record, intent))
 
-    async def _forward(self, door: NativeDoor, request: Request, record: Record, caller: Caller) -> Answer:
+    async def forward(self, door: NativeDoor, request: Request, record: Record, caller: Caller) -> Answer:
+        """One exchange with the service, noted and concluded in ``record``: its answer, or the gateway's refusal."""
         operation = OPERATIONS[str(record.operation)]
         deadline = min(operation.deadline_s, self.deadline_s or operation.deadline_s)
         client = self._client(door, caller)
