@@ -7,6 +7,7 @@ import sys
 import orjson
 
 SCRIPT = """
+import logging
 from connectors.wire.logs import log_as_json
 log_as_json()
 log = logging.getLogger("gateway.road")
