@@ -18,16 +18,17 @@ up: $(VENV)/.ready  ## la passerelle et tout le bac à sable
 	@$(BIN)/socle up
 
 test: $(VENV)/.ready lint  ## la suite de tests (moins de 10 minutes)
-	@$(BIN)/pytest -q
+	@$(BIN)/pytest -q -m 'not peers'
 
 test-faults: $(VENV)/.ready  ## coupures de courant, arrêts brutaux
 	@$(BIN)/pytest -q -m faults
 
-test-peers: $(VENV)/.ready  ## vrais logiciels tiers en face
+test-peers: $(VENV)/.ready  ## vrais logiciels tiers en face (paquets Debian ; saute ce qui manque)
 	@$(BIN)/pytest -q -m peers
 
-fuzz: $(VENV)/.ready  ## exploration des analyseurs, sans graine fixe
-	@HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest -q -m fuzz
+CASES ?= 2000
+fuzz: $(VENV)/.ready  ## les tests de propriété sur des cas neufs (make fuzz CASES=5000)
+	@$(BIN)/pytest -q --fuzz-cases $(CASES) --timeout 600
 
 lint: $(VENV)/.ready
 	@$(BIN)/ruff check . && $(BIN)/lint-imports --no-cache >/dev/null && $(BIN)/mypy

@@ -1,0 +1,28 @@
+"""Property tests run the same cases every time; `make fuzz` draws new ones, as many as it is told."""
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, is_hypothesis_test, settings
+
+settings.register_profile("same-cases", derandomize=True, deadline=None)
+settings.load_profile("same-cases")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fuzz-cases", type=int, default=0, help="run the property tests only, with this many new cases each")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    cases = int(config.getoption("--fuzz-cases"))
+    if not cases:
+        return
+    chosen = [item for item in items if isinstance(item, pytest.Function) and is_hypothesis_test(item.obj)]
+    for item in chosen:
+        test = getattr(item.obj, "__func__", item.obj)
+        own = test._hypothesis_internal_use_settings or settings.default
+        calm = [HealthCheck.too_slow, HealthCheck.filter_too_much, *own.suppress_health_check]
+        test._hypothesis_internal_use_settings = settings(
+            own, derandomize=False, max_examples=cases, print_blob=True, suppress_health_check=calm
+        )
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen
