@@ -17,6 +17,7 @@ class Operation:
     """One thing a DUI can do.
 
     deadline_s  how long the gateway waits for the service once the last byte is forwarded
+    patience_s  how long the DUI waits with it before it is told that the state is unknown (side effects; design §5.3)
     settle      how a lost answer becomes known: ask the service, wait for evidence (duplicate, receipt), or a person
     proof_code  the service's refusal that proves an earlier call with the same key and content succeeded (design §5.3)
     indicator   the indicator fed when the outcome is ``ok`` (reference: data/grappes/indicateurs.csv)
@@ -27,10 +28,17 @@ class Operation:
     label: str  # French, shown to vendors
     side_effect: bool = False
     deadline_s: float = 15.0
+    patience_s: float | None = None
     settle: Settle = "none"
     proof_code: str | None = None
     indicator: str | None = None
     body_policy: BodyPolicy = "digest"
+
+    def waits(self, deadline_cap_s: float | None, patience_s: float | None) -> tuple[float, float]:
+        """Seconds that the DUI waits, then that the gateway waits: never the other way round. ``None`` changes nothing."""
+        deadline_s = min(self.deadline_s, deadline_cap_s or self.deadline_s)
+        wanted_s = (patience_s or self.patience_s) if self.side_effect else None
+        return min(wanted_s or deadline_s, deadline_s), deadline_s
 
 
 _ROWS = (
@@ -39,13 +47,14 @@ _ROWS = (
     Operation("DMP.TD0.2", "DMP", "Test d'existence et d'autorisation du DMP"),
     Operation(
         "DMP.TD2.1", "DMP", "Alimentation du DMP",
-        side_effect=True, deadline_s=30.0, settle="ask", proof_code="XDSDuplicateUniqueIdInRegistry", indicator="IND-DMP-01",
+        side_effect=True, deadline_s=30.0, patience_s=20.0, settle="ask", proof_code="XDSDuplicateUniqueIdInRegistry",
+        indicator="IND-DMP-01",
     ),
     Operation("DMP.TD3.1", "DMP", "Recherche de documents du DMP"),
     Operation("DMP.INCONNUE", "DMP", "Appel DMP non reconnu"),
     Operation(
         "MSS.SOUMISSION", "MSS", "Envoi d'un message MSSanté",
-        side_effect=True, deadline_s=60.0, settle="evidence", indicator="IND-MSS-01", body_policy="none",
+        side_effect=True, deadline_s=60.0, patience_s=45.0, settle="evidence", indicator="IND-MSS-01", body_policy="none",
     ),
     Operation("MSS.SESSION_SMTP", "MSS", "Session SMTP", body_policy="none"),
     Operation("MSS.SESSION_IMAP", "MSS", "Session IMAP", body_policy="none"),

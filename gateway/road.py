@@ -11,18 +11,21 @@ import logging
 import ssl
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import Never, Protocol
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Never, Protocol, TypeVar
 
 from connectors.wire.clock import Clock
 from connectors.wire.http import Answer, Client, Headers, NoAnswer, NotSent, UpstreamError, end_to_end, first_header
 from gateway.access.callers import Access, Caller, Identity
+from gateway.closing import close_call, settle
 from gateway.journal.journal import Journal
-from gateway.journal.record import Body, Exchange, Intent, JournalFull, JournalStopped, NotInDoubt, Outcome, Record
+from gateway.journal.record import Body, Exchange, Intent, JournalFull, JournalStopped, Outcome, Record
 from gateway.operations import OPERATIONS, Operation, Service, unknown_of
 
 log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 
 @dataclass(slots=True)
@@ -102,6 +105,18 @@ class Passed:
     settlements: list[Record] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _Progress:
+    """How far a call has come.
+
+    forwarded  its bytes may have reached the service: what then goes wrong leaves a side effect in doubt, never failed
+    late       hears the answer of an exchange that goes on after the DUI was told that nobody knows
+    """
+
+    forwarded: bool = False
+    late: Callable[[], Coroutine[Any, Any, None]] | None = None
+
+
 #: What a call does between its first byte and its entry; it fills the record that it is given. May raise JournalFull.
 Steps = Callable[[Record], Awaitable[Passed]]
 
@@ -112,6 +127,7 @@ class Road:
 
     tls_for      the upstream TLS context of a service, with a caller's identity when the door lends it
     deadline_s   caps every service deadline; None leaves the operation table's
+    patience_s   by service, how long a DUI waits for a side effect before it is told 504; the operation table's otherwise
     """
 
     journal: Journal
@@ -120,9 +136,11 @@ class Road:
     environment: str
     tls_for: Callable[[str, Identity | None], ssl.SSLContext]
     deadline_s: float | None = None
+    patience_s: Mapping[str, float] = field(default_factory=dict)
     _refused_full: Counter[tuple[str, str]] = field(default_factory=Counter)
     _clients: dict[tuple[str, str], Client] = field(default_factory=dict)
-    _in_flight: set[asyncio.Task[Answer]] = field(default_factory=set)
+    _in_flight: set[asyncio.Task[Any]] = field(default_factory=set)
+    _progress: dict[str, _Progress] = field(default_factory=dict)
 
     async def carry(self, door: NativeDoor, request: Request) -> Answer:
         """The whole road of one call; the exchange is the gateway's own: a DUI that leaves does not stop it."""
@@ -135,13 +153,17 @@ class Road:
 
         refuse  the gateway's own refusals, in the words of the door
         """
-        task = asyncio.create_task(self._accompany(record, request, steps, refuse))
+        return await asyncio.shield(self._keep(self._accompany(record, request, steps, refuse)))
+
+    def _keep(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
+        task = asyncio.create_task(work)
         self._in_flight.add(task)
         task.add_done_callback(self._in_flight.discard)
-        return await asyncio.shield(task)
+        return task
 
     @property
     def in_flight(self) -> int:
+        """Calls on the road, with those of which only the DUI's side is over."""
         return len(self._in_flight)
 
     def take_refused(self) -> dict[tuple[str, str], int]:
@@ -151,9 +173,10 @@ class Road:
         return taken
 
     async def drain(self, timeout_s: float) -> None:
-        """Wait until no call is on the road, at most ``timeout_s``, then close the upstream connections."""
-        if self._in_flight:
-            await asyncio.wait(self._in_flight, timeout=timeout_s)
+        """Wait until no call is on the road, late answers included, at most ``timeout_s``; then close what leads upstream."""
+        until = time.monotonic() + timeout_s
+        while self._in_flight and (left_s := until - time.monotonic()) > 0:  # a call may leave a late answer behind
+            await asyncio.wait(list(self._in_flight), timeout=left_s)
         for client in self._clients.values():
             await client.close()
         self._clients.clear()
@@ -163,6 +186,7 @@ class Road:
     ) -> Answer:
         started = time.perf_counter_ns()
         settled: list[Record] = []
+        progress = self._progress[record.id] = _Progress()
         record.bodies.append(_body("request", request.body))
         try:
             passed = await steps(record)
@@ -174,9 +198,12 @@ class Road:
             await self._unanswered()
         except Exception:
             log.exception("unhandled_error", extra={"call_id": record.id})
-            record.outcome = "failed"
+            acted = progress.forwarded and OPERATIONS[str(record.operation)].side_effect
+            record.outcome = "in_doubt" if acted else "failed"
             record.flag(_INTERNAL.flag)
             answer = refuse(_INTERNAL, request)
+        finally:
+            del self._progress[record.id]
         record.event_time = record.event_time or self.clock.business()
         record.bodies.append(_body("response", answer.body))
         if OPERATIONS[str(record.operation)].body_policy == "none":
@@ -184,6 +211,8 @@ class Road:
         upstream = sum(exchange.upstream_us for exchange in record.exchanges)
         record.gateway_us = max(0, (time.perf_counter_ns() - started) // 1000 - upstream - record.journal_us)
         await self._close(record, *settled)
+        if progress.late is not None:
+            self._keep(progress.late())
         return answer
 
     async def _unanswered(self) -> Never:
@@ -220,40 +249,89 @@ class Road:
         intent = door.read(request, record, caller)
         if intent is not None:
             before = time.perf_counter_ns()
-            await self.journal.intend(record, intent)
+            await self.journal.intend(record, replace(intent, deadline_s=self._waits(door, record)[1]))
             record.journal_us = (time.perf_counter_ns() - before) // 1000
         elif self.journal.full:
             raise JournalFull("no room for a new call")
-        answer = await self.forward(door, request, record, caller)
+        patience_s, deadline_s = self._waits(door, record)
+        if patience_s >= deadline_s:
+            answer = await self.forward(door, request, record, caller)
+        else:
+            answer = await self._forward_patiently(door, request, record, caller, intent)
         return Passed(answer, await self._proved(record, intent))
 
     async def forward(self, door: NativeDoor, request: Request, record: Record, caller: Caller) -> Answer:
         """One exchange with the service, noted and concluded in ``record``: its answer, or the gateway's refusal."""
-        operation = OPERATIONS[str(record.operation)]
-        deadline = min(operation.deadline_s, self.deadline_s or operation.deadline_s)
-        client = self._client(door, caller)
+        return await self._answered(door, request, record, self._sending(door, request, record, caller))
+
+    async def _forward_patiently(
+        self, door: NativeDoor, request: Request, record: Record, caller: Caller, intent: Intent | None
+    ) -> Answer:
+        """The same for a DUI that is told before the service's deadline; the exchange then goes on without it (§5.3)."""
+        started, sending = time.perf_counter_ns(), asyncio.create_task(self._sending(door, request, record, caller))
+        await asyncio.wait([sending], timeout=self._waits(door, record)[0])
+        if sending.done():
+            return await self._answered(door, request, record, sending)
+        self._progress[record.id].late = lambda: self._hear(door, request, record, intent, sending)
+        return _told(door, request, record, NoAnswer("timeout", upstream_us=(time.perf_counter_ns() - started) // 1000))
+
+    def _waits(self, door: NativeDoor, record: Record) -> tuple[float, float]:
+        return OPERATIONS[str(record.operation)].waits(self.deadline_s, self.patience_s.get(door.service))
+
+    def _sending(self, door: NativeDoor, request: Request, record: Record, caller: Caller) -> Coroutine[Any, Any, Answer]:
+        self._progress[record.id].forwarded = True
+        return self._client(door, caller).send(
+            request.method, door.upstream(request), headers=end_to_end(request.headers), body=request.body,
+            timeout_s=self._waits(door, record)[1],
+        )  # fmt: skip
+
+    async def _answered(self, door: NativeDoor, request: Request, record: Record, sending: Awaitable[Answer]) -> Answer:
         try:
-            answer = await client.send(
-                request.method, door.upstream(request), headers=end_to_end(request.headers), body=request.body, timeout_s=deadline
-            )
+            answer = await sending
         except NotSent:
             record.outcome = "failed"
             return _refused(door, _NO_ROUTE, request, record)
         except NoAnswer as error:
-            record.exchanges.append(Exchange(None, error.upstream_us))
-            record.outcome = "in_doubt" if operation.side_effect else "failed"
-            record.time_basis = "estimated"
-            return _refused(door, _lost(error, side_effect=operation.side_effect), request, record)
+            return _told(door, request, record, error)
         record.event_time = self.clock.business()
-        record.fault = answer.header("x-socle-injected-fault")
-        try:
-            door.conclude(record, request, answer)
-        except Exception:  # the answer is the service's, and stays true: it is relayed; what it meant is settled later
-            log.exception("unreadable_answer", extra={"call_id": record.id})
-            record.outcome = "in_doubt" if operation.side_effect else "failed"
-            record.flag("G-INTERNE")
-        record.exchanges.append(Exchange(record.service_code or str(answer.status), answer.upstream_us))
+        _conclude(door, request, record, answer)
         return answer
+
+    async def _hear(
+        self, door: NativeDoor, request: Request, record: Record, intent: Intent | None, sending: asyncio.Task[Answer]
+    ) -> None:
+        """An answer that comes after its DUI was told that nobody knows: a settlement, dated when it was read (§5.3).
+
+        What is not an answer leaves the doubt to the settlement worker, or to a person.
+        """
+        heard = replace(record, outcome=None, service_code=None, flags=[], exchanges=[], bodies=[], event_time=None)
+        try:
+            answer = await sending
+        except NotSent:  # connecting took longer than the DUI waited
+            heard.outcome = "failed"
+            heard.flag(_NO_ROUTE.flag)
+        except Exception as error:
+            log.info("no_late_answer", extra={"call_id": record.id, "error": type(error).__name__})
+            return
+        else:
+            heard.event_time = self.clock.business()
+            _conclude(door, request, heard, answer)
+            if record.bodies:  # the operation keeps digests
+                heard.bodies.append(_body("response", answer.body))
+        if heard.outcome == "in_doubt":
+            return
+        late = Record(
+            record.operation, kind="settlement", settles=record.id, outcome="succeeded" if heard.outcome == "ok" else "failed",
+            tenant=record.tenant, service_code=heard.service_code, flags=heard.flags, fault=heard.fault,
+            event_time=heard.event_time, clock_version=self.clock.version, exchanges=heard.exchanges, bodies=heard.bodies,
+            detail={"how": "late", "by": "passerelle"},
+        )  # fmt: skip
+        try:
+            earlier = [one for one in await self._proved(heard, intent) if one.settles != record.id]
+            for settlement in (late, *earlier):
+                await settle(self.journal, settlement)
+        except JournalStopped:
+            log.warning("late_answer_lost", extra={"call_id": record.id})
 
     async def _proved(self, record: Record, intent: Intent | None) -> list[Record]:
         """Settlements of the calls in doubt that this answer proves: same key, same person, same documents (§5.3)."""
@@ -262,7 +340,10 @@ class Road:
         try:
             doubts = await self.journal.doubts(intent.key)
             proved = [doubt for doubt in doubts if await self.journal.same_as(doubt, record.person, intent.commitment)]
-        except JournalFull:  # the worker asks the service later; this call must be closed now
+        except JournalStopped:
+            raise
+        except Exception as error:  # no room, or a fault of ours: the worker asks later; this call must be closed now
+            log.warning("proof_not_used", extra={"call_id": record.id, "error": type(error).__name__})
             return []
         detail = {"how": "duplicate", "by": "passerelle", "proof": record.id}
         return [
@@ -278,22 +359,32 @@ class Road:
             self._clients[key] = Client(self.tls_for(door.service, identity))
         return self._clients[key]
 
-    async def _close(self, *records: Record) -> None:
-        """Write the entry; when the store has no room the answer is held until it works again (design §5.4)."""
-        pause = 0.05
-        while True:
-            try:
-                await self.journal.write(*records)
-            except NotInDoubt:  # another answer settled it meanwhile; the call itself is still owed its entry
-                records = records[:1]
-            except JournalStopped:
-                await self._unanswered()
-            except JournalFull:
-                log.warning("entry_held", extra={"call_id": records[0].id})
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 2.0)
-            else:
-                return
+    async def _close(self, record: Record, *settlements: Record) -> None:
+        try:
+            await close_call(self.journal, record, settlements)
+        except JournalStopped:
+            await self._unanswered()
+
+
+def _conclude(door: NativeDoor, request: Request, record: Record, answer: Answer) -> None:
+    """What the service's answer makes of ``record``; one that the door cannot read proves nothing of a side effect."""
+    record.fault = answer.header("x-socle-injected-fault")
+    try:
+        door.conclude(record, request, answer)
+    except Exception:  # the answer is the service's, and stays true: it is relayed; what it meant is settled later
+        log.exception("unreadable_answer", extra={"call_id": record.id})
+        record.outcome = "in_doubt" if OPERATIONS[str(record.operation)].side_effect else "failed"
+        record.flag("G-INTERNE")
+    record.exchanges.append(Exchange(record.service_code or str(answer.status), answer.upstream_us))
+
+
+def _told(door: NativeDoor, request: Request, record: Record, error: NoAnswer) -> Answer:
+    """The last byte left and no answer was read: the entry says so, and the DUI is told so."""
+    side_effect = OPERATIONS[str(record.operation)].side_effect
+    record.exchanges.append(Exchange(None, error.upstream_us))
+    record.outcome = "in_doubt" if side_effect else "failed"
+    record.time_basis = "estimated"
+    return _refused(door, _lost(error, side_effect=side_effect), request, record)
 
 
 def _refused(door: NativeDoor, refusal: Refusal, request: Request, record: Record) -> Answer:
