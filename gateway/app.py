@@ -70,13 +70,15 @@ class Gateway:
 
     def __post_init__(self) -> None:
         self.road = Road(
-            self.journal, self.access, self.clock, self.settings.environment, self._upstream_tls, self.settings.deadline_s
-        )
+            self.journal, self.access, self.clock, self.settings.environment, self._upstream_tls, self.settings.deadline_s,
+            {name: seconds for name in _UPSTREAMS if (seconds := self.settings.patience_of(name)) is not None},
+        )  # fmt: skip
+        patience_s, deadline_s = OPERATIONS["MSS.SOUMISSION"].waits(self.settings.deadline_s, self.settings.patience_of("MSS"))
         self.smtp = SmtpDoor(
             journal=self.journal, access=self.access, registry=self.registry, clock=self.clock,
             upstream=("127.0.0.1", self.ports["mock-smtp"]), server_tls=self._door_tls("optional"),
             client_tls=tls.client_context(self._ca), environment=self.settings.environment,
-            deadline_s=min(OPERATIONS["MSS.SOUMISSION"].deadline_s, self.settings.deadline_s or 60.0),
+            deadline_s=deadline_s, patience_s=patience_s if patience_s < deadline_s else None,
         )  # fmt: skip
         self.gaps = Gaps(self.journal, self.clock, [take_refused, self.road.take_refused, self._smtp_refused])
 

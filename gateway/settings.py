@@ -2,12 +2,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Environment = Literal["bac_a_sable", "recette", "charge", "production"]
+Seconds = Annotated[float, Field(gt=0)]
 
 
 class Settings(BaseSettings):
@@ -18,8 +19,17 @@ class Settings(BaseSettings):
     data: Path = Field(Path(".socle"), description="Dossier des données : journal, clés, bac à sable.")
     environment: Environment = Field("bac_a_sable", description="Environnement inscrit dans chaque entrée du journal.")
     deadline_s: float | None = Field(None, gt=0, description="Plafonne le délai de réponse de chaque service, en secondes.")
+    patience_s: Seconds | dict[Literal["DMP", "MSS"], Seconds] | None = Field(
+        None, description="Attente du DUI avant de lui dire que l'état d'un envoi est inconnu ; un nombre, ou un par service."
+    )
     drain_s: float = Field(30.0, gt=0, description="À l'arrêt, temps laissé aux appels en cours, en secondes.")
     settle_retry_s: float = Field(300.0, gt=0, description="Attente avant de reposer une question sans preuve, en secondes.")
+
+    def patience_of(self, service: str) -> float | None:
+        """What was asked for this service; None leaves the operation table's."""
+        if isinstance(self.patience_s, dict):
+            return next((seconds for name, seconds in self.patience_s.items() if name == service), None)
+        return self.patience_s
 
     @property
     def sandbox(self) -> Path:

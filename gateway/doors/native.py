@@ -12,6 +12,7 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
+_WITHOUT_BODY = frozenset({204, 304})
 
 _TOO_LARGE = Refusal(
     "V-TAILLE",
@@ -43,12 +44,12 @@ class NativeApp:
                 return
             body += message.get("body", b"")
             if len(body) > self._max:
-                await _answer(send, await self._road.decline(self._door, request, _TOO_LARGE, "invalid"), close=True)
+                await _answer(send, request, await self._road.decline(self._door, request, _TOO_LARGE, "invalid"), close=True)
                 return
             if not message.get("more_body"):
                 break
         request.body = bytes(body)
-        await _answer(send, await self._road.carry(self._door, request))
+        await _answer(send, request, await self._road.carry(self._door, request))
 
 
 def _request(scope: Scope, listener: str) -> Request:
@@ -58,9 +59,10 @@ def _request(scope: Scope, listener: str) -> Request:
     return Request(listener, scope["method"], target, list(scope["headers"]), b"", tls.get("client_cert_der"))
 
 
-async def _answer(send: Send, answer: Answer, *, close: bool = False) -> None:
+async def _answer(send: Send, request: Request, answer: Answer, *, close: bool = False) -> None:
     headers = [(key.lower(), value) for key, value in answer.headers if key.lower() != b"content-length"]
-    headers.append((b"content-length", str(len(answer.body)).encode("ascii")))
+    if request.method != "HEAD" and answer.status not in _WITHOUT_BODY:  # a length there would speak of another body
+        headers.append((b"content-length", str(len(answer.body)).encode("ascii")))
     if close:
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})

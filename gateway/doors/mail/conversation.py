@@ -243,6 +243,8 @@ class Conversation:
         except WithoutOperator as told:
             if told.lost is not None:
                 self._session.lost(told.lost)
+            if told.awaited:
+                self._operator = None
             self._drop_operator()
             raw = told.raw
         await self._dui.send(raw, self._door.idle_s)

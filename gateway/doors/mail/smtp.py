@@ -8,17 +8,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Sequence
+import time
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from connectors.wire.clock import Clock
 from connectors.wire.serving import StreamService
 from gateway.access.callers import Access
+from gateway.closing import close_call
 from gateway.doors.mail.conversation import Conversation
 from gateway.doors.mail.stream import LineStream
 from gateway.grappes.registry import Registry
 from gateway.journal.journal import Journal
-from gateway.journal.record import JournalFull, NotInDoubt, Record
+from gateway.journal.record import Record
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +31,7 @@ class SmtpDoor:
     """One SMTP listener in front of one operator.
 
     deadline_s    how long the operator has for each reply; after the final dot, its silence is a doubt
+    patience_s    how long the DUI waits for that word before it is told 451; None: until the deadline
     idle_s        how long the DUI may say nothing
     refused_full  calls refused for want of room since the last gap entry
     """
@@ -43,7 +47,9 @@ class SmtpDoor:
     deadline_s: float
     idle_s: float = 300.0
     refused_full: int = 0
+    patience_s: float | None = None
     _running: dict[asyncio.Task[None], Conversation] = field(default_factory=dict)
+    _late: set[asyncio.Task[None]] = field(default_factory=set)
 
     def service(self) -> StreamService:
         return StreamService("smtp", self.connected)
@@ -62,11 +68,21 @@ class SmtpDoor:
 
     @property
     def in_flight(self) -> int:
-        """Submissions under way."""
-        return sum(conversation.busy for conversation in self._running.values())
+        """Submissions under way, with those of which only the DUI's side is over."""
+        return sum(conversation.busy for conversation in self._running.values()) + len(self._late)
+
+    def keep(self, hearing: Coroutine[Any, Any, None]) -> None:
+        """An answer that is still awaited after its DUI was told; a door that stops waits for it."""
+        task = asyncio.create_task(hearing)
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
 
     async def drain(self, timeout_s: float) -> None:
-        """Dismiss idle sessions, let submissions end, then cut the DUIs that remain; every entry is written."""
+        """Dismiss idle sessions, let submissions end, then cut the DUIs that remain; every entry is written.
+
+        Late answers have the same time; those that have not come by then leave their entries in doubt.
+        """
+        until = time.monotonic() + timeout_s
         for conversation in self._running.values():
             conversation.dismiss()
         if self._running:
@@ -75,24 +91,15 @@ class SmtpDoor:
             conversation.hang_up()
         if self._running:
             await asyncio.wait(list(self._running), timeout=self.deadline_s + 5)
+        if self._late and (left_s := until - time.monotonic()) > 0:
+            await asyncio.wait(list(self._late), timeout=left_s)
 
     def record(self, operation: str) -> Record:
         return Record(operation, environment=self.environment, clock_version=self.clock.version)
 
     async def close(self, record: Record, settlements: Sequence[Record] = ()) -> None:
         """Write the entry; when the store has no room the answer is held until it works again (design §5.4)."""
-        pause = 0.05
-        while True:
-            try:
-                await self.journal.write(record, *settlements)
-            except NotInDoubt:
-                settlements = ()  # another resend, accepted meanwhile, has settled it
-            except JournalFull:
-                log.warning("entry_held", extra={"call_id": record.id})
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 2.0)
-            else:
-                return
+        await close_call(self.journal, record, settlements)
 
     async def _run(self, conversation: Conversation) -> None:
         try:

@@ -136,6 +136,20 @@ class Submission:
         self.record.exchanges.append(Exchange(None, lost.upstream_us))
         self.record.flag(LOST_FLAGS[lost.reason])
 
+    def late(self, answer: Answer, at: datetime) -> Record:
+        """The operator's word on a message whose DUI was already told that nobody knows: a settlement, dated now."""
+        accepted = answer.reply.positive
+        late = Record(
+            OPERATION.id, kind="settlement", outcome="succeeded" if accepted else "failed", settles=self.record.id,
+            event_time=at, clock_version=self.record.clock_version, service_code=answer.reply.service_code,
+            fault=fault_of(answer.reply), exchanges=[Exchange(answer.reply.service_code, answer.upstream_us)],
+            detail={"how": "late", "by": "passerelle"},
+        )  # fmt: skip
+        flag = None if accepted else flag_of("end", answer.reply)
+        if flag is not None:
+            late.flag(flag)
+        return late
+
     def lost_before_end(self, lost: Lost, registry: Registry, at: datetime) -> None:
         """The operator broke before the final dot: nothing of this message can have an effect."""
         self.record.outcome = "failed"

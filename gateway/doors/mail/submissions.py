@@ -1,21 +1,26 @@
 """The submissions of one session: relays MAIL, RCPT and DATA, and writes the entry each submission is owed."""
 from __future__ import annotations
 
+import asyncio
+import logging
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from connectors.mssante.codes import Reply
+from gateway.closing import settle
 from gateway.doors.mail import replies
 from gateway.doors.mail.commands import Bearer, address_of, size_limit
 from gateway.doors.mail.content import Content, HeadersTooLong, TooLarge
 from gateway.doors.mail.stream import BareNewline, LineStream
 from gateway.doors.mail.submission import OPERATION, Submission
 from gateway.doors.mail.upstream import Answer, Lost, Upstream
-from gateway.journal.record import JournalFull, Named, Outcome, Record
+from gateway.journal.record import JournalFull, JournalStopped, Named, Outcome, Record
 
 if TYPE_CHECKING:
     from gateway.doors.mail.smtp import SmtpDoor
+
+log = logging.getLogger(__name__)
 
 _SIZE_LIMIT = 64 * 1024 * 1024  # bytes, when the operator declares no SIZE
 _REFUSALS = {
@@ -34,11 +39,14 @@ class ContentRefused(Exception):
 
 
 class WithoutOperator(Exception):
-    """The operator's connection is over, and the DUI must be told ``raw``. ``lost`` is None when the door ended it."""
+    """The session has no operator any more, and the DUI must be told ``raw``. ``lost`` is None when the door ended it.
 
-    def __init__(self, raw: bytes, lost: Lost | None) -> None:
+    awaited  the connection stays open for the operator's late answer, and is no longer the session's
+    """
+
+    def __init__(self, raw: bytes, lost: Lost | None, *, awaited: bool = False) -> None:
         super().__init__("no operator any more")
-        self.raw, self.lost = raw, lost
+        self.raw, self.lost, self.awaited = raw, lost, awaited
 
 
 class Submissions:
@@ -135,8 +143,13 @@ class Submissions:
         before = sum(exchange.upstream_us for exchange in record.exchanges)
         lost: Lost | None = None
         settlements: list[Record] = []
+        ending = asyncio.create_task(operator.end_data())
+        await asyncio.wait([ending], timeout=door.patience_s)
+        awaited = not ending.done()
         try:
-            answer = await operator.end_data()
+            if awaited:
+                raise Lost("timeout", (time.perf_counter_ns() - started) // 1000 - record.journal_us)
+            answer = await ending
         except Lost as error:
             lost, raw = error, replies.wire(replies.IN_DOUBT)
             submission.in_doubt(error)
@@ -148,17 +161,32 @@ class Submissions:
         record.gateway_us = max(0, (time.perf_counter_ns() - started) // 1000 - upstream - record.journal_us)
         self._open = None
         await door.close(record, settlements)
+        if awaited:
+            door.keep(self._hear(submission, operator, ending))
         if lost is not None:
-            raise WithoutOperator(raw, lost)
+            raise WithoutOperator(raw, lost, awaited=awaited)
         return raw
+
+    async def _hear(self, submission: Submission, operator: Upstream, ending: asyncio.Task[Answer]) -> None:
+        """The operator's late answer settles the message (design §5.3); without one it stays in doubt."""
+        try:
+            answer = await ending
+            await settle(self._door.journal, submission.late(answer, self._door.clock.business()))
+        except (Lost, JournalStopped) as error:
+            log.info("no_late_answer", extra={"call_id": submission.record.id, "error": str(error)})
+        finally:
+            operator.abort()
 
     async def _superseded(self, submission: Submission, content: Content) -> list[Record]:
         """The settlements of the doubts that an accepted resend ends."""
         if submission.record.outcome != "ok" or submission.key is None:
             return []
         journal = self._door.journal
-        doubts = await journal.doubts(submission.key)
-        same = [await journal.same_as(doubt, None, content.commitment) for doubt in doubts]
+        try:
+            doubts = await journal.doubts(submission.key)
+            same = [await journal.same_as(doubt, None, content.commitment) for doubt in doubts]
+        except JournalFull:  # the message was accepted: its own entry is owed before anything else
+            return []
         return submission.superseding(doubts, same_content=all(same))
 
     async def abandon(self) -> None:
