@@ -114,9 +114,13 @@ class Access:
         """By PSC client_id."""
         return self._clients.get(client_id, UNKNOWN)
 
+    def by_structure(self, struct_id: str) -> Caller:
+        """Who calls with the deposited identity of a structure; UNKNOWN when it deposited none."""
+        return next((caller for caller in self._certificates.values() if caller.struct_id == struct_id), UNKNOWN)
+
     def tls_identity(self, struct_id: str) -> Identity | None:
         """The deposited ORG AUTH_CLI identity of a structure, for settlement and own doors."""
-        return next((caller.identity for caller in self._certificates.values() if caller.struct_id == struct_id), None)
+        return self.by_structure(struct_id).identity
 
     def signer(self, struct_id: str) -> Identity | None:
         """The deposited ORG SIGN identity of a structure, for settlement and own doors."""

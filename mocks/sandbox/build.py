@@ -81,6 +81,7 @@ def _manifest(structures: Sequence[Structure], made: Made, made_from: dict[str, 
         "structures": [{**_structure(structure), **made.structures[structure.finess_et]} for structure in structures],
         "psc_clients": [client for tenant in tenants for client in _psc_clients(tenant)],
         "annuaire_keys": [{"key": str(uuid.uuid4()), "tenant": tenant} for tenant in tenants],
+        "own_keys": [_own_key(tenant, structures) for tenant in tenants],
         "white_list": white_list(structures),
     }  # fmt: skip
 
@@ -101,6 +102,12 @@ def _psc_clients(tenant: str) -> list[dict[str, Any]]:
     }  # fmt: skip
     replay = {**own, "client_id": f"{tenant}-rejeu", "client_secret": secrets.token_urlsafe(24), "follows_business_time": True}
     return [own, replay]
+
+
+def _own_key(tenant: str, structures: Sequence[Structure]) -> dict[str, Any]:
+    """The Bearer key with which a tenant's DUI calls the gateway's own doors, for its own structures."""
+    mine = [structure.finess_et for structure in structures if structure.tenant == tenant]
+    return {"key": secrets.token_urlsafe(24), "tenant": tenant, "structures": mine}
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
