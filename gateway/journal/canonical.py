@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -89,6 +89,12 @@ def draft_of(record: Record, environment: str, clock: Clock) -> Draft:
         "settles": record.settles,
         "detail": record.detail,
     }
+
+
+def named_in(draft: Draft) -> Iterator[Named]:
+    """The values that ``resolved`` will ask a ref of."""
+    values = [draft[name] for name in _NAMED] + draft["document_refs"] + [count["unit_ref"] for count in draft["counts_for"]]
+    return (value for value in values if isinstance(value, Named))
 
 
 def resolved(draft: Draft, ref_of: Callable[[Named], str]) -> Draft:

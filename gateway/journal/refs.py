@@ -32,7 +32,7 @@ class Refs:
 
     def lookups(self, values: Iterable[Named]) -> dict[Named, bytes]:
         """For ``expect``; from any thread."""
-        return {named: self._vault.lookup(named.kind, named.value) for named in values}
+        return {named: self._vault.lookup(named.kind, named.value) for named in set(values)}
 
     def expect(self, coming: Iterable[Lookups]) -> None:
         """The transaction will name these: the refs that exist are read in a few statements."""
@@ -41,7 +41,7 @@ class Refs:
         unknown = list({lookup for lookup in self._expected.values() if lookup not in self._known})
         for group in in_groups(unknown):
             sql = f"SELECT lookup, ref FROM refs WHERE lookup IN ({','.join('?' * len(group))})"  # noqa: S608
-            self._fresh.update(self._connection.execute(sql, group).fetchall())
+            self._fresh.update(dict(self._connection.execute(sql, group)))
         self._absent = {lookup for lookup in unknown if lookup not in self._fresh}
 
     def find(self, named: Named) -> str | None:
@@ -59,6 +59,13 @@ class Refs:
 
     def flush(self) -> None:
         self._rows.flush()
+
+    def forget(self) -> None:
+        """Rows were deleted: whatever is remembered must be read again."""
+        self._known.clear()
+        self._fresh.clear()
+        self._new.clear()
+        self._absent.clear()
 
     def settle(self, *, committed: bool) -> None:
         if committed and self._fresh:

@@ -17,8 +17,8 @@ class Vault:
     """Keyed lookups and seals. Environments share the files and never a lookup: each has its own key derived from K."""
 
     def __init__(self, k: bytes, k2: bytes, environment: str) -> None:
-        self._k = hmac.digest(k, b"environment|" + environment.encode(), "sha256")
-        self._k2 = k2
+        self._by_k = hmac.new(hmac.digest(k, b"environment|" + environment.encode(), "sha256"), digestmod="sha256")
+        self._by_k2 = hmac.new(k2, digestmod="sha256")
 
     @classmethod
     def open(cls, folder: Path, environment: str, *, create: bool) -> Vault:
@@ -32,7 +32,7 @@ class Vault:
     def lookup(self, kind: str, value: str | bytes) -> bytes:
         """The keyed digest under which a value is found again: 32 bytes."""
         raw = value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass")
-        return hmac.digest(self._k, kind.encode() + b"|" + raw, "sha256")
+        return _digest(self._by_k, kind.encode() + b"|" + raw)
 
     def seal(self, name: str, value: bytes) -> bytes:
         """Nonce and ciphertext, under a key of ``name`` alone, so that no key seals more than a few values."""
@@ -53,7 +53,14 @@ class Vault:
         return AESGCM(self.unseal(name, sealed_key)).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], None)
 
     def _cipher(self, name: str) -> AESGCM:
-        return AESGCM(hmac.digest(self._k2, b"seal|" + name.encode(), "sha256"))
+        return AESGCM(_digest(self._by_k2, b"seal|" + name.encode()))
+
+
+def _digest(keyed: hmac.HMAC, value: bytes) -> bytes:
+    # A copy of what the key has begun costs half of beginning again.
+    copy = keyed.copy()
+    copy.update(value)
+    return copy.digest()
 
 
 def _key(path: Path, create: bool) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,18 +13,26 @@ from typing import Any
 import apsw
 
 from gateway.journal.record import JournalError, JournalFull, JournalStopped
+from gateway.journal.refs import Lookups
 from gateway.journal.store import Store
 
 log = logging.getLogger(__name__)
 
 _BATCH = 500
+_WORTH_WAITING = 8  # callers; below, a commit of its own costs less than the wait
+_PATIENCE_S = 0.004
+_NOTHING: Lookups = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Something to do in a transaction, who waits for it to be durable, and what is then true even if nobody waits."""
+    """Something to do in a transaction, who waits for it to be durable, and what is then true even if nobody waits.
+
+    named  the values that ``work`` will name, so that those of a whole group are looked up together
+    """
 
     work: Callable[[Store], Any]
+    named: Lookups
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
     then: Callable[[], None]
@@ -46,6 +55,8 @@ class Writer(threading.Thread):
         self._wake = threading.Condition()
         self._closing = False
         self._broken: Exception | None = None
+        self._enough = 1  # as many as last time
+        self._patience_s = 0.0
 
     @property
     def stopped(self) -> bool:
@@ -57,22 +68,24 @@ class Writer(threading.Thread):
         return len(self._jobs) >= self._capacity
 
     async def run_job(
-        self, work: Callable[[Store], Any], *, owed: bool = False, then: Callable[[], None] = lambda: None
-    ) -> Any:
+        self, work: Callable[[Store], Any], *, named: Lookups = _NOTHING, owed: bool = False,
+        then: Callable[[], None] = lambda: None,
+    ) -> Any:  # fmt: skip
         """Run ``work(store)`` in a transaction; return its result once committed durably. ``then`` runs in the caller's
         loop after that commit, also when the caller was cancelled meanwhile.
 
         Raises JournalFull at capacity unless ``owed``, JournalStopped once closed or after a disk failure.
         """
         loop = asyncio.get_running_loop()
-        job = Job(work, loop.create_future(), loop, then)
+        job = Job(work, named, loop.create_future(), loop, then)
         with self._wake:
             if self._broken or self._closing:
                 raise JournalStopped("the journal is closed" if self._closing else "the journal stopped: the disk failed")
             if len(self._jobs) >= self._capacity and not owed:
                 raise JournalFull(f"{len(self._jobs)} records wait for the disk")
             self._jobs.append(job)
-            self._wake.notify()
+            if len(self._jobs) in (1, self._enough):  # the two numbers that the thread may wait for
+                self._wake.notify()
         return await job.future
 
     def stop(self) -> None:
@@ -83,13 +96,19 @@ class Writer(threading.Thread):
 
     def run(self) -> None:
         while batch := self._next_batch():
+            started = time.perf_counter()
             self._write(batch)
+            self._patience_s = min(time.perf_counter() - started, _PATIENCE_S)
 
     def _next_batch(self) -> list[Job]:
+        """What waits. After a large group its callers come back one by one: they are waited for, as long as a commit takes."""
         with self._wake:
-            while not self._jobs and not self._closing:
-                self._wake.wait()
-            return [self._jobs.popleft() for _ in range(min(_BATCH, len(self._jobs)))]
+            self._wake.wait_for(lambda: self._jobs or self._closing)
+            if self._enough >= _WORTH_WAITING:
+                self._wake.wait_for(lambda: len(self._jobs) >= self._enough or self._closing, timeout=self._patience_s)
+            batch = [self._jobs.popleft() for _ in range(min(_BATCH, len(self._jobs)))]
+            self._enough = len(batch)
+            return batch
 
     def _write(self, batch: list[Job]) -> None:
         if self._broken:
@@ -99,8 +118,9 @@ class Writer(threading.Thread):
             deliver(self._commit(batch))
         except Exception as error:
             if len(batch) > 1 and not _fatal(error):
-                for job in batch:  # one of them is at fault: the others must not fail with it
-                    self._write([job])
+                half = len(batch) // 2  # one of them is at fault: the others must not fail with it
+                self._write(batch[:half])
+                self._write(batch[half:])
                 return
             if _fatal(error):
                 log.critical("journal_stopped", extra={"reason": str(error)})
@@ -109,6 +129,7 @@ class Writer(threading.Thread):
 
     def _commit(self, batch: list[Job]) -> list[Done]:
         with self._store.transaction():
+            self._store.refs.expect(job.named for job in batch)
             return [Done(job, job.work(self._store)) for job in batch]
 
 
