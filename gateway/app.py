@@ -28,9 +28,10 @@ from gateway.doors.native import NativeApp
 from gateway.doors.psc import PscDoor
 from gateway.gaps import Gaps
 from gateway.grappes.registry import Registry
-from gateway.journal.journal import Journal
+from gateway.journal.journal import FILE_NAME, Journal
 from gateway.journal.query import JournalMissing, JournalReader
 from gateway.journal.recovery import SettlementWorker
+from gateway.journal.search import follow
 from gateway.metrics import GatewayCollector
 from gateway.operations import OPERATIONS
 from gateway.road import NativeDoor, Road
@@ -169,6 +170,7 @@ class Gateway:
         Raises OSError when a port is taken.
         """
         background = [asyncio.create_task(self._settlement().run()), asyncio.create_task(self.gaps.run())]
+        background.append(asyncio.create_task(follow(self.settings.journal / FILE_NAME)))
         running = await Running.start(self.services())
         try:
             stopped = asyncio.create_task(until_stopped())

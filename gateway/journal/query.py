@@ -1,21 +1,33 @@
 """Reading the journal beside the gateway that writes it, from any process (design §5.7)."""
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import apsw
 import orjson
 
 from gateway.journal import database
+from gateway.journal.filters import EVERYTHING
+from gateway.journal.filters import Filters as Filters
 from gateway.journal.journal import FILE_NAME
 from gateway.journal.record import Entry, JournalError
+from gateway.journal.search import Index, Seek, agreed, chosen
 from gateway.journal.store import POS_BITS
 from gateway.journal.units import Unit
 
+BEGINNING = "0"  # as ``after``: from the first entry on
 _CHUNK = 1000
+_DIGITS = 19  # a place has fewer: 2^62 needs them all
+_SHORTEST_PREFIX = 8
+_MOST_WITH_PREFIX = 10_000
+
+
+class PrefixTooShort(ValueError):
+    """Too many ids begin so."""
 
 
 class JournalMissing(JournalError):
@@ -23,24 +35,25 @@ class JournalMissing(JournalError):
 
 
 @dataclass(frozen=True, slots=True)
-class Filters:
-    """What an entry must equal; None asks nothing. ``kind`` tells calls from settlements, admin and gap entries."""
-
-    kind: str | None = None
-    service: str | None = None
-    operation: str | None = None
-    outcome: str | None = None
-    finess_et: str | None = None
-    tenant: str | None = None
-    settles: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Page:
-    """Entries as dicts of their canonical JSON, the latest first; ``cursor`` leads to the next page, None at the end."""
+    """Entries as dicts of their canonical JSON, the latest first.
+
+    cursor  leads to older entries; None at the end. A page of a bounded search may hold few entries, or none, and still
+            have one: the search stopped there and goes on from it
+    newer   leads to what came after this page, now or later
+    """
 
     entries: list[dict[str, Any]]
     cursor: str | None
+    newer: str | None = None
+
+
+@dataclass(slots=True)
+class _Found:
+    """Entries met on the way, and where a search that stopped goes on; None when it came to the end."""
+
+    rows: list[tuple[int, bytes, dict[str, Any]]]
+    resume: int | None
 
 
 class JournalReader:
@@ -51,6 +64,7 @@ class JournalReader:
         if not (folder / FILE_NAME).exists():
             raise JournalMissing(f"no journal in {folder}")
         self._db = database.open_for_reading(folder / FILE_NAME)
+        self._index = Index(folder / FILE_NAME, self._db)
 
     def __enter__(self) -> JournalReader:
         return self
@@ -59,7 +73,13 @@ class JournalReader:
         self.close()
 
     def close(self) -> None:
+        self._index.close()
         self._db.close()
+
+    @property
+    def late(self) -> int:
+        """How many entries the search index does not know yet: each may have to be looked at."""
+        return self._index.late
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -70,11 +90,116 @@ class JournalReader:
         finally:
             self._db.execute("COMMIT")
 
-    def entries(self, filters: Filters = Filters(), cursor: str | None = None, limit: int = 50) -> Page:
-        """One page, the latest entries first. Raises ValueError for a cursor that no page gave."""
-        sql, bound = page_query(filters, cursor, limit)
-        found = list(self._db.execute(sql, bound))
-        return Page([orjson.loads(body) for _, body in found], str(found[-1][0]) if len(found) == limit else None)
+    def entries(
+        self, filters: Filters = EVERYTHING, cursor: str | None = None, limit: int = 50, *,
+        after: str | None = None, effort: int | None = None,
+    ) -> Page:  # fmt: skip
+        """One page: the latest entries, or those before ``cursor``, or the first ones from ``after`` on.
+
+        after   the ``newer`` of a page, or BEGINNING
+        effort  at most about so many look-ups; None searches on until the page is full or the journal ends
+        Raises ValueError for a cursor that no page gave, and PrefixTooShort.
+        """
+        end = self._end()
+        if after is None:
+            start = min(_position(cursor), end) - 1
+            found = self._search(filters, start, down=True, limit=limit, effort=effort)
+            newer = found.rows[0][0] + 1 if found.rows else start + 1
+            older = None if found.resume is None else str(found.resume + 1)
+            return Page([row[2] for row in found.rows], older, str(newer))
+        start = _position(after)
+        found = self._search(filters, start, down=False, limit=limit, effort=effort)
+        older = str(found.rows[0][0]) if found.rows else after
+        newer = found.resume if found.resume is not None else max(start, end, *(row[0] + 1 for row in found.rows))
+        return Page([row[2] for row in reversed(found.rows)], older, str(newer))
+
+    def select(self, filters: Filters = EVERYTHING, after: str = BEGINNING) -> Iterator[tuple[bytes, dict[str, Any]]]:
+        """Every entry asked for, the oldest first, in constant memory: its canonical JSON, and the same read.
+
+        Those written after the first is asked for do not come.
+        """
+        end, start = self._end(), _position(after)
+        while start < end:
+            found = self._search(filters, start, down=False, limit=_CHUNK, effort=None)
+            for pos, body, entry in found.rows:
+                if pos >= end:
+                    return
+                yield body, entry
+            if found.resume is None:
+                return
+            start = found.resume
+
+    def _end(self) -> int:
+        """The place after the last entry."""
+        newest = self._db.execute("SELECT pos FROM entries ORDER BY pos DESC LIMIT 1").get
+        return 0 if newest is None else newest + 1
+
+    def _search(self, filters: Filters, start: int, *, down: bool, limit: int, effort: int | None) -> _Found:
+        try:
+            with self._index.seeks(filters, down=down) as seeks:
+                if filters.id_prefix is not None:
+                    seeks = [chosen(self._with_prefix(filters.id_prefix), down=down), *seeks]
+                return self._sift(filters, seeks, start, down=down, limit=limit, effort=effort)
+        except (apsw.CorruptError, apsw.NotADBError):
+            self._index.give_up()
+            return self._search(filters, start, down=down, limit=limit, effort=effort)
+
+    def _sift(
+        self, filters: Filters, seeks: list[Seek], start: int, *, down: bool, limit: int, effort: int | None
+    ) -> _Found:
+        """Follow the seeks from place to place, and keep the entries that really are what is asked."""
+        rows: list[tuple[int, bytes, dict[str, Any]]] = []
+        nearest, step, place, spent = _NEAREST[down], -1 if down else 1, start, 0
+        while len(rows) < limit and (effort is None or spent <= effort):
+            candidate, asked = agreed(seeks, place)
+            row = None if candidate is None else self._db.execute(nearest, (candidate,)).fetchone()
+            if row is None:
+                return _Found(rows, None)
+            spent += asked + 1
+            pos, body = row
+            if seeks and pos != candidate:  # the seek passed the end of a log: ask again from the entry that is there
+                place = pos
+                continue
+            entry = orjson.loads(body)
+            if filters.admit(entry):
+                rows.append((pos, body, entry))
+            place = pos + step
+        return _Found(rows, place)
+
+    def _with_prefix(self, prefix: str) -> list[int]:
+        rows = self._db.execute(_WITH_PREFIX, (prefix, prefix + "~", _MOST_WITH_PREFIX + 1))
+        places = sorted(row[0] for row in rows)
+        if len(places) > _MOST_WITH_PREFIX:
+            raise PrefixTooShort(prefix)
+        return places
+
+    def find(self, name: str) -> list[dict[str, Any]]:
+        """Entries that ``name`` may mean: an id, the beginning of one (two at most come), or ``log/seq``."""
+        log_id, slash, seq = name.partition("/")
+        if slash:
+            known = all(part.isascii() and part.isdecimal() and len(part) < _DIGITS for part in (log_id, seq))
+            row = known and self._db.execute("SELECT body FROM entries WHERE pos = ?", (int(log_id) << POS_BITS | int(seq),)).get
+            return [orjson.loads(row)] if row else []
+        if len(name) < _SHORTEST_PREFIX or not name.isascii():
+            return []
+        rows = self._db.execute("SELECT body FROM entries WHERE id >= ? AND id < ? LIMIT 2", (name, name + "~"))
+        return [orjson.loads(body) for (body,) in rows]
+
+    def latest(self) -> dict[str, Any] | None:
+        """The entry written last, or None."""
+        body = self._db.execute("SELECT body FROM entries ORDER BY pos DESC LIMIT 1").get
+        return None if body is None else orjson.loads(body)
+
+    def names_of(self, entry: dict[str, Any]) -> dict[str, bytes]:
+        """The sealed values that the refs of an entry stand for, of those that can be opened: ref to sealed."""
+        refs = {entry["professional_ref"], entry["message_ref"], *entry["document_refs"]} - {None}
+        rows = self._db.execute("SELECT ref, sealed FROM refs WHERE ref IN (SELECT value FROM json_each(?))", (_texts(refs),))
+        return {ref: sealed for ref, sealed in rows if sealed is not None}
+
+    def refs_of(self, lookups: Iterable[bytes]) -> tuple[str, ...]:
+        """The refs made for these keyed digests (``Vault.lookup``)."""
+        found = (self._db.execute("SELECT ref FROM refs WHERE lookup = ?", (lookup,)).get for lookup in lookups)
+        return tuple(ref for ref in found if ref is not None)
 
     def entry(self, entry_id: str) -> dict[str, Any] | None:
         row = self._db.execute("SELECT body FROM entries WHERE id = ?", (entry_id,)).fetchone()
@@ -82,9 +207,13 @@ class JournalReader:
 
     def last_admin(self, action: str) -> dict[str, Any] | None:
         """The latest admin entry of this action, or None."""
-        sql = "SELECT body FROM entries WHERE kind = 'admin' ORDER BY pos DESC"
-        found = (orjson.loads(body) for (body,) in self._db.execute(sql))
-        return next((entry for entry in found if entry["detail"].get("action") == action), None)
+        cursor, page = None, Page([], None)
+        while True:
+            page = self.entries(Filters(kind="admin"), cursor)
+            found = next((entry for entry in page.entries if entry["detail"].get("action") == action), None)
+            if found is not None or page.cursor is None:
+                return found
+            cursor = page.cursor
 
     def walk(self) -> Iterator[Entry]:
         """Every entry in (log, seq) order, in constant memory; entries written meanwhile come too."""
@@ -126,15 +255,13 @@ class JournalReader:
         return counts
 
 
-def page_query(filters: Filters, cursor: str | None, limit: int) -> tuple[str, list[str | int]]:
-    """The statement of one page and its values. Column names come from ``Filters``, never from a caller."""
-    wanted = {item.name: getattr(filters, item.name) for item in fields(filters)}
-    wanted = {name: value for name, value in wanted.items() if value is not None}
-    where = " AND ".join(["pos < ?", *(f"{name} = ?" for name in wanted)])
-    sql = f"SELECT pos, body FROM entries WHERE {where} ORDER BY pos DESC LIMIT ?"  # noqa: S608
-    return sql, [_position(cursor), *wanted.values(), limit]
-
-
+_NEAREST = {
+    True: "SELECT pos, body FROM entries WHERE pos <= ? ORDER BY pos DESC LIMIT 1",
+    False: "SELECT pos, body FROM entries WHERE pos >= ? ORDER BY pos LIMIT 1",
+}
+_WITH_PREFIX = "SELECT pos FROM entries WHERE id >= ? AND id < ? LIMIT ?"
+#: What a page may execute on the journal itself. The test of the query plans reads this list.
+STATEMENTS = (*_NEAREST.values(), _WITH_PREFIX)
 _COUNTS = """
 SELECT operation, outcome, count(*), sum(exchanges > 0), sum(recovered) FROM entries
 WHERE kind = 'call' AND operation IS NOT NULL GROUP BY operation, outcome
@@ -149,9 +276,13 @@ def _no_counts() -> dict[str, Any]:
     return {"journal": 0, "forwarded": 0, "in_doubt": 0, "recovered": 0, "outcomes": {}, "settled": {}}
 
 
+def _texts(values: Iterable[str]) -> str:
+    return orjson.dumps(sorted(values)).decode()
+
+
 def _position(cursor: str | None) -> int:
     if cursor is None:
         return 1 << 62
-    if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 18:
+    if not cursor.isascii() or not cursor.isdigit() or len(cursor) >= _DIGITS:
         raise ValueError(f"not a cursor: {cursor!r}")
     return int(cursor)

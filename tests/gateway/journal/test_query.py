@@ -1,15 +1,12 @@
-"""Reading beside the writer: pages, counts, and the commands that show them."""
+"""Reading beside the writer: pages and counts."""
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import orjson
 import pytest
-from typer.testing import CliRunner
 
-from gateway.cli.journal import app
-from gateway.journal.query import Filters, JournalMissing, JournalReader, page_query
+from gateway.journal.query import Filters, JournalMissing, JournalReader
 from gateway.journal.record import Intent, Named, Record
 from gateway.journal.units import Unit, UnitSet, units_of
 from tests.gateway.journal.world import feed, message, open_journal
@@ -49,19 +46,6 @@ async def test_filters_choose_entries(tmp_path: Path) -> None:
             "both": [e["seq"] for e in reader.entries(Filters(outcome="ok", finess_et="130784507")).entries],
         }
     assert chosen == {"operation": ["refused", "ok"], "service": ["MSS.SOUMISSION"], "both": [2, 0]}
-
-
-@pytest.mark.parametrize("filters", [
-    Filters(), Filters(operation="DMP.TD2.1"), Filters(outcome="ok"), Filters(outcome="refused"), Filters(service="MSS"),
-    Filters(finess_et="130784507"), Filters(operation="DMP.TD2.1", outcome="refused", finess_et="130784507"),
-])  # fmt: skip
-async def test_no_page_is_sorted_or_scanned_from_the_start(tmp_path: Path, filters: Filters) -> None:
-    await open_journal(tmp_path).close()
-    with JournalReader(tmp_path) as reader:
-        sql, bound = page_query(filters, "10000000", 50)
-        plans = [row[3] for row in reader._db.execute("EXPLAIN QUERY PLAN " + sql, bound)]
-    assert plans
-    assert not [step for step in plans if "TEMP B-TREE" in step or step == "SCAN entries"], plans
 
 
 @pytest.mark.parametrize("cursor", ["x", "-1", "1 OR 1=1", "", "²", "9" * 30])
@@ -121,61 +105,3 @@ async def test_entries_alone_give_the_units_back(tmp_path: Path) -> None:
 def test_no_journal_here(tmp_path: Path) -> None:
     with pytest.raises(JournalMissing):
         JournalReader(tmp_path)
-
-
-def _journal_with(data: Path, *records: Record) -> None:
-    async def write() -> None:
-        journal = open_journal(data / "gateway")
-        await journal.write(*records)
-        await journal.close()
-
-    asyncio.run(write())
-
-
-def _socle_journal(*arguments: str) -> tuple[int, str, str]:
-    result = CliRunner().invoke(app, list(arguments))
-    return result.exit_code, result.stdout, result.stderr
-
-
-def test_list_and_show_print_the_same_entry(tmp_path: Path) -> None:
-    refused = feed("refused")
-    refused.service_code = "XDSDuplicateUniqueIdInRegistry"
-    _journal_with(tmp_path, feed("ok"), refused)
-    code, listed, _ = _socle_journal("list", "--data", str(tmp_path), "--outcome", "refused", "--json")
-    [entry] = orjson.loads(listed)["entries"]
-    assert (code, entry["id"], entry["service_code"]) == (0, refused.id, refused.service_code)
-    code, shown, _ = _socle_journal("show", refused.id, "--data", str(tmp_path), "--json")
-    assert (code, orjson.loads(shown)) == (0, entry)
-    code, table, _ = _socle_journal("show", refused.id, "--data", str(tmp_path))
-    assert code == 0
-    assert refused.service_code in table
-
-
-def test_a_page_says_how_to_read_the_next(tmp_path: Path) -> None:
-    _journal_with(tmp_path, feed("ok"), feed("refused"))
-    code, first, _ = _socle_journal("list", "--data", str(tmp_path), "--limit", "1")
-    assert code == 0
-    cursor = first.split("--cursor ")[1].strip()
-    _, rest, _ = _socle_journal("list", "--data", str(tmp_path), "--limit", "5", "--cursor", cursor, "--json")
-    assert [entry["outcome"] for entry in orjson.loads(rest)["entries"]] == ["ok"]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("show", "inconnue"), "Aucune entrée « inconnue »"),
-        (("list", "--operation", "DMP.TD9"), "« DMP.TD9 » : opération inconnue"),
-        (("list", "--cursor", "abc"), "« abc » n'est pas un curseur"),
-    ],
-)
-def test_bad_input_is_one_french_line_and_exit_2(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
-    _journal_with(tmp_path, feed("ok"))
-    code, out, err = _socle_journal(*arguments, "--data", str(tmp_path))
-    assert (code, out, err.count("\n")) == (2, "", 1)
-    assert said in err
-
-
-def test_a_folder_without_journal_is_one_french_line_and_exit_2(tmp_path: Path) -> None:
-    code, out, err = _socle_journal("list", "--data", str(tmp_path))
-    assert (code, out, err.count("\n")) == (2, "", 1)
-    assert "Aucun journal" in err
