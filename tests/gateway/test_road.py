@@ -2,111 +2,24 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from connectors.wire.clock import SystemClock
-from connectors.wire.http import Answer, Client, NoAnswer
-from connectors.wire.serving import HttpService, Running, bind_loopback
-from gateway.access.callers import Access, Caller
-from gateway.doors.native import NativeApp
-from gateway.journal.journal import Journal
+from connectors.wire.http import Client, NoAnswer
+from connectors.wire.serving import bind_loopback
 from gateway.journal.query import JournalReader
-from gateway.journal.record import Count, Intent, JournalFull, Named, Record
-from gateway.operations import Service
-from gateway.road import Refusal, Request, Road
-
-PERSON = Named("person", "269054958815780")
-
-
-class Door:
-    """A toy protocol over HTTP: the path says what is asked, the body is the document."""
-
-    service: Service = "DMP"
-    lends_identity = False
-
-    def __init__(self, base: str) -> None:
-        self.base = base
-
-    def identify(self, request: Request, access: Access) -> Caller | Refusal:
-        if request.header("x-who") == "stranger":
-            return Refusal("V-IDENTITE", "Certificat non déposé.", 403)
-        return Caller(tenant="editeur-a")
-
-    def upstream(self, request: Request) -> str:
-        return self.base + request.target
-
-    def read(self, request: Request, record: Record, caller: Caller) -> Intent | None:
-        if not request.target.startswith("/feed"):
-            return None
-        record.operation, record.person, record.finess_et = "DMP.TD2.1", PERSON, "130784507"
-        record.counts_for.append(Count("IND-DMP-01", PERSON))
-        return Intent(Named("submission", "1.2.3"), 30.0, commitment=hashlib.sha256(request.body).digest())
-
-    def conclude(self, record: Record, request: Request, answer: Answer) -> None:
-        if b"crash" in answer.body:
-            raise RuntimeError("the door failed")
-        record.service_code = answer.body.decode()
-        record.outcome = "ok" if record.service_code == "Success" else "refused"
-
-    def refuse(self, refusal: Refusal, request: Request) -> Answer:
-        return Answer(refusal.status, [(b"x-socle-fault", refusal.flag.encode())], refusal.flag.encode())
-
-
-class World:
-    """A service behind the door, scripted by ``behave``, and what the journal says of it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.received = 0
-        self.intents_seen: list[int] = []
-        self.behave: Callable[[], Any] = lambda: "Success"
-        self.journal = Journal.open(folder, environment="bac_a_sable", clock=SystemClock())
-        self.road = Road(self.journal, Access(), SystemClock(), "bac_a_sable", lambda _service, _identity: None, deadline_s=0.4)  # type: ignore[arg-type,return-value]
-
-    async def service(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        while (await receive()).get("more_body"):
-            pass
-        self.received += 1
-        with JournalReader(self.folder) as reader:
-            self.intents_seen.append(reader.intents())
-        said = self.behave()
-        if asyncio.iscoroutine(said):
-            said = await said
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": said.encode()})
-
-    def entries(self) -> list[dict[str, Any]]:
-        with JournalReader(self.folder) as reader:
-            return list(reversed(reader.entries().entries))
-
-    def intents(self) -> int:
-        with JournalReader(self.folder) as reader:
-            return reader.intents()
+from gateway.journal.record import Intent, JournalFull, Record
+from tests.gateway.road_bench import World, post, road_bench
 
 
 @pytest.fixture
 async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     monkeypatch.setenv("SOCLE_PORTS", "{}")
-    world = World(tmp_path / "gateway")
-    upstream = await Running.start([HttpService("mock-control", world.service)])
-    door = Door(upstream.urls["mock-control"])
-    doors = await Running.start([HttpService("console", NativeApp(door, world.road, "dmp", max_body_bytes=1000))])
-    world.door, world.url = door, doors.urls["console"]  # type: ignore[attr-defined]
-    yield world
-    await doors.stop(1)
-    await world.road.drain(2)
-    await upstream.stop(1)
-    await world.journal.close()
-
-
-async def post(world: World, path: str = "/feed", body: bytes = b"document", who: str = "") -> Answer:
-    async with Client() as client:
-        return await client.send("POST", world.url + path, headers=[(b"X-Who", who.encode())], body=body, timeout_s=5)  # type: ignore[attr-defined]
+    async with road_bench(tmp_path / "gateway") as world:
+        yield world
 
 
 async def test_a_call_has_one_entry_and_its_intent_was_durable_before_it_left(world: World) -> None:
@@ -150,7 +63,7 @@ async def test_a_late_answer_to_a_read_has_failed(world: World) -> None:
 
 async def test_an_unreachable_service_received_nothing(world: World) -> None:
     free = bind_loopback(0)
-    world.door.base = f"http://127.0.0.1:{free.getsockname()[1]}"  # type: ignore[attr-defined]
+    world.door.base = f"http://127.0.0.1:{free.getsockname()[1]}"
     free.close()
     answer = await post(world)
     [entry] = world.entries()
@@ -162,14 +75,14 @@ async def test_a_dui_that_leaves_does_not_stop_its_call(world: World) -> None:
     world.behave = lambda: asyncio.sleep(0.2, "Success")
     async with Client() as client:
         with pytest.raises(NoAnswer):
-            await client.send("POST", world.url + "/feed", body=b"document", timeout_s=0.05)  # type: ignore[attr-defined]
+            await client.send("POST", world.url + "/feed", body=b"document", timeout_s=0.05)
     await world.road.drain(2)
     [entry] = world.entries()
     assert (entry["outcome"], entry["service_code"]) == ("ok", "Success")
 
 
 async def test_an_upload_that_is_cut_is_not_forwarded(world: World) -> None:
-    port = int(world.url.rsplit(":", 1)[1])  # type: ignore[attr-defined]
+    port = int(world.url.rsplit(":", 1)[1])
     _, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"POST /feed HTTP/1.1\r\nHost: door\r\nContent-Length: 100\r\n\r\nhalf")
     await writer.drain()
