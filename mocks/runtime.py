@@ -11,11 +11,11 @@ import orjson
 
 from connectors.wire.logs import log_as_json
 from connectors.wire.serving import Running, ports, until_stopped
-from mocks.annuaire.app import Mock as AnnuaireMock
+from mocks.annuaire.app import AnnuaireMock
 from mocks.dmp.app import DmpMock
 from mocks.insi.app import InsiMock
-from mocks.mssante.app import Mock as MssanteMock
-from mocks.psc.app import Mock as PscMock
+from mocks.mssante.app import MssanteMock
+from mocks.psc.app import PscMock
 from mocks.sandbox.control import Control
 from mocks.sandbox.publication import Publication
 from mocks.sandbox.world import Mock, World

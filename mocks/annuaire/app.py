@@ -1,28 +1,25 @@
 """The Annuaire Santé FHIR API v2, simulated over the sandbox's population (psc-annuaire §17-§21)."""
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 from zoneinfo import ZoneInfo
 
 from connectors.wire.serving import HttpService, Service
-from connectors.wire.tls import server_context
 from mocks.annuaire.behaviour import Directory, FhirError, Search, bundle, capability, find, included, parse_search
 from mocks.annuaire.parameters import PARAMETERS
 from mocks.annuaire.resources import directory
 from mocks.annuaire.state import State
-from mocks.psc.web import Exchange, Reply, WebMock, json_reply
+from mocks.sandbox.web import Exchange, Reply, json_reply, routed_mock
 from mocks.sandbox.world import World
 
 BASE_PATH = "/fhir/v2"
 
-_LEDGER = Path(__file__).parent / "ledger.toml"
 _MEDIA = "application/fhir+json;charset=UTF-8"
 _READS = ("GET", "HEAD")
 
 
-class Mock:
+class AnnuaireMock:
     """The Annuaire mock.
 
     A key of the manifest may carry ``per_second``: the calls it may make each second (the real API allows 17); without it
@@ -42,9 +39,8 @@ class Mock:
         self._state = State()
 
     def services(self) -> list[Service]:
-        server = self._world.pki["server"]
-        tls = server_context(self._world.path(server["cert"]), self._world.path(server["key"]))
-        return [HttpService("mock-annuaire", WebMock(self._world, self.name, _LEDGER, _operation, self._answer), tls)]
+        app = routed_mock(self._world, self.name, _operation, self._answer)
+        return [HttpService("mock-annuaire", app, self._world.server_tls())]
 
     def state(self) -> dict[str, Any]:
         return {"resources": self._directory.counts(), "pages": len(self._state), "unknown_status": self.unknown_status}
@@ -138,8 +134,7 @@ def _operation(exchange: Exchange) -> str:
 
 
 def _form(exchange: Exchange) -> str:
-    media = exchange.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media != "application/x-www-form-urlencoded":
+    if exchange.media_type != "application/x-www-form-urlencoded":
         raise FhirError(415, "Content-Type application/x-www-form-urlencoded is expected")
     try:
         return exchange.body.decode("ascii")

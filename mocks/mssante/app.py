@@ -7,7 +7,6 @@ import ssl
 from typing import Any
 
 from connectors.wire.serving import Service, StreamService
-from connectors.wire.tls import server_context
 from mocks.mssante import behaviour as b
 from mocks.mssante.commands import verb_of
 from mocks.mssante.directory import Directory
@@ -23,7 +22,7 @@ _AUTH_LIMIT = 12_288  # RFC 4954 §4
 _MAX_ERRORS = 50
 
 
-class Mock:
+class MssanteMock:
     """The MSSanté operator of the sandbox.
 
     drop_after_challenge   close without a 535 after a refused token, as a national training platform did (mssante §5.3)
@@ -35,8 +34,7 @@ class Mock:
         self.world, self.idle_s, self.drop_after_challenge = world, idle_s, drop_after_challenge
         self.directory = Directory.of(world.manifest, world.population)
         self.store = Store(world.state_folder(self.name))
-        server = world.pki["server"]
-        self.tls: ssl.SSLContext = server_context(world.path(server["cert"]), world.path(server["key"]))
+        self.tls: ssl.SSLContext = world.server_tls()
 
     def services(self) -> list[Service]:
         return [StreamService("mock-smtp", self.connected)]
@@ -59,7 +57,7 @@ class Mock:
 
 
 class _Conversation:
-    def __init__(self, mock: Mock, wire: Wire) -> None:
+    def __init__(self, mock: MssanteMock, wire: Wire) -> None:
         self._mock, self._wire, self._session = mock, wire, b.Session()
         self._errors, self._spoke = 0, False
 

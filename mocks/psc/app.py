@@ -4,7 +4,7 @@ The issuer's listener asks for a client certificate without requiring it; the wa
 """
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from cryptography import x509
@@ -12,7 +12,6 @@ from cryptography import x509
 from connectors.nomenclatures.annuaire import profession_label
 from connectors.nomenclatures.psc import REALM_PATH, WALLET_PATH
 from connectors.wire.serving import HttpService, Service
-from connectors.wire.tls import server_context
 from mocks.psc.discovery import document
 from mocks.psc.grants import Realm, unexpired
 from mocks.psc.identity import userinfo
@@ -20,10 +19,8 @@ from mocks.psc.issuer import CERTS_PATH, DISCOVERY_PATHS, TOKEN_PATH, USERINFO_P
 from mocks.psc.keys import load_keys
 from mocks.psc.state import Client, State, client_from
 from mocks.psc.wallet import LOGIN_PATH, Person, Wallet
-from mocks.psc.web import WebMock
+from mocks.sandbox.web import Exchange, routed_mock
 from mocks.sandbox.world import World
-
-_LEDGER = Path(__file__).parent / "ledger.toml"
 
 #: Which operation a request is, by its path alone; anything else is PSC.INCONNUE.
 _ISSUER_OPERATIONS = {TOKEN_PATH: "PSC.TOKEN", USERINFO_PATH: "PSC.USERINFO", CERTS_PATH: "PSC.DISCOVERY"} | dict.fromkeys(
@@ -32,7 +29,7 @@ _ISSUER_OPERATIONS = {TOKEN_PATH: "PSC.TOKEN", USERINFO_PATH: "PSC.USERINFO", CE
 _WALLET_OPERATIONS = {WALLET_PATH: "PSC.AUTHORIZE", LOGIN_PATH: "PSC.LOGIN"}
 
 
-class Mock:
+class PscMock:
     """The PSC mock. ``acr`` is the level that its tokens carry, None for none (psc-annuaire §9)."""
 
     name = "psc"
@@ -51,18 +48,11 @@ class Mock:
         world.register_redirect = self.register_redirect
 
     def services(self) -> list[Service]:
-        pki = self._world.pki
-        cert, key = self._world.path(pki["server"]["cert"]), self._world.path(pki["server"]["key"])
-        ca, crl = self._world.path(pki["ca"]), self._world.path(pki["crl"])
-        issuer = WebMock(
-            self._world, self.name, _LEDGER, lambda e: _ISSUER_OPERATIONS.get(e.path, "PSC.INCONNUE"), self._issuer.answer
-        )
-        wallet = WebMock(
-            self._world, self.name, _LEDGER, lambda e: _WALLET_OPERATIONS.get(e.path, "PSC.INCONNUE"), self._wallet.answer
-        )
+        issuer = routed_mock(self._world, self.name, _told_by(_ISSUER_OPERATIONS), self._issuer.answer)
+        wallet = routed_mock(self._world, self.name, _told_by(_WALLET_OPERATIONS), self._wallet.answer)
         return [
-            HttpService("mock-psc", issuer, server_context(cert, key, ca=ca, crl=crl, client="optional")),
-            HttpService("mock-psc-wallet", wallet, server_context(cert, key)),
+            HttpService("mock-psc", issuer, self._world.server_tls(client="optional")),
+            HttpService("mock-psc-wallet", wallet, self._world.server_tls()),
         ]
 
     def state(self) -> dict[str, Any]:
@@ -111,3 +101,7 @@ class Mock:
         return Person(
             person["id_nat"], f"{person['given']} {person['family']}", f"{structure['name']} · {trade}" if structure else trade
         )
+
+
+def _told_by(operations: Mapping[str, str]) -> Callable[[Exchange], str]:
+    return lambda exchange: operations.get(exchange.path, "PSC.INCONNUE")

@@ -12,7 +12,7 @@ from mocks.psc.behaviour import DuplicateParameter, OAuthError, PageError, authe
 from mocks.psc.grants import Realm, active, decode, grant, introspect, revoke
 from mocks.psc.state import Client, State
 from mocks.psc.wallet import error_page, logged_out
-from mocks.psc.web import Exchange, Reply, json_reply
+from mocks.sandbox.web import Exchange, Reply, json_reply
 
 TOKEN_PATH = f"{REALM_PATH}{PROTOCOL}/token"
 USERINFO_PATH = f"{REALM_PATH}{PROTOCOL}/userinfo"
@@ -82,8 +82,7 @@ class Issuer:
         return Reply(200)
 
     def _authenticated(self, exchange: Exchange) -> tuple[dict[str, str], Client]:
-        media = exchange.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media != _FORM:
+        if exchange.media_type != _FORM:
             raise OAuthError(415, "invalid_request", f"Content-Type {_FORM} is expected")
         form = _parsed(exchange)
         return form, authenticate(form, exchange.headers.get("authorization"), _subject(exchange.client_der), self.state)

@@ -14,7 +14,7 @@ from connectors.nomenclatures.psc import CHANNELS, WALLET_PATH
 from mocks.psc.behaviour import DuplicateParameter, PageError, RedirectError, authorize, callback, parse_form
 from mocks.psc.grants import Realm, open_session
 from mocks.psc.state import LOGIN_S, AuthRequest, Login, State
-from mocks.psc.web import Exchange, Reply
+from mocks.sandbox.web import Exchange, Reply
 
 LOGIN_PATH = f"{WALLET_PATH}/login"
 #: Headless logins: the identifier of the professional, optionally followed by ``;MOBILE``. The real service ignores it.

@@ -1,6 +1,7 @@
 """The world that every mock lives in: one data folder, one population, one clock, one trace, the armed faults."""
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,6 +13,7 @@ import orjson
 from connectors.wire import serving
 from connectors.wire.clock import SystemClock
 from connectors.wire.serving import Service
+from connectors.wire.tls import ClientCertificate, Profile, server_context
 from mocks.sandbox.faults import Faults
 from mocks.sandbox.trace import Trace
 
@@ -94,6 +96,12 @@ class World:
     def path(self, relative: str) -> Path:
         """An absolute path from one of the manifest."""
         return self.data / "sandbox" / relative
+
+    def server_tls(self, *, client: ClientCertificate = "none", profile: Profile = "standard") -> ssl.SSLContext:
+        """A listener's TLS with the sandbox's server certificate; a client's is checked against its authorities and lists."""
+        pki, server = self.pki, self.pki["server"]
+        checks = {} if client == "none" else {"ca": self.path(pki["ca"]), "crl": self.path(pki["crl"])}
+        return server_context(self.path(server["cert"]), self.path(server["key"]), client=client, profile=profile, **checks)
 
     def state_folder(self, mock: str) -> Path:
         """Where one mock keeps what must survive it; made on demand."""

@@ -14,7 +14,7 @@ from connectors.annuaire.client import AnnuaireClient
 from connectors.annuaire.errors import NotAuthorised, Rejected, Unavailable, Unreadable
 from connectors.annuaire.messages import Mailbox
 from connectors.wire.http import Client
-from mocks.annuaire.app import Mock
+from mocks.annuaire.app import AnnuaireMock
 from mocks.sandbox.world import World
 from tests.mocks.psc.sandboxes import API_KEY, serving, trust
 
@@ -32,7 +32,7 @@ class Stage:
 @pytest.fixture
 async def stage(world: World, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
     async with AsyncExitStack() as stack:
-        urls = await stack.enter_async_context(serving(world, Mock(world).services(), monkeypatch))
+        urls = await stack.enter_async_context(serving(world, AnnuaireMock(world).services(), monkeypatch))
         yield Stage(world, await stack.enter_async_context(Client(trust(world))), urls["mock-annuaire"])
 
 

@@ -18,7 +18,7 @@ from connectors.psc.codes import acr_suffices
 from connectors.psc.errors import Refused, Unavailable, Unreadable, Untrusted
 from connectors.psc.messages import RelyingParty, Tokens
 from connectors.wire.http import Answer, Client
-from mocks.psc.app import Mock
+from mocks.psc.app import PscMock
 from mocks.sandbox.world import World
 from tests.mocks.psc.sandboxes import (
     BOTH_CLIENT,
@@ -38,7 +38,7 @@ from tests.mocks.psc.sandboxes import (
 @dataclass
 class Stage:
     world: World
-    mock: Mock
+    mock: PscMock
     http: Client
     certified: Client
     base: str
@@ -55,7 +55,7 @@ class Stage:
 
 @pytest.fixture
 async def stage(world: World, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
-    mock = Mock(world)
+    mock = PscMock(world)
     async with AsyncExitStack() as stack:
         urls = await stack.enter_async_context(serving(world, mock.services(), monkeypatch))
         http = await stack.enter_async_context(Client(trust(world)))

@@ -19,7 +19,7 @@ from gateway.grappes.registry import Registry
 from gateway.journal.journal import Journal
 from gateway.journal.query import JournalReader
 from gateway.journal.record import Dui
-from mocks.mssante.app import Mock
+from mocks.mssante.app import MssanteMock
 from mocks.sandbox.world import World
 from tests.mocks.mssante.bench import PERSONAL, SHARED, Connected, Dialogue, dialogue, make_world, pki, serving
 
@@ -38,7 +38,7 @@ def registry() -> Registry:
 class SmtpBench:
     folder: Path
     world: World
-    mock: Mock
+    mock: MssanteMock
     journal: Journal
     door: SmtpDoor
     port: int
@@ -77,7 +77,7 @@ async def smtp_bench(
 ) -> AsyncIterator[SmtpBench]:
     """``operator`` stands for the simulated one where a test needs another behaviour."""
     world = make_world(folder)
-    mock = Mock(world)
+    mock = MssanteMock(world)
     journal = Journal.open(folder / "gateway", environment="bac_a_sable", clock=world.clock)
     caller = Caller("editeur-a", "1" + LES_CARMES, LES_CARMES, frozenset({MARSEILLE}), Dui("TEST0001", "DUI Test", "1.0"))
     access = Access(_mailboxes={SHARED: caller, PERSONAL: caller})

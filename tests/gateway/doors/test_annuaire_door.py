@@ -23,7 +23,7 @@ from gateway.journal.journal import Journal
 from gateway.journal.query import JournalReader
 from gateway.journal.record import Record
 from gateway.road import Refusal, Request, Road
-from mocks.annuaire.app import Mock
+from mocks.annuaire.app import AnnuaireMock
 from mocks.sandbox.build import init
 from mocks.sandbox.world import World
 
@@ -135,7 +135,7 @@ async def stage(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     world = World.load(data)
     world.trace.reset()
     ca, server = world.path(world.pki["ca"]), world.pki["server"]
-    upstream = await Running.start(Mock(world).services())
+    upstream = await Running.start(AnnuaireMock(world).services())
     journal = Journal.open(tmp_path / "gateway", environment="bac_a_sable", clock=world.clock)
 
     def upstream_tls(_service: str, identity: Identity | None) -> ssl.SSLContext:

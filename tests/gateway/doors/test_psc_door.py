@@ -27,7 +27,7 @@ from gateway.journal.journal import Journal
 from gateway.journal.query import JournalReader
 from gateway.journal.record import Named, Record
 from gateway.road import Refusal, Request, Road
-from mocks.psc.app import Mock
+from mocks.psc.app import PscMock
 from mocks.sandbox.build import init
 from mocks.sandbox.world import World
 
@@ -205,7 +205,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @dataclass
 class Stage:
     world: World
-    mock: Mock
+    mock: PscMock
     journal: Path
     issuer: str
     wallet: str
@@ -240,7 +240,7 @@ async def stage(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     tenant = world.manifest["structures"][0]["tenant"]
     certified = {"client_id": "certified", "redirect_uris": redirect_uris, "tenant": tenant, "auth": "tls_client_auth"}
     world.manifest["psc_clients"].append(certified)
-    mock = Mock(world)
+    mock = PscMock(world)
     upstream = await Running.start(mock.services())
     journal = Journal.open(tmp_path / "gateway", environment="bac_a_sable", clock=world.clock)
 

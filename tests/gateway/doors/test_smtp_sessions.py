@@ -11,7 +11,7 @@ import pytest
 
 from connectors.wire.tls import client_context, server_context
 from gateway.journal.journal import Journal
-from mocks.mssante.app import Mock
+from mocks.mssante.app import MssanteMock
 from mocks.mssante.behaviour import SIZE_LIMIT
 from mocks.sandbox.faults import Fault
 from tests.gateway.doors.smtp_bench import SmtpBench, smtp_bench
@@ -147,7 +147,7 @@ async def test_a_second_token_saves_the_session(bench: SmtpBench) -> None:
 
 async def test_an_operator_that_leaves_after_its_challenge(tmp_path: Path) -> None:
     other = make_world(tmp_path / "other")
-    async with smtp_bench(tmp_path, operator=Mock(other, drop_after_challenge=True).connected) as bench:
+    async with smtp_bench(tmp_path, operator=MssanteMock(other, drop_after_challenge=True).connected) as bench:
         async with bench.dui(login=False) as smtp:
             await smtp.starttls()
             await smtp.says(f"AUTH XOAUTH2 {xoauth2(SHARED, 'expired')}", 334)

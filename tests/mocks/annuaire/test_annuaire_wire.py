@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from connectors.wire.http import Answer, Client
-from mocks.annuaire.app import Mock
+from mocks.annuaire.app import AnnuaireMock
 from mocks.sandbox.world import World
 from tests.mocks.psc.sandboxes import API_KEY, serving, trust
 
@@ -32,7 +32,7 @@ class Bench:
 @pytest.fixture
 async def bench(world: World, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
     async with AsyncExitStack() as stack:
-        urls = await stack.enter_async_context(serving(world, Mock(world).services(), monkeypatch))
+        urls = await stack.enter_async_context(serving(world, AnnuaireMock(world).services(), monkeypatch))
         http = await stack.enter_async_context(Client(trust(world)))
         yield Bench(world, http, urls["mock-annuaire"])
 
@@ -121,7 +121,7 @@ async def test_a_key_with_a_quota_is_slowed_down(world: World, monkeypatch: pyte
     world.manifest["annuaire_keys"].append({"key": "slow", "tenant": "alpha", "per_second": 2})
     now = [world.clock.real()]
     monkeypatch.setattr(type(world.clock), "real", lambda _self: now[0])
-    async with serving(world, Mock(world).services(), monkeypatch) as urls, Client(trust(world)) as http:
+    async with serving(world, AnnuaireMock(world).services(), monkeypatch) as urls, Client(trust(world)) as http:
         bench = Bench(world, http, urls["mock-annuaire"])
         statuses = [(await bench.get("Organization", "slow")).status for _ in range(3)]
         assert statuses == [200, 200, 429]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mocks.dmp.app import not_checked
+from mocks.sandbox.ledger import not_checked
 from tests.connectors.dmp.samples import Dui
 from tests.mocks.dmp.conftest import Dmp
 
@@ -34,5 +34,5 @@ async def test_replies_name_what_is_not_checked(dmp: Dmp, dui: Dui) -> None:
     reply = await dmp.post(dui.existence())
     assert reply.headers["x-socle-mock"] == "dmp"
     named = reply.headers["x-socle-not-checked"].split(", ")
-    assert named == not_checked()
+    assert named == not_checked("dmp")
     assert "dmp-xades" in named

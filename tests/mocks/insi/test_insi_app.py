@@ -16,10 +16,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from connectors.wire.clock import SystemClock
-from mocks.insi.app import InsiMock, not_checked
+from mocks.insi.app import InsiMock
 from mocks.insi.behaviour import MAGIC_FAULTS, MAGIC_SLOW
 from mocks.insi.state import Rules
 from mocks.sandbox.faults import FAULT_HEADER, Fault, Faults
+from mocks.sandbox.ledger import not_checked
 from mocks.sandbox.trace import Trace
 from mocks.sandbox.world import World
 
@@ -89,8 +90,8 @@ async def test_results_are_200_and_faults_500(post: Post, make: Make) -> None:
 async def test_every_reply_says_that_it_is_simulated(post: Post, make: Make) -> None:
     for reply in (await post(make()), await post(make(Sexe="X")), await post(b"", method="GET")):
         assert reply.headers["X-Socle-Mock"] == "insi"
-        assert reply.headers["X-Socle-Not-Checked"] == ", ".join(not_checked())
-    assert "insi-assertion" in not_checked()
+        assert reply.headers["X-Socle-Not-Checked"] == ", ".join(not_checked("insi"))
+    assert "insi-assertion" in not_checked("insi")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 
 from connectors.wire.serving import StreamService
 from connectors.wire.tls import client_context
-from mocks.mssante.app import Mock
+from mocks.mssante.app import MssanteMock
 from mocks.mssante.behaviour import SIZE_LIMIT
 from mocks.sandbox.faults import Fault
 from mocks.sandbox.world import World
@@ -40,12 +40,12 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 @pytest.fixture
-def mock(world: World) -> Mock:
-    return Mock(world)
+def mock(world: World) -> MssanteMock:
+    return MssanteMock(world)
 
 
 @pytest.fixture
-async def port(mock: Mock) -> AsyncIterator[int]:
+async def port(mock: MssanteMock) -> AsyncIterator[int]:
     [service] = mock.services()
     assert isinstance(service, StreamService) and service.name == "mock-smtp"
     async with serving(service.connected) as port:
@@ -62,7 +62,7 @@ def held(world: World) -> int:
     return world.trace.counts()["held"].get("MSS.SOUMISSION", 0)
 
 
-async def test_a_message_is_kept_with_its_trace_headers(smtp: Dialogue, mock: Mock, world: World) -> None:
+async def test_a_message_is_kept_with_its_trace_headers(smtp: Dialogue, mock: MssanteMock, world: World) -> None:
     await smtp.login()
     [answer] = await smtp.send(message(), "250 2.0.0", COLLEAGUE, USAGER)
     await smtp.says("QUIT", 221)
@@ -124,7 +124,7 @@ async def test_a_refused_token_is_a_challenge_then_535(smtp: Dialogue, mailbox: 
 
 
 async def test_the_operator_may_drop_after_the_challenge(world: World) -> None:
-    async with serving(Mock(world, drop_after_challenge=True).connected) as port, dialogue(port) as smtp:
+    async with serving(MssanteMock(world, drop_after_challenge=True).connected) as port, dialogue(port) as smtp:
         await smtp.starttls()
         await smtp.says(f"AUTH XOAUTH2 {xoauth2(SHARED, 'expired')}", 334)
         await smtp.gone()
@@ -145,7 +145,7 @@ async def test_bad_auth_is_told_apart_from_a_refused_token(smtp: Dialogue, line:
     await smtp.says(line, reason)
 
 
-async def test_only_the_authenticated_mailbox_sends(smtp: Dialogue, mock: Mock, world: World) -> None:
+async def test_only_the_authenticated_mailbox_sends(smtp: Dialogue, mock: MssanteMock, world: World) -> None:
     await smtp.login()
     await smtp.says(f"MAIL FROM:<{PERSONAL}>", "553 5.7.1")
     await smtp.send(message(sender=PERSONAL), "550 5.7.1")
@@ -183,7 +183,7 @@ async def test_dsn_parameters(smtp: Dialogue) -> None:
     await smtp.says(f"MAIL FROM:<{SHARED}> SIZE={SIZE_LIMIT + 1}", "552 5.3.4")
 
 
-async def test_too_large_a_message(smtp: Dialogue, mock: Mock) -> None:
+async def test_too_large_a_message(smtp: Dialogue, mock: MssanteMock) -> None:
     await smtp.login()
     filler = ("x" * 998 + "\r\n") * (SIZE_LIMIT // 1000 + 1)
     await smtp.send(message() + filler, "552 5.3.4")
@@ -192,7 +192,7 @@ async def test_too_large_a_message(smtp: Dialogue, mock: Mock) -> None:
 
 
 @pytest.mark.parametrize("smuggled", [".\n", "a\n.\r\n", "a\rb\r\n", "\n.\n"])
-async def test_bare_newlines_close_the_connection(smtp: Dialogue, mock: Mock, smuggled: str) -> None:
+async def test_bare_newlines_close_the_connection(smtp: Dialogue, mock: MssanteMock, smuggled: str) -> None:
     await smtp.login()
     await smtp.says(f"MAIL FROM:<{SHARED}>", 250)
     await smtp.says(f"RCPT TO:<{COLLEAGUE}>", 250)
@@ -203,14 +203,16 @@ async def test_bare_newlines_close_the_connection(smtp: Dialogue, mock: Mock, sm
     assert mock.state()["messages"] == 0
 
 
-async def test_stuffed_dots_are_undone(smtp: Dialogue, mock: Mock) -> None:
+async def test_stuffed_dots_are_undone(smtp: Dialogue, mock: MssanteMock) -> None:
     await smtp.login()
     await smtp.send(message() + "..\r\n..x\r\n", "250 2.0.0")
     [kept] = mock.store.inbox(COLLEAGUE)
     assert kept.endswith(b"Texte.\r\n.\r\n.x\r\n")
 
 
-async def test_one_message_sent_twice_is_two_deliveries_and_one_side_effect(smtp: Dialogue, mock: Mock, world: World) -> None:
+async def test_one_message_sent_twice_is_two_deliveries_and_one_side_effect(
+    smtp: Dialogue, mock: MssanteMock, world: World
+) -> None:
     await smtp.login()
     await smtp.send(message(), 250)
     await smtp.send(message(), 250)
@@ -218,13 +220,13 @@ async def test_one_message_sent_twice_is_two_deliveries_and_one_side_effect(smtp
     assert (len(mock.store.inbox(COLLEAGUE)), mock.state()["units"], held(world)) == (3, 2, 2)
 
 
-async def test_a_receipt_is_delivered_and_is_no_submission(smtp: Dialogue, mock: Mock, world: World) -> None:
+async def test_a_receipt_is_delivered_and_is_no_submission(smtp: Dialogue, mock: MssanteMock, world: World) -> None:
     await smtp.login()
     await smtp.send(message(), 250, sender="")
     assert (mock.state()["messages"], mock.state()["units"], held(world)) == (1, 0, 0)
 
 
-async def test_absent_nil_is_taken_and_noted(smtp: Dialogue, mock: Mock) -> None:
+async def test_absent_nil_is_taken_and_noted(smtp: Dialogue, mock: MssanteMock) -> None:
     await smtp.login()
     await smtp.send(message(extra=""), 250)
     assert mock.state()["last"][0]["nil"] == "absent"
@@ -243,17 +245,17 @@ async def test_headers_refused(smtp: Dialogue, text: str, reason: str) -> None:
     await smtp.send(text, reason)
 
 
-async def test_messages_and_units_are_found_again_after_a_restart(smtp: Dialogue, mock: Mock, world: World) -> None:
+async def test_messages_and_units_are_found_again_after_a_restart(smtp: Dialogue, mock: MssanteMock, world: World) -> None:
     await smtp.login()
     await smtp.send(message(), 250)
-    again = Mock(world)
+    again = MssanteMock(world)
     assert again.state() == mock.state()
     assert again.store.next_queue_id() not in {kept["queue_id"] for kept in mock.state()["last"]}
     again.reset()
     assert (again.state()["messages"], again.store.inbox(COLLEAGUE)) == (0, [])
 
 
-async def test_an_armed_status_does_nothing_and_says_so(smtp: Dialogue, mock: Mock, world: World) -> None:
+async def test_an_armed_status_does_nothing_and_says_so(smtp: Dialogue, mock: MssanteMock, world: World) -> None:
     world.faults.arm(Fault("panne-1", "MSS.SOUMISSION", "status", "451"))
     await smtp.login()
     [answer] = await smtp.send(message(), "451 4.3.0")
@@ -262,7 +264,7 @@ async def test_an_armed_status_does_nothing_and_says_so(smtp: Dialogue, mock: Mo
 
 
 @pytest.mark.parametrize("fault", [Fault("p", "MSS.SOUMISSION", "reset"), Fault("p", "MSS.SOUMISSION", "timeout", delay_s=0.2)])
-async def test_an_armed_reset_or_timeout_acts_first(smtp: Dialogue, mock: Mock, world: World, fault: Fault) -> None:
+async def test_an_armed_reset_or_timeout_acts_first(smtp: Dialogue, mock: MssanteMock, world: World, fault: Fault) -> None:
     world.faults.arm(fault)
     await smtp.login()
     await smtp.says(f"MAIL FROM:<{SHARED}>", 250)
@@ -294,7 +296,7 @@ async def test_a_probe_that_says_nothing_is_no_session(port: int, world: World) 
     assert world.trace.counts()["received"] == {} and len(world.faults.to_json()) == 1
 
 
-async def test_a_real_client_submits(port: int, mock: Mock) -> None:
+async def test_a_real_client_submits(port: int, mock: MssanteMock) -> None:
     """aiosmtplib is the peer that shares nothing with this server."""
     client = aiosmtplib.SMTP(
         hostname="localhost", port=port, start_tls=True, tls_context=client_context(pki()["ca"]), local_hostname="dui.test"

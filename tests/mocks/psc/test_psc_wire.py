@@ -17,7 +17,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from connectors.wire.http import Answer, Client, NoAnswer
-from mocks.psc.app import Mock
+from mocks.psc.app import PscMock
 from mocks.sandbox.world import World
 from tests.mocks.psc.sandboxes import (
     BOTH_CLIENT,
@@ -43,7 +43,7 @@ class Bench:
     """The mock on its sockets, and a browser and a server that call it."""
 
     world: World
-    mock: Mock
+    mock: PscMock
     http: Client
     issuer: str
     wallet: str
@@ -93,7 +93,7 @@ def query(answer: Answer) -> dict[str, str]:
 
 @asynccontextmanager
 async def benched(world: World, monkeypatch: pytest.MonkeyPatch, identity: dict[str, str] | None = None) -> AsyncIterator[Bench]:
-    mock = Mock(world)
+    mock = PscMock(world)
     async with AsyncExitStack() as stack:
         urls = await stack.enter_async_context(serving(world, mock.services(), monkeypatch))
         http = await stack.enter_async_context(Client(trust(world, identity)))
@@ -227,7 +227,7 @@ async def test_error_page_names_the_command_that_repairs(bench: Bench) -> None:
     bench.world.register_redirect(SECRET_CLIENT, "https://dui.example/callback")  # as the control API calls it
     accepted = await bench.send("GET", bench.authorization(redirect_uri="https://dui.example/callback"))
     assert accepted.status == 200
-    kept = Mock(bench.world)  # a restart
+    kept = PscMock(bench.world)  # a restart
     assert "https://dui.example/callback" in kept.state()["clients"][SECRET_CLIENT]["redirect_uris"]
 
 
