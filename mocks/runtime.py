@@ -21,7 +21,7 @@ from mocks.sandbox.publication import Publication
 from mocks.sandbox.world import Mock, World
 
 #: PSC first: it fills ``world.psc_claims``, which the others read.
-_MOCKS: dict[str, Callable[[World], Mock]] = {
+MOCKS: dict[str, Callable[[World], Mock]] = {
     "psc": PscMock,
     "insi": InsiMock,
     "dmp": DmpMock,
@@ -69,10 +69,10 @@ async def serve(data: Path, *, only: Sequence[str] = ()) -> None:
 
 
 def _chosen(only: Sequence[str]) -> dict[str, Callable[[World], Mock]]:
-    unknown = [name for name in only if name not in _MOCKS]
+    unknown = [name for name in only if name not in MOCKS]
     if unknown:
-        raise UnknownMock(f"Aucun service simulé ne s'appelle « {unknown[0]} ». Choisissez parmi : {', '.join(_MOCKS)}.")
-    return {name: make for name, make in _MOCKS.items() if not only or name in only}
+        raise UnknownMock(f"Aucun service simulé ne s'appelle « {unknown[0]} ». Choisissez parmi : {', '.join(MOCKS)}.")
+    return {name: make for name, make in MOCKS.items() if not only or name in only}
 
 
 def _say(line: dict[str, object]) -> None:

@@ -12,6 +12,7 @@ from connectors.dmp.errors import DmpFault
 from connectors.dmp.messages import Existence, RegistryAnswer, read_answer
 from connectors.nomenclatures.xds import NS_SOAP, NS_WSA
 from mocks.sandbox.faults import FAULT_HEADER, Fault
+from mocks.sandbox.ledger import not_checked
 from mocks.sandbox.world import World
 from tests.connectors.dmp.samples import Dui
 from tests.mocks.dmp.conftest import Dmp
@@ -147,3 +148,8 @@ async def test_a_business_fault_is_told_in_the_channel_of_its_code(dmp: Dmp, dui
         read_answer(reply.headers["content-type"], reply.content)
     assert (raised.value.code, raised.value.subcode) == ("Receiver", "DMPIndisponible")
     assert world.trace.counts()["held"] == {}
+
+
+async def test_replies_name_what_is_not_checked(dmp: Dmp, dui: Dui) -> None:
+    reply = await dmp.post(dui.existence())
+    assert (reply.headers["x-socle-mock"], reply.headers["x-socle-not-checked"]) == ("dmp", ", ".join(not_checked("dmp")))

@@ -1,8 +1,6 @@
 """The application around the behaviour, called in process."""
 from __future__ import annotations
 
-import ast
-import tomllib
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -214,19 +212,6 @@ def test_a_wrong_switch_is_named(world: World, wanted: dict[str, Any], reason: s
     world.manifest["insi"] = wanted
     with pytest.raises(ValueError, match=reason):
         InsiMock(world)
-
-
-def test_every_line_of_the_ledger_cites_a_test_that_exists_or_says_not_yet() -> None:
-    rows = tomllib.loads((ROOT / "mocks" / "insi" / "ledger.toml").read_text("utf-8"))["behaviour"]
-
-    assert len({row["id"] for row in rows}) == len(rows)
-    for row in rows:
-        assert ("source" in row) != ("status" in row and "why" in row), row["id"]
-        if row.get("status") == "not-yet":
-            continue
-        path, _, name = row["test"].partition("::")
-        names = {node.name for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8"))) if hasattr(node, "name")}
-        assert name in names, row["id"]
 
 
 def test_every_switch_and_magic_name_is_in_the_guide() -> None:
