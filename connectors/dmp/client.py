@@ -166,6 +166,10 @@ class DmpAsker:
         # A set is registered whole or not at all (§9.3): fewer answers than documents would be neither.
         return "found" if len(found.entries) == len(question["unique_ids"]) else "unknown"
 
+    def forget(self) -> None:
+        """What structures left has changed: ask for it again."""
+        self._kept.clear()
+
     def _identity(self, struct_id: str) -> Deposited | None:
         if struct_id not in self._kept:
             found = self.deposited(struct_id)

@@ -2,13 +2,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from gateway.access.identities import Deposited, subject_of
 from gateway.journal.record import Dui
 
 UNKNOWN_TENANT = "inconnu"
@@ -44,9 +45,10 @@ UNKNOWN = Caller()
 
 @dataclass(slots=True)
 class Access:
-    """Looks callers up among the deposited identities; built once from the sandbox manifest.
+    """Looks callers up: what the sandbox manifest names, and beside it the identities that structures deposited.
 
-    Every table is keyed by what the protocol shows: fingerprint, mailbox, API key, client_id, structure.
+    Every table is keyed by what the protocol shows: fingerprint, mailbox, API key, client_id, structure; deposits by service
+    and subject.
     """
 
     _certificates: dict[str, Caller] = field(default_factory=dict)
@@ -54,6 +56,9 @@ class Access:
     _api_keys: dict[str, Caller] = field(default_factory=dict)
     _clients: dict[str, Caller] = field(default_factory=dict)
     _signers: dict[str, Identity] = field(default_factory=dict)
+    _duis: dict[str, Dui] = field(default_factory=dict)
+    _deposited: dict[tuple[str, str], Caller] = field(default_factory=dict)
+    _deposited_signers: dict[str, Identity] = field(default_factory=dict)
 
     @classmethod
     def from_manifest(cls, folder: Path) -> Access:
@@ -65,6 +70,7 @@ class Access:
         people = orjson.loads((folder / "population.json").read_bytes())
         access = cls()
         duis = {row["id"]: Dui(manifest.get("nil"), row.get("product"), row.get("version")) for row in manifest["tenants"]}
+        access._duis = duis
         structures: dict[str, Caller] = {}
         for row in manifest["structures"]:
             structures[row["finess_et"]] = access._deposit(row, duis.get(row["tenant"], Dui()), folder)
@@ -96,11 +102,44 @@ class Access:
             self._mailboxes[box["address"].lower()] = caller
         return caller
 
-    def by_certificate(self, der: bytes | None) -> Caller:
-        """By SHA-256 fingerprint of the client's certificate; UNKNOWN when absent or not deposited."""
+    def use(self, deposited: Iterable[Deposited]) -> None:
+        """From now on, exactly these identities are deposited beside the manifest's, and come before them."""
+        callers: dict[tuple[str, str], Caller] = {}
+        signers: dict[str, Identity] = {}
+        for one in deposited:
+            identity = Identity(one.cert, one.key)
+            if one.use == "sign":
+                signers[one.struct_id] = identity
+            else:
+                callers[one.service, one.subject] = self._caller_of(one, identity)
+        self._deposited, self._deposited_signers = callers, signers
+
+    def structure(self, struct_id: str) -> Caller | None:
+        """The structure of this idNat_struct as the manifest knows it."""
+        return next((caller for caller in self._certificates.values() if caller.struct_id == struct_id), None)
+
+    def _caller_of(self, one: Deposited, identity: Identity) -> Caller:
+        known = self.structure(one.struct_id)
+        if known is not None and known.tenant == one.tenant:
+            return replace(known, identity=identity)
+        finess_et = one.struct_id[1:] if one.struct_id.startswith("1") else None
+        entitled = frozenset({one.finess_ej} if one.finess_ej else ())
+        return Caller(one.tenant, one.struct_id, finess_et, entitled, self._duis.get(one.tenant, Dui()), identity)
+
+    def by_certificate(self, der: bytes | None, service: str | None = None) -> Caller:
+        """By SHA-256 fingerprint of the client's certificate, else by the subject of a deposit; UNKNOWN when neither is known.
+
+        The door has already proved the certificate. A deposit for ``service`` under its subject is what goes upstream.
+        """
         if der is None:
             return UNKNOWN
-        return self._certificates.get(hashlib.sha256(der).hexdigest(), UNKNOWN)
+        caller = self._certificates.get(hashlib.sha256(der).hexdigest(), UNKNOWN)
+        if service is None or not self._deposited:
+            return caller
+        deposited = self._deposited.get((service, subject_of(der)))
+        if deposited is None:
+            return caller
+        return deposited if caller is UNKNOWN else replace(caller, identity=deposited.identity)
 
     def by_mailbox(self, address: str) -> Caller:
         """By MSSanté address, case-insensitive; UNKNOWN when no structure declares it."""
@@ -118,10 +157,12 @@ class Access:
         """Who calls with the deposited identity of a structure; UNKNOWN when it deposited none."""
         return next((caller for caller in self._certificates.values() if caller.struct_id == struct_id), UNKNOWN)
 
-    def tls_identity(self, struct_id: str) -> Identity | None:
-        """The deposited ORG AUTH_CLI identity of a structure, for settlement and own doors."""
-        return self.by_structure(struct_id).identity
+    def tls_identity(self, struct_id: str, service: str = "DMP") -> Identity | None:
+        """The ORG AUTH_CLI identity of a structure, for settlement and own doors: its deposit, else the manifest's."""
+        own = (caller for (name, _), caller in self._deposited.items() if name == service)
+        candidates = (*own, *self._certificates.values())
+        return next((caller.identity for caller in candidates if caller.struct_id == struct_id and caller.identity), None)
 
     def signer(self, struct_id: str) -> Identity | None:
-        """The deposited ORG SIGN identity of a structure, for settlement and own doors."""
-        return self._signers.get(struct_id)
+        """The ORG SIGN identity of a structure, for settlement and own doors: deposited, else the manifest's."""
+        return self._deposited_signers.get(struct_id) or self._signers.get(struct_id)

@@ -45,7 +45,7 @@ class InsiDoor:
 
     def identify(self, request: Request, access: Access) -> Caller | Refusal:
         """By the client's certificate; unknown or without a deposited identity, nothing is lent (V-IDENTITE)."""
-        caller = access.by_certificate(request.client_der)
+        caller = access.by_certificate(request.client_der, self.service)
         return _NO_IDENTITY if caller.identity is None else caller
 
     def upstream(self, request: Request) -> str:

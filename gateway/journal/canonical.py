@@ -39,7 +39,7 @@ def moment_of(text: str) -> datetime:
 def intended_draft(record: Record, environment: str, clock: Clock) -> Draft:
     """The draft of a call under way: what recovery will complete if nobody does, without having read an acknowledgement."""
     bodies = [replace(body, kept=None) for body in record.bodies]  # an intent holds no message
-    return draft_of(replace(record, outcome="in_doubt", bodies=bodies), environment, clock) | {"time_basis": "estimated"}
+    return draft_of(replace(record, outcome="in_doubt", bodies=bodies, facts=None), environment, clock) | {"time_basis": "estimated"}
 
 
 def draft_of(record: Record, environment: str, clock: Clock) -> Draft:
@@ -49,7 +49,7 @@ def draft_of(record: Record, environment: str, clock: Clock) -> Draft:
     if event_time is None:
         event_time, time_basis = clock.business(), "estimated"
     operation = OPERATIONS.get(record.operation or "")
-    return {
+    draft: Draft = {
         "v": VERSION,
         "kind": record.kind,
         "id": record.id,
@@ -89,11 +89,15 @@ def draft_of(record: Record, environment: str, clock: Clock) -> Draft:
         "settles": record.settles,
         "detail": record.detail,
     }
+    if record.facts is not None:  # the store takes it out again: facts lie beside the entry
+        draft["facts"] = record.facts
+    return draft
 
 
 def named_in(draft: Draft) -> Iterator[Named]:
     """The values that ``resolved`` will ask a ref of."""
     values = [draft[name] for name in _NAMED] + draft["document_refs"] + [count["unit_ref"] for count in draft["counts_for"]]
+    values += (draft["detail"] or {}).values()
     return (value for value in values if isinstance(value, Named))
 
 
@@ -107,6 +111,7 @@ def resolved(draft: Draft, ref_of: Callable[[Named], str]) -> Draft:
         "counts_for": [
             {"indicator": count["indicator"], "unit_ref": _ref(count["unit_ref"], ref_of)} for count in draft["counts_for"]
         ],
+        "detail": draft["detail"] and {name: _ref(value, ref_of) for name, value in draft["detail"].items()},
     }
 
 
@@ -143,7 +148,7 @@ def _check(record: Record) -> None:
         raise ValueError("a call has an operation, if only an unknown one of its service")
     if (record.kind == "settlement") != (record.settles is not None):
         raise ValueError("a settlement names the entry it settles, and nothing else does")
-    _check_exact(record.detail)
+    _check_exact({name: value for name, value in (record.detail or {}).items() if not isinstance(value, Named)})
     _check_exact(record.verdict)
 
 
