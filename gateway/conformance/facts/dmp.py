@@ -1,0 +1,105 @@
+"""Facts of the DMP's transactions: the VIHF, the set, its entries and its documents (reference dmp §4, §7, §9)."""
+from __future__ import annotations
+
+import base64
+import binascii
+
+from lxml import etree
+
+from connectors.nomenclatures import xds
+from connectors.nomenclatures.identifiers import finess_of_struct_id, is_rpps
+from connectors.nomenclatures.xds import NS_HL7, NS_SAML, NS_XDSB, NS_XOP
+from connectors.wire import mtom, saml, soap
+from gateway.conformance.facts import xds as entries
+from gateway.conformance.facts.cda import MAX_BYTES, read_cda
+from gateway.conformance.facts.identity import OTHER, patient_facts
+from gateway.conformance.model import Eyes, FactValues, Made, Message
+
+MAX_DOCUMENTS = 8  # read; a set with more is said to have more
+_MODES = frozenset({"DIRECTE", "INDIRECTE", "AIR", "AIRS"})
+_VERSIONS = frozenset({"1.0", "2.0", "3.0", "4.0"})
+_SAML = f"{{{NS_SAML}}}"
+_Element = etree._Element
+
+
+def existence_facts(message: Message, eyes: Eyes, made: Made) -> None:
+    """TD0.2: ``vihf`` and ``patient``."""
+    envelope, body, _ = _read(message)
+    made.values["vihf"] = _vihf(envelope, eyes, made)
+    value = body.find(f".//{{{NS_HL7}}}patientIdentifier/{{{NS_HL7}}}value")
+    asked = None if value is None else (value.get("extension"), value.get("root"))
+    made.values["patient"] = patient_facts(asked, eyes, made)
+
+
+def feed_facts(message: Message, eyes: Eyes, made: Made) -> None:
+    """TD2.1: ``vihf``, ``set``, and ``documents`` [{entry, cda}] in the order of the entries."""
+    envelope, body, parts = _read(message)
+    made.values["vihf"] = _vihf(envelope, eyes, made)
+    listed = entries.registry_of(body)
+    made.values["set"] = entries.set_facts(listed, eyes, made)
+    listed_entries = entries.entries_of(listed)
+    carried = {one.get("id"): one for one in body.findall(f"{{{NS_XDSB}}}Document")}
+    made.values["listed"] = len(listed_entries)
+    made.values["documents"] = [
+        {
+            "entry": entries.entry_facts(entry, eyes, made),
+            "cda": _document(carried.get(entry.get("id")), parts, eyes, made),
+        }
+        for entry in listed_entries[:MAX_DOCUMENTS]
+    ]
+
+
+def _read(message: Message) -> tuple[soap.Envelope, _Element, mtom.Multipart | None]:
+    content_type = message.header("content-type")
+    parts = mtom.split(content_type or "", message.request) if mtom.is_multipart(content_type) else None
+    root, cap = (message.request, MAX_BYTES) if parts is None else (bytes(parts.root.body), soap.MAX_BYTES)
+    envelope = soap.read_envelope(root, max_bytes=cap)
+    if envelope.body is None:
+        raise soap.NotAnEnvelope("empty Body")
+    return envelope, envelope.body, parts
+
+
+def _document(element: _Element | None, parts: mtom.Multipart | None, eyes: Eyes, made: Made) -> FactValues:
+    if element is None:
+        return {"kind": "absent"}
+    include = element.find(f"{{{NS_XOP}}}Include")
+    try:
+        if include is None:
+            data = base64.b64decode("".join((element.text or "").split()), validate=True)
+        elif parts is None:
+            return {"kind": "absent"}
+        else:
+            data = bytes(parts.part(mtom.content_id_of(include.get("href", ""))).body)
+    except (binascii.Error, ValueError, KeyError):
+        return {"kind": "absent"}
+    return read_cda(data, eyes, made)
+
+
+def _vihf(envelope: soap.Envelope, eyes: Eyes, made: Made) -> FactValues:
+    security = envelope.block(soap.WSSE, "Security")
+    assertion = None if security is None else security.find(f"{_SAML}Assertion")
+    if assertion is None:
+        return {"present": False}
+    values = {
+        one.get("Name", ""): (one.findtext(f"{_SAML}AttributeValue") or "").strip() for one in assertion.iter(f"{_SAML}Attribute")
+    }
+    name_id = (assertion.findtext(f"{_SAML}Subject/{_SAML}NameID") or "").strip()
+    mode, version = values.get("Authentification_mode"), values.get("VIHF_Version")
+    return {
+        "present": True,
+        "patient": patient_facts(xds.read_cx(values.get(saml.RESOURCE_ID, "")), eyes, made),
+        "user": professional_facts(name_id, eyes),
+        "finess_et": finess_of_struct_id(values.get("Identifiant_Structure", "")),
+        "mode": mode if mode is None or mode in _MODES else OTHER,
+        "version": version if version is None or version in _VERSIONS else OTHER,
+    }
+
+
+def professional_facts(id_nat: str, eyes: Eyes) -> FactValues:
+    """``kind``: rpps, structure (an identifier that the structure gives), autre or None; ``known`` for an RPPS in a sandbox."""
+    if not id_nat:
+        return {"kind": None, "ref": None, "known": None}
+    rpps = id_nat[:1] == "8" and is_rpps(id_nat[1:])
+    kind = "rpps" if rpps else "structure" if id_nat[:1] in "3456" and "/" in id_nat else OTHER
+    known = eyes.known_professional(id_nat) if rpps and eyes.known_professional else None
+    return {"kind": kind, "ref": eyes.digest("professional", id_nat), "known": known}

@@ -1,0 +1,48 @@
+"""Applying rules: to one call while it passes, to a window afterwards (design §4). Pure."""
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from gateway.conformance.model import FactValues, Finding, Rule, State
+from gateway.conformance.rules import ALL, RuleSet, rule_set
+
+#: The first of these that was found is the state of the whole.
+_ORDER: tuple[State, ...] = ("non_conforme", "conforme", "non_applicable", "non_observe")
+
+
+def judge_call(rule: Rule, facts: FactValues, entry: Mapping[str, Any]) -> list[Finding]:
+    """What ``rule`` finds in one call; nothing when it is not about this operation, or judges windows only.
+
+    Facts that the message itself left partial may lack what the rule reads: it then observed nothing.
+    """
+    if rule.on_call is None or entry["operation"] not in rule.operations:
+        return []
+    try:
+        return list(rule.on_call(facts, entry))
+    except (KeyError, TypeError):
+        if not facts["partial"]:
+            raise
+        return [Finding("non_observe", found="message lu en partie")]
+
+
+def state_of(findings: Iterable[Finding]) -> State:
+    """One deviation makes a non-conformity; with nothing found, nothing was observed."""
+    states = {finding.state for finding in findings}
+    return next((state for state in _ORDER if state in states), "non_observe")
+
+
+def verdict_of(facts: FactValues, entry: Mapping[str, Any], rules: RuleSet | None = None) -> dict[str, Any] | None:
+    """The verdict of an entry: which set judged it, how many checks it conforms to, which it does not. None: none applied."""
+    rules = rules or rule_set(ALL)
+    states = {rule.id: state_of(found) for rule in rules.rules if (found := judge_call(rule, facts, entry))}
+    failing = [rule for rule, state in states.items() if state == "non_conforme"]
+    passing = sum(state == "conforme" for state in states.values())
+    if not failing and not passing:
+        return None
+    named = {"rule_set": rules.name, "version": rules.version, "sha256": rules.sha256}
+    return {**named, "conforme": passing, "non_conforme": failing}
+
+
+def first(findings: Sequence[Finding], state: State) -> Finding | None:
+    return next((finding for finding in findings if finding.state == state), None)

@@ -1,0 +1,99 @@
+"""The checks that exist, and the sets under which they are run and named in a verdict (design §4).
+
+A set is known by name, version and SHA-256. The hash is taken over the checks' rows, the requirements that they cite, the
+source of the modules that judge them and of those that make the facts: the same hash is the same judgement.
+"""
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import orjson
+
+from gateway.conformance.model import FACTS_VERSION, Requirement, Rule
+from gateway.conformance.rules import ann, dmp, ins, jrn, mss, psc
+
+#: Everything; its name stands in the verdict of each entry.
+ALL = "tout"
+_MODULES = {"INS": ins, "DMP": dmp, "MSS": mss, "PSC": psc, "ANN": ann, "JRN": jrn}
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    name: str
+    version: str
+    label: str
+    sha256: str
+    rules: tuple[Rule, ...]
+
+
+@cache
+def rule_set(name: str) -> RuleSet:
+    """Raises KeyError for a name that is not in ``set_names()``."""
+    row = _sets()[name]
+    known = catalogue()
+    chosen = list(known) if row["checks"] == ["*"] else row["checks"]
+    rules = tuple(known[one] for one in chosen)
+    return RuleSet(name, str(row["version"]), str(row["label"]), _hash(rules), rules)
+
+
+def set_names() -> list[str]:
+    return list(_sets())
+
+
+@cache
+def catalogue() -> dict[str, Rule]:
+    """Every check by id, in the catalogue's order."""
+    cited = requirements()
+    return {row["id"]: _rule(row, cited) for row in _table("catalogue.toml", "check")}
+
+
+@cache
+def requirements() -> dict[str, Requirement]:
+    """What the checks cite, by key."""
+    found = {}
+    for row in _table("requirements.toml", "requirement"):
+        one = Requirement(**{name: value for name, value in row.items() if name != "key"})
+        found[row["key"]] = replace(one, sha256=hashlib.sha256(one.label.encode()).hexdigest())
+    return found
+
+
+def _rule(row: dict[str, Any], cited: dict[str, Requirement]) -> Rule:
+    module = _MODULES[row["family"]]
+    return Rule(
+        id=row["id"], title=row["title"], text=row["text"], scenario=row["scenario"], place=row["place"],
+        expected=row["expected"], family=row["family"], profile=row.get("profile", "Général"),
+        criticality=row.get("criticality", "MAJOR"), operations=tuple(row["operations"]),
+        requirements=tuple(cited[key] for key in row["requirements"]), provoked=row.get("provoked", False),
+        on_call=module.CALL.get(row["id"]), on_run=module.RUN.get(row["id"]),
+    )  # fmt: skip
+
+
+def _hash(rules: tuple[Rule, ...]) -> str:
+    rows = [{name: value for name, value in asdict(rule).items() if name not in ("on_call", "on_run")} for rule in rules]
+    digest = hashlib.sha256(orjson.dumps([FACTS_VERSION, rows], option=orjson.OPT_SORT_KEYS))
+    for family in sorted({rule.family for rule in rules}):
+        digest.update(_source(f"{family.lower()}.py"))
+    digest.update(_source("base.py"))
+    for one in sorted(files("gateway.conformance.facts").iterdir(), key=lambda one: one.name):
+        if one.name.endswith(".py"):
+            digest.update(one.read_text("utf-8").encode())
+    return digest.hexdigest()
+
+
+def _source(name: str) -> bytes:
+    return files(__package__).joinpath(name).read_text("utf-8").encode()
+
+
+@cache
+def _sets() -> dict[str, dict[str, Any]]:
+    return {row["name"]: row for row in _table("sets.toml", "set")}
+
+
+def _table(name: str, key: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = tomllib.loads(files(__package__).joinpath(name).read_text("utf-8"))[key]
+    return rows

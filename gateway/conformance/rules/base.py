@@ -1,0 +1,61 @@
+"""The four answers of a rule, and the few questions that several rules ask."""
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from connectors.nomenclatures.oids import INS_OIDS
+from gateway.conformance.model import Call, FactValues, Finding
+
+#: The traits that a header must hold for an INS to be qualified there (mssante §7.4, dmp §18.1).
+QUALIFYING = frozenset({"birth_name", "first_name", "birth_date", "sex"})
+IN_WORDS = {
+    "birth_name": "nom de naissance", "first_name": "premier prénom", "birth_date": "date de naissance", "sex": "sexe",
+    "birth_place": "lieu de naissance",
+}  # fmt: skip
+
+
+def conforme(place: str = "", found: str = "", *proofs: Call) -> Finding:
+    return Finding("conforme", place, "", found, _ids(proofs))
+
+
+def non_conforme(place: str, expected: str, found: str, *proofs: Call) -> Finding:
+    return Finding("non_conforme", place, expected, found, _ids(proofs))
+
+
+def non_observe(why: str) -> Finding:
+    return Finding("non_observe", found=why)
+
+
+def non_applicable(why: str) -> Finding:
+    return Finding("non_applicable", found=why)
+
+
+def judged(wrong: Iterable[Finding], place: str = "", found: str = "") -> list[Finding]:
+    """The wrong things found, or one conformity when there is none."""
+    return list(wrong) or [conforme(place, found)]
+
+
+def is_ins(patient: FactValues) -> bool:
+    """A well-formed matricule under an OID of an INS."""
+    return bool(patient["form"]) and patient["oid"] in INS_OIDS
+
+
+def carries_ins(patient: FactValues) -> bool:
+    """Whether a matricule or the OID of one is there at all, well formed or not."""
+    return patient["oid"] in INS_OIDS
+
+
+def is_qualified(identity: FactValues) -> bool:
+    return is_ins(identity) and set(identity["present"]) >= QUALIFYING
+
+
+def names(traits: Iterable[str]) -> str:
+    return ", ".join(IN_WORDS[one] for one in sorted(traits))
+
+
+def cdas(documents: list[FactValues]) -> list[FactValues]:
+    return [one["cda"] for one in documents if one["cda"]["kind"] == "cda"]
+
+
+def _ids(proofs: Iterable[Call]) -> tuple[str, ...]:
+    return tuple(one.id for one in proofs)

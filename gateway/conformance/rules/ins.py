@@ -1,0 +1,146 @@
+"""Checks of the INS (programme-indicateurs §14.1)."""
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from connectors.nomenclatures.oids import INS_NIA, INS_OIDS
+from gateway.conformance.model import Call, CallRule, FactValues, Finding, Run, RunRule
+from gateway.conformance.rules.base import (
+    IN_WORDS,
+    carries_ins,
+    cdas,
+    conforme,
+    is_ins,
+    judged,
+    names,
+    non_applicable,
+    non_conforme,
+    non_observe,
+)
+
+SEARCH, FEED, MAIL = "INS.RECHERCHE_TRAITS", "DMP.TD2.1", "MSS.SOUMISSION"
+_TRACED = frozenset({"birth_name", "first_name", "birth_date", "sex", "birth_place"})
+_XPATH = "/ClinicalDocument/recordTarget/patientRole"
+_PLACES = {
+    "birth_name": f"{_XPATH}/patient/name/family[@qualifier='BR']", "first_name": f"{_XPATH}/patient/name/given[@qualifier='BR']",
+    "birth_date": f"{_XPATH}/patient/birthTime/@value", "sex": f"{_XPATH}/patient/administrativeGenderCode/@code",
+    "birth_place": f"{_XPATH}/patient/birthplace/place/addr/county",
+}  # fmt: skip
+
+
+def a_search_succeeds(run: Run) -> Iterator[Finding]:
+    """CHK-INS-01."""
+    searches = 0
+    for call in run.calls(SEARCH):
+        searches += 1
+        if call.ok:
+            yield conforme("/Envelope/Body/RESULTAT/CR/CodeCR", "CR00 ; recherche par carte Vitale non observée", call)
+            return
+    if searches:
+        yield non_conforme("/Envelope/Body/RESULTAT/CR/CodeCR", "une recherche par traits aboutie (CR00)", "aucune CR00")
+
+
+def the_result_is_traced(facts: FactValues, entry: Mapping[str, Any]) -> Iterable[Finding]:
+    """CHK-INS-02."""
+    answer = facts["answer"]
+    if answer["kind"] == "fault":
+        return [non_applicable("le téléservice a répondu une erreur, sans code de résultat")]
+    place = "/Envelope/Body/RESULTAT/CR/CodeCR"
+    if answer["kind"] != "result" or answer["code"] not in ("00", "01", "02"):
+        return [non_conforme(place, "code 00, 01 ou 02 conservé", "réponse illisible ou code inconnu")]
+    return judged(_untraced(answer), place, f"code {answer['code']}")
+
+
+def _untraced(answer: FactValues) -> Iterator[Finding]:
+    identity = answer["identity"]
+    if answer["code"] != "00":
+        return
+    place = "/Envelope/Body/RESULTAT/INDIVIDU"
+    if identity is None or identity["ins"] is None or not is_ins(identity):
+        yield non_conforme(f"{place}/INSACTIF", "matricule de 15 caractères et OID d'INS", "absent ou mal formé")
+        return
+    missing = _TRACED - set(identity["present"])
+    if missing:
+        yield non_conforme(f"{place}/TIQ", "cinq traits stricts conservés", f"absent : {names(missing)}")
+
+
+def unqualified_carries_no_ins(facts: FactValues, entry: Mapping[str, Any]) -> Iterable[Finding]:
+    """CHK-INS-05: what a message declares as not qualified (``X-MSS-INS: N``) holds neither matricule nor OID."""
+    if not facts["whole"]:
+        return [non_observe("message trop grand pour être lu")]
+    if facts["x_mss_ins"] != "N":
+        return [non_applicable("rien n'est déclaré avec une identité non qualifiée")]
+    return judged(_leaks(facts), "X-MSS-INS", "ni matricule ni OID")
+
+
+def _leaks(facts: FactValues) -> Iterator[Finding]:
+    expected = "ni matricule ni OID d'INS"
+    for document in (facts["archive"] or {"documents": []})["documents"]:
+        if carries_ins(document["entry"]["patient"]):
+            yield non_conforme("METADATA.XML : ExternalIdentifier patientId", expected, "OID d'INS présent")
+    for cda in cdas((facts["archive"] or {"documents": []})["documents"]):
+        if carries_ins(cda["identity"]):
+            yield non_conforme(f"{_XPATH}/id", expected, "OID d'INS présent")
+    if facts["subject"]["matricule"]:
+        yield non_conforme("Subject", expected, "15 caractères en forme de matricule")
+    if any(one["ins"] for one in facts["recipients"]):
+        yield non_conforme("RCPT TO", expected, "adresse d'usager construite sur un matricule")
+
+
+def the_traits_are_those_of_insi(run: Run) -> Iterator[Finding]:
+    """CHK-INS-09: traits sent, against the last answer of INSi for the same person."""
+    last: dict[str, FactValues] = {}
+    for call in run.calls(SEARCH, FEED, MAIL):
+        if call.facts is None or call.facts["partial"]:
+            continue
+        if call.entry["operation"] == SEARCH:
+            identity = call.facts["answer"].get("identity")
+            if identity and identity["ins"]:
+                last[identity["ins"]] = identity
+            continue
+        for cda, traits in _sent(call):
+            yield from _compared(call, cda, traits, last, run.environment)
+
+
+def _sent(call: Call) -> Iterator[tuple[FactValues, FactValues]]:
+    """(identity of each CDA, traits of its XDS entry)."""
+    facts = call.facts or {}
+    documents = facts["documents"] if call.entry["operation"] == FEED else (facts.get("archive") or {}).get("documents", [])
+    for document in documents:
+        if document["cda"]["kind"] == "cda":
+            yield document["cda"]["identity"], document["entry"]["traits"]
+
+
+def _compared(
+    call: Call, identity: FactValues, entry_traits: FactValues, last: Mapping[str, FactValues], environment: str
+) -> Iterator[Finding]:
+    known = last.get(identity["ins"] or "")
+    if known is None:
+        if carries_ins(identity):
+            yield non_observe("aucune réponse d'INSi pour cette personne dans la fenêtre")
+        return
+    wrong = [name for name, digest in identity["digests"].items() if known["digests"].get(name, digest) != digest]
+    for name in wrong:
+        yield non_conforme(_PLACES[name], f"{IN_WORDS[name]} de la dernière réponse d'INSi", "autre valeur", call)
+    for name, digest in entry_traits["digests"].items():
+        if name not in wrong and known["digests"].get(name, digest) != digest:
+            wrong.append(name)
+            place = "DocumentEntry : Slot sourcePatientInfo"
+            yield non_conforme(place, f"{IN_WORDS[name]} de la dernière réponse d'INSi", "autre valeur", call)
+    if not _same_nature(identity["oid"], known["oid"], environment):
+        wrong.append("oid")
+        yield non_conforme(f"{_XPATH}/id/@root", "OID de la dernière réponse d'INSi", "autre OID", call)
+    if not wrong:
+        yield conforme(_XPATH, "traits identiques", call)
+
+
+def _same_nature(sent: str | None, known: str | None, environment: str) -> bool:
+    """Outside production the DMP wants a test OID where INSi answers the real one: only the nature is then compared."""
+    if environment == "production":
+        return sent == known
+    return {sent, known} <= INS_OIDS and (sent == INS_NIA) == (known == INS_NIA)
+
+
+CALL: dict[str, CallRule] = {"CHK-INS-02": the_result_is_traced, "CHK-INS-05": unqualified_carries_no_ins}
+RUN: dict[str, RunRule] = {"CHK-INS-01": a_search_succeeds, "CHK-INS-09": the_traits_are_those_of_insi}
