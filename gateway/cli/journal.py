@@ -1,84 +1,147 @@
 """`socle journal`: read the journal, beside the gateway or without it (design §9)."""
 from __future__ import annotations
 
+import shutil
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, BinaryIO
 
+import apsw
 import orjson
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from gateway.cli.common import BAD_INPUT, DataFolder, fail
-from gateway.journal.query import Filters, JournalMissing, JournalReader
-from gateway.journal.record import JournalError, Outcome
-from gateway.operations import OPERATIONS, Service
+from gateway.cli.journal_filters import Asked, filters_of, with_filters
+from gateway.cli.journal_text import NARROW, entry_lines, list_lines, sheet
+from gateway.exports.journal_lines import Format, lines, warning_for
+from gateway.journal.filters import Filters
+from gateway.journal.journal import FILE_NAME
+from gateway.journal.query import JournalMissing, JournalReader, Page, PrefixTooShort
+from gateway.journal.record import JournalError
+from gateway.journal.search import Follower
 
 app = typer.Typer(no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Sortie JSON.")]
-
-_OUTCOMES = {
-    "ok": "réussi", "refused": "refusé par le service", "invalid": "appel invalide", "unauthorised": "non autorisé",
-    "failed": "échec du service", "cut": "coupé par le DUI", "in_doubt": "issue inconnue",
-    "succeeded": "réussi, su après coup", "undecidable": "indécidable",
-}  # fmt: skip
+_PAUSE_S = 0.25
+_LATE = 5_000  # entries not indexed above which reading pays for indexing them first
+_SHEET_WIDTH = 100
 
 
 @app.command("list")
+@with_filters
 def list_entries(
-    operation: Annotated[str | None, typer.Option("--operation", help="Identifiant d'opération, par exemple DMP.TD2.1.")] = None,
-    outcome: Annotated[str | None, typer.Option("--outcome", help="Résultat : ok, refused, in_doubt …")] = None,
-    service: Annotated[str | None, typer.Option("--service", help="Service : INS, DMP, MSS, PSC ou ANN.")] = None,
-    finess_et: Annotated[str | None, typer.Option("--finess-et", help="Numéro FINESS de l'établissement.")] = None,
+    asked: Asked,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="Nombre d'entrées par page.")] = 20,
-    cursor: Annotated[str | None, typer.Option("--cursor", help="Suite : le curseur donné par la page précédente.")] = None,
+    cursor: Annotated[str | None, typer.Option("--cursor", help="Entrées plus anciennes que cette page.")] = None,
+    after: Annotated[str | None, typer.Option("--after", help="Entrées plus récentes que cette page.")] = None,
     data: DataFolder = Path(".socle"),
     as_json: AsJson = False,
 ) -> None:
     """Liste les entrées, les plus récentes d'abord."""
-    _check("opération inconnue", operation, list(OPERATIONS))
-    _check("résultat inconnu", outcome, list(get_args(Outcome)))
-    _check("service inconnu", service, list(get_args(Service)))
-    filters = Filters(operation=operation, outcome=outcome, service=service, finess_et=finess_et)
+    if cursor is not None and after is not None:
+        fail("--cursor et --after : donnez l'un ou l'autre.", BAD_INPUT)
     with _reader(data) as reader:
-        try:
-            page = reader.entries(filters, cursor, limit)
-        except ValueError:
-            fail(f"« {cursor} » n'est pas un curseur : reprenez celui que la page précédente a donné.", BAD_INPUT)
+        page = _page(reader, filters_of(asked, reader, data), cursor, limit, after)
+        warning = _warning(reader, page.entries)
     if as_json:
-        _print_json({"entries": page.entries, "cursor": page.cursor})
+        said = {"simulated": warning is not None, "avertissement": warning}
+        _print_json(said | {"entries": page.entries, "cursor": page.cursor, "newer": page.newer})
         return
+    _say(warning)
     if not page.entries:
         typer.echo("Aucune entrée.")
         return
-    Console().print(_table(page.entries))
+    for line in list_lines(page.entries, _width()):
+        typer.echo(line)
     if page.cursor is not None:
         typer.echo(f"Suite : --cursor {page.cursor}")
 
 
 @app.command("show")
 def show(
-    entry_id: Annotated[str, typer.Argument(metavar="ID", help="Identifiant de l'entrée.")],
+    name: Annotated[str, typer.Argument(metavar="ENTRÉE", help="Identifiant, son début, ou numéro comme 1/42.")],
     data: DataFolder = Path(".socle"),
     as_json: AsJson = False,
 ) -> None:
     """Montre une entrée en entier, et ce qu'on en a su après coup."""
     with _reader(data) as reader:
-        entry = reader.entry(entry_id)
-        later = reader.entries(Filters(settles=entry_id)).entries
-    if entry is None:
-        fail(f"Aucune entrée « {entry_id} » dans le journal de {data} : vérifiez l'identifiant (socle journal list).", BAD_INPUT)
-    if as_json:
-        _print_json(entry)
-        return
-    console = Console()
-    console.print(_details(entry))
-    for settlement in later:
-        console.print(f"Dénouée le {settlement['recorded_at']} : {_outcome(settlement)} (entrée {settlement['id']})")
+        found = reader.find(name)
+        if not found:
+            fail(f"Aucune entrée « {name} » dans le journal de {data} : vérifiez l'identifiant (socle journal list).", BAD_INPUT)
+        if len(found) > 1:
+            fail(f"« {name} » : plusieurs entrées commencent ainsi ; donnez-en plus (socle journal list --id {name}).", BAD_INPUT)
+        [entry] = found
+        later = reader.entries(Filters(settles=entry["id"])).entries
+        warning = warning_for([entry["environment"]])
+        if as_json:
+            said = {"simulated": warning is not None, "avertissement": warning}
+            _print_json(said | {"entry": entry, "settlements": later})
+            return
+        settled = None if entry["settles"] is None else reader.entry(entry["settles"])
+        _say(warning)
+        typer.echo(sheet(entry, later, settled, reader.counted, min(_width() or _SHEET_WIDTH, _SHEET_WIDTH)))
+
+
+@app.command("tail")
+@with_filters
+def tail(
+    asked: Asked,
+    number: Annotated[int, typer.Option("-n", "--lines", min=0, max=1000, help="Nombre d'entrées d'abord montrées.")] = 10,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Attend la suite, même si la passerelle redémarre.")] = False,
+    for_s: Annotated[float | None, typer.Option("--for", min=0, help="Avec -f : s'arrête après tant de secondes.")] = None,
+    data: DataFolder = Path(".socle"),
+    as_json: Annotated[bool, typer.Option("--json", help="Une entrée JSON par ligne.")] = False,
+) -> None:
+    """Montre les dernières entrées, la plus récente en bas."""
+    show_entry = _teller(as_json)
+    with _reader(data) as reader:
+        filters = filters_of(asked, reader, data)
+        page = _page(reader, filters, None, max(number, 1), None)
+        _say(None if as_json else _warning(reader, page.entries))
+        for entry in reversed(page.entries[:number]):
+            show_entry(entry)
+    deadline = None if for_s is None else time.monotonic() + for_s
+    if follow:
+        for entry in _following(data, filters, str(page.newer), deadline):
+            show_entry(entry)
+
+
+@app.command("export")
+@with_filters
+def export(
+    asked: Asked,
+    form: Annotated[str, typer.Option("--format", help="csv (tableur français) ou ndjson (une entrée par ligne).")] = "csv",
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Fichier ou dossier ; sortie standard par défaut.")] = None,
+    data: DataFolder = Path(".socle"),
+) -> None:
+    """Écrit toutes les entrées demandées, les plus anciennes d'abord."""
+    chosen: Format = "csv" if form == "csv" else "ndjson"
+    if form != chosen:
+        fail(f"« {form} » : format inconnu ; possibles : csv, ndjson.", BAD_INPUT)
+    with _reader(data) as reader:
+        filters = filters_of(asked, reader, data)
+        warning = _warning(reader, [])
+        pieces = lines(_selected(reader, filters), chosen, warning)
+        if out is None:
+            _pour(pieces, sys.stdout.buffer)
+            return
+        path = out / f"journal{'-DONNEES-SIMULEES' if warning else ''}.{chosen}" if out.is_dir() else out
+        draft = path.with_name(path.name + ".part")
+        try:
+            with draft.open("wb") as file:
+                _pour(pieces, file)
+            draft.replace(path)
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            fail(f"{path} ne peut pas être écrit ({error.strerror}) : choisissez un autre endroit par -o.", BAD_INPUT)
+    typer.echo(str(path))
+
+
+# --- reading ------------------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -90,38 +153,100 @@ def _reader(data: Path) -> Iterator[JournalReader]:
     except JournalError as error:
         fail(f"Le journal de {data} est illisible par cette version de Socle ({error}).", BAD_INPUT)
     with reader:
+        if reader.late > _LATE:
+            _index(data)
         yield reader
 
 
-def _check(what: str, value: str | None, allowed: list[str]) -> None:
-    if value is not None and value not in allowed:
-        fail(f"« {value} » : {what} ; possibles : {', '.join(allowed)}.", BAD_INPUT)
+def _index(data: Path) -> None:
+    """Nobody has indexed this journal for long: do it once, so that this command and the next ones are quick."""
+    try:
+        follower = Follower(data / "gateway" / FILE_NAME)
+    except apsw.Error:
+        return  # a folder that may only be read: the search is slower, and as right
+    while follower.catch_up():
+        pass
+    follower.close()
 
 
-def _table(entries: list[dict[str, Any]]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for title in ("Heure (UTC)", "Opération", "Résultat", "Code", "Signalements", "FINESS ET", "Identifiant"):
-        table.add_column(title, no_wrap=title == "Identifiant", overflow="fold")
-    for entry in entries:
-        table.add_row(
-            entry["event_time"][:19].replace("T", " "), entry["operation"] or entry["kind"], _outcome(entry),
-            entry["service_code"] or "", " ".join(entry["flags"]), entry["finess_et"] or "", entry["id"],
-        )  # fmt: skip
-    return table
+def _page(reader: JournalReader, filters: Filters, cursor: str | None, limit: int, after: str | None) -> Page:
+    try:
+        return reader.entries(filters, cursor, limit, after=after)
+    except PrefixTooShort:
+        fail(f"« {filters.id_prefix} » : trop d'identifiants commencent ainsi ; donnez-en plus.", BAD_INPUT)
+    except ValueError:
+        fail(f"« {cursor or after} » n'est pas un curseur : reprenez celui qu'une page a donné.", BAD_INPUT)
 
 
-def _details(entry: dict[str, Any]) -> Table:
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in entry.items():
-        if value not in (None, [], {}):
-            table.add_row(name, value if isinstance(value, str) else orjson.dumps(value).decode())
-    return table
+def _selected(reader: JournalReader, filters: Filters) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    try:
+        yield from reader.select(filters)
+    except PrefixTooShort:
+        fail(f"« {filters.id_prefix} » : trop d'identifiants commencent ainsi ; donnez-en plus.", BAD_INPUT)
 
 
-def _outcome(entry: dict[str, Any]) -> str:
-    return "" if entry["outcome"] is None else _OUTCOMES[entry["outcome"]]
+def _following(data: Path, filters: Filters, after: str, deadline: float | None) -> Iterator[dict[str, Any]]:
+    """Entries as they are committed. A gateway that restarts, or a journal not there for a while, is waited for."""
+    reader: JournalReader | None = None
+    try:
+        while True:
+            try:
+                reader = reader or JournalReader(data / "gateway")
+                page = reader.entries(filters, after=after, limit=200)
+            except (JournalError, apsw.Error):
+                page = Page([], None, after)
+                if reader is not None:
+                    reader.close()
+                reader = None
+            yield from reversed(page.entries)
+            after = str(page.newer)
+            if page.entries:
+                continue
+            if deadline is not None and time.monotonic() >= deadline:
+                return
+            time.sleep(_PAUSE_S)
+    finally:
+        if reader is not None:
+            reader.close()
+
+
+# --- saying -------------------------------------------------------------------------------------------------------------------
+
+
+def _warning(reader: JournalReader, entries: list[dict[str, Any]]) -> str | None:
+    """What must be said of these entries; of the whole journal when there is none in particular."""
+    return warning_for([entry["environment"] for entry in entries] or reader.environments())
+
+
+def _say(warning: str | None) -> None:
+    if warning is not None:
+        typer.echo(warning)
+
+
+def _teller(as_json: bool) -> Callable[[dict[str, Any]], None]:
+    width = _width()
+
+    def tell(entry: dict[str, Any]) -> None:
+        if as_json:
+            sys.stdout.buffer.write(orjson.dumps(entry, option=orjson.OPT_SORT_KEYS) + b"\n")
+        else:
+            for line in entry_lines(entry, wide=width is None or width >= NARROW, whole=width is None):
+                typer.echo(line)
+        sys.stdout.flush()
+
+    return tell
+
+
+def _pour(pieces: Iterable[bytes], file: BinaryIO) -> None:
+    for piece in pieces:
+        file.write(piece)
+    file.flush()
+
+
+def _width() -> int | None:
+    """Columns of the terminal; None when the output goes elsewhere and nobody set COLUMNS."""
+    columns = shutil.get_terminal_size((0, 0)).columns
+    return columns or None
 
 
 def _print_json(content: dict[str, Any]) -> None:

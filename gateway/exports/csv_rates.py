@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from gateway.exports.cells import BOM, number_as_text, or_empty, plain_text
 from gateway.exports.naming import warning_of
 from gateway.usage.measure import DEFINITION_VERSION, Measure
 
@@ -19,9 +20,7 @@ COLUMNS = (
     "statut", "nb_echecs", "non_attribues", "version_mesure", "hash_detail", "genere_le",
     "en_doute", "et_calculables", "environnement", "simulation",
 )  # fmt: skip
-_BOM = "\ufeff"
 _PARIS = ZoneInfo("Europe/Paris")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _REACHED = {True: "oui", False: "non", None: "nc"}
 
 
@@ -36,29 +35,29 @@ def rates_csv(measures: Sequence[Measure], generated_at: datetime) -> bytes:
     writer.writerow(COLUMNS)
     stamp = generated_at.astimezone(_PARIS).isoformat(timespec="seconds")
     writer.writerows(_line(row, stamp) for row in measures)
-    return (_BOM + text.getvalue()).encode()
+    return (BOM + text.getvalue()).encode()
 
 
 def _line(row: Measure, stamp: str) -> list[str]:
     return [
-        _text(row.grappe),
-        _number_as_text(row.finess_ej),
-        _number_as_text(row.finess_et),
-        _text(row.name),
+        plain_text(row.grappe),
+        number_as_text(row.finess_ej),
+        number_as_text(row.finess_et),
+        plain_text(row.name),
         row.indicator,
         row.window.start.isoformat(),
         row.window.last_day.isoformat(),
         row.window.kind,
         str(row.numerator),
-        _or_empty(row.denominator),
-        _text(row.denominator_label),
+        or_empty(row.denominator),
+        plain_text(row.denominator_label),
         "" if row.denominator_since is None else row.denominator_since.isoformat(),
         "" if row.tenths is None else f"{row.tenths // 10},{row.tenths % 10}",
         str(row.target),
         _REACHED[row.reached],
         row.status,
         str(row.failures),
-        _or_empty(row.unattributed),
+        or_empty(row.unattributed),
         DEFINITION_VERSION,
         row.detail_sha256,
         stamp,
@@ -67,17 +66,3 @@ def _line(row: Measure, stamp: str) -> list[str]:
         row.environment,
         "oui" if row.simulated else "non",
     ]
-
-
-def _number_as_text(finess: str | None) -> str:
-    """``="060790508"``: without it a spreadsheet reads a number and drops the leading zero."""
-    return "" if finess is None else f'="{finess}"'
-
-
-def _text(value: str) -> str:
-    """A text that a spreadsheet cannot take for a formula."""
-    return f"'{value}" if value.startswith(_FORMULA) else value
-
-
-def _or_empty(number: int | None) -> str:
-    return "" if number is None else str(number)

@@ -21,7 +21,8 @@ from gateway.journal.units import Unit
 
 BEGINNING = "0"  # as ``after``: from the first entry on
 _CHUNK = 1000
-_DIGITS = 19  # a place has fewer: 2^62 needs them all
+_BEYOND = 1 << 62  # after every place
+_DIGITS = 19  # a place has fewer
 _SHORTEST_PREFIX = 8
 _MOST_WITH_PREFIX = 10_000
 
@@ -185,10 +186,18 @@ class JournalReader:
         rows = self._db.execute("SELECT body FROM entries WHERE id >= ? AND id < ? LIMIT 2", (name, name + "~"))
         return [orjson.loads(body) for (body,) in rows]
 
-    def latest(self) -> dict[str, Any] | None:
-        """The entry written last, or None."""
-        body = self._db.execute("SELECT body FROM entries ORDER BY pos DESC LIMIT 1").get
-        return None if body is None else orjson.loads(body)
+    def environments(self) -> set[str]:
+        """Those of the first and of the last entry: one deployment seldom changes, and then these two differ."""
+        ends = [self._db.execute(_NEAREST[down], (place,)).fetchone() for down, place in ((False, 0), (True, _BEYOND))]
+        return {orjson.loads(row[1])["environment"] for row in ends if row is not None}
+
+    def counted(self, unit: Unit) -> bool:
+        """Whether the usage table has exactly this row."""
+        row = self._db.execute(
+            "SELECT 1 FROM usage_units WHERE environment = ? AND indicator = ? AND unit_ref = ? AND log = ? AND seq = ?",
+            (unit.environment, unit.indicator, unit.unit_ref, unit.log, unit.seq),
+        ).get
+        return row is not None
 
     def names_of(self, entry: dict[str, Any]) -> dict[str, bytes]:
         """The sealed values that the refs of an entry stand for, of those that can be opened: ref to sealed."""
@@ -282,7 +291,7 @@ def _texts(values: Iterable[str]) -> str:
 
 def _position(cursor: str | None) -> int:
     if cursor is None:
-        return 1 << 62
+        return _BEYOND
     if not cursor.isascii() or not cursor.isdigit() or len(cursor) >= _DIGITS:
         raise ValueError(f"not a cursor: {cursor!r}")
     return int(cursor)
