@@ -1,4 +1,4 @@
-"""``python -m mocks init`` makes a sandbox; ``python -m mocks serve`` runs the simulated services over it."""
+"""``python -m mocks``: ``init`` makes a sandbox, ``serve`` runs the simulated services, ``fidelity`` tells how true they are."""
 from __future__ import annotations
 
 import argparse
@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from mocks.sandbox.build import AlreadyMade, init
+from mocks.sandbox.fidelity import page
 from mocks.sandbox.structures import InvalidStructures
 
 _DONE, _BAD_USAGE, _UNAVAILABLE = 0, 2, 3
@@ -27,8 +28,9 @@ def main(arguments: list[str] | None = None) -> int:
     serving = commands.add_parser("serve", help="fait tourner les services simulés")
     serving.add_argument("--data", type=Path, required=True)
     serving.add_argument("--only", default="", help="noms de services séparés par des virgules")
+    commands.add_parser("fidelity", help="écrit la page docs/fidelity.md : ce qui est établi, supposé, pas encore fait")
     options = parser.parse_args(arguments)
-    return _init(options) if options.command == "init" else _serve(options)
+    return {"init": _init, "serve": _serve, "fidelity": _fidelity}[options.command](options)
 
 
 def _init(options: argparse.Namespace) -> int:
@@ -62,6 +64,11 @@ def _serve(options: argparse.Namespace) -> int:
     except CannotListen as error:
         print(error, file=sys.stderr)
         return _UNAVAILABLE
+    return _DONE
+
+
+def _fidelity(_options: argparse.Namespace) -> int:
+    print(page(), end="")
     return _DONE
 
 
