@@ -75,6 +75,17 @@ class Dui:
     version: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What conformance read in the message: kept beside the entry, never in its hashed part, and erasable (design §4).
+
+    ``persons``: matricules of those whom the facts are about; erasing one erases the facts.
+    """
+
+    values: dict[str, Any] = field(repr=False)
+    persons: tuple[str, ...] = field(default=(), repr=False)
+
+
 @dataclass(slots=True)
 class Recipients:
     """Recipients of a message by class; counts of addresses, never an address."""
@@ -122,6 +133,7 @@ class Record:
     journal_us: int = 0
     bodies: list[Body] = field(default_factory=list)
     counts_for: list[Count] = field(default_factory=list)
+    facts: Facts | None = None
     verdict: dict[str, Any] | None = None
     fault: str | None = None  # id of the injected fault that touched the call
     replays: str | None = None  # id of the entry this call repeats

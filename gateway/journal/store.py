@@ -13,6 +13,7 @@ import orjson
 from connectors.wire.clock import Clock
 from gateway.journal import database
 from gateway.journal.canonical import Draft, encode, inheriting, moment_of, resolved, text_of
+from gateway.journal.facts import FactRows
 from gateway.journal.intents import Intents, Kept
 from gateway.journal.record import Doubt, Entry, Intent, JournalStopped, Named, NotInDoubt
 from gateway.journal.refs import Refs
@@ -38,6 +39,7 @@ class Store:
         self.refs = Refs(self._db, vault)
         self.intents = Intents(self._db, boot_id, log_id)
         self._units = _UnitRows(self._db, self.refs)
+        self._facts = FactRows(self._db, vault)
         self._entries = Rows(self._db, _INTO_ENTRIES, columns=14)
         self._salts = Rows(self._db, "INSERT INTO bodies (pos, n, role, salt)", columns=4)
         self._blobs = Rows(self._db, "INSERT INTO blobs (pos, n, sealed_key, sealed)", columns=4)
@@ -98,12 +100,15 @@ class Store:
         pos = self.log_id << POS_BITS | seq
         went_back = [CLOCK_WENT_BACK] if self._recorded_at < self._last_recorded else []
         entry = resolved(draft, self.refs.ref_of)
+        facts = entry.pop("facts", None)
         entry["log"], entry["seq"] = self.log_id, seq
         entry["recorded_at"], entry["boot_id"] = self._recorded_at, self.boot_id
         entry["flags"] = [*draft["flags"], *went_back]
         entry["bodies"] = self._keep_bodies(pos, entry["id"], draft["bodies"])
         body = encode(entry)
         self._insert(pos, entry, body)
+        if facts is not None:
+            self._facts.add(pos, facts)
         if entry["kind"] == "call":
             self._close_intent(pos, entry)
         for unit in units_of(entry):
@@ -159,13 +164,13 @@ class Store:
         """Write the rows that wait, so that a statement sees what the transaction has done so far."""
         self.refs.flush()
         self.intents.flush()
-        for rows in (self._entries, self._salts, self._blobs, self._keys, self._units):
+        for rows in (self._entries, self._salts, self._blobs, self._keys, self._units, self._facts):
             rows.flush()
 
     def _settle(self, *, committed: bool) -> None:
         self.refs.settle(committed=committed)
         self.intents.settle(committed=committed)
-        for rows in (self._entries, self._salts, self._blobs, self._keys, self._units):
+        for rows in (self._entries, self._salts, self._blobs, self._keys, self._units, self._facts):
             rows.forget()
 
     def _insert(self, pos: int, entry: dict[str, Any], body: bytes) -> None:
