@@ -19,15 +19,24 @@ from connectors.wire.http import Client
 from connectors.wire.saml import load_signer
 from connectors.wire.serving import HttpService, Running, Service, base_url, ports, take_refused
 from gateway.access.callers import Access, Identity
+from gateway.access.keys import OwnKeys
+from gateway.access.deposits import Deposits
+from gateway.access.identities import IdentityStore
+from gateway.conformance.live import Observer, eyes_of
 from gateway.doors.annuaire import AnnuaireDoor
 from gateway.doors.console import CLOCK_ACTION, Console
 from gateway.doors.dmp import DmpDoor
 from gateway.doors.insi import InsiDoor
 from gateway.doors.mail.smtp import SmtpDoor
 from gateway.doors.native import NativeApp
+from gateway.doors.own.dmp import FeedDoor
+from gateway.doors.own.http import OwnDoors
+from gateway.doors.own.ins import SearchDoor
+from gateway.doors.own.mss import LetterDoor
 from gateway.doors.psc import PscDoor
 from gateway.gaps import Gaps
 from gateway.grappes.registry import Registry
+from gateway.journal.bodies import Keeper
 from gateway.journal.journal import FILE_NAME, Journal
 from gateway.journal.query import JournalMissing, JournalReader
 from gateway.journal.recovery import SettlementWorker
@@ -39,6 +48,7 @@ from gateway.settings import Settings
 
 _UPSTREAMS = {"INS": "mock-insi", "DMP": "mock-dmp", "PSC": "mock-psc", "PSC-WALLET": "mock-psc-wallet", "ANN": "mock-annuaire"}
 _OWN_OID = "1.2.250.1.999.99"  # fictitious root under which the gateway numbers its own questions
+_SETTLE_EVERY_S = 30.0
 _SETTLE_FIRST_S, _SETTLE_AGAIN_S = 300.0, 3600.0  # design §5.3: « not found » is heard twice before it means failed
 
 
@@ -56,6 +66,8 @@ class Gateway:
     road: Road = field(init=False)
     smtp: SmtpDoor = field(init=False)
     gaps: Gaps = field(init=False)
+    deposits: Deposits = field(init=False)
+    _asker: DmpAsker = field(init=False)
     _questions: list[Client] = field(default_factory=list)  # one a structure that settlement asked for
 
     @classmethod
@@ -73,6 +85,7 @@ class Gateway:
         self.road = Road(
             self.journal, self.access, self.clock, self.settings.environment, self._upstream_tls, self.settings.deadline_s,
             {name: seconds for name in _UPSTREAMS if (seconds := self.settings.patience_of(name)) is not None},
+            self._keeper(), self._observer(),
         )  # fmt: skip
         patience_s, deadline_s = OPERATIONS["MSS.SOUMISSION"].waits(self.settings.deadline_s, self.settings.patience_of("MSS"))
         self.smtp = SmtpDoor(
@@ -80,12 +93,29 @@ class Gateway:
             upstream=("127.0.0.1", self.ports["mock-smtp"]), server_tls=self._door_tls("optional"),
             client_tls=tls.client_context(self._ca), environment=self.settings.environment,
             deadline_s=deadline_s, patience_s=patience_s if patience_s < deadline_s else None,
+            observer=self._observer(),
         )  # fmt: skip
-        self.gaps = Gaps(self.journal, self.clock, [take_refused, self.road.take_refused, self._smtp_refused])
+        lps = Lps("Socle", "0.1.0", str(self.manifest["dmp_homologation"]), _OWN_OID)
+        self._asker = DmpAsker(self._upstream("DMP") + BASE_PATH, self.clock, lps, self._deposited)
+        self.deposits = Deposits(
+            IdentityStore(self.settings.identities), self.access, self.journal, self.clock,
+            {row["id"] for row in self.manifest["tenants"]}, self._asker.forget,
+        )  # fmt: skip
+        self.deposits.load()
+        self.gaps = Gaps(self.journal, self.clock, [take_refused, self.road.take_refused, self.smtp.take_refused])
 
-    def _smtp_refused(self) -> dict[tuple[str, str], int]:
-        count, self.smtp.refused_full = self.smtp.refused_full, 0
-        return {("smtp", "G-PLEIN"): count} if count else {}
+    def _keeper(self) -> Keeper:
+        """What is kept of messages; where everybody is fictitious, nothing that speaks of somebody else (design §7)."""
+        known = None
+        if self.settings.bodies and self.settings.environment == "bac_a_sable":
+            people = orjson.loads((self.settings.sandbox / "population.json").read_bytes())["persons"]
+            known = frozenset(one["matricule"] for person in people for one in (person, *person["history"])).__contains__
+        return Keeper(self.settings.bodies, self.settings.body_max_kio * 1024, known)
+
+    def _observer(self) -> Observer:
+        """What conformance reads; it knows who is fictitious only where a sandbox says so."""
+        simulated = self.settings.environment != "production"
+        return Observer(eyes_of(self.journal.vault, self.settings.sandbox / "population.json" if simulated else None))
 
     # --- what listens ---------------------------------------------------------------------------------------------
 
@@ -94,10 +124,11 @@ class Gateway:
         insi = InsiDoor(self._upstream("INS"))
         dmp = DmpDoor(self._upstream("DMP"), self.registry, self.clock.business)
         psc = PscDoor(self._upstream("PSC"), self._upstream("PSC-WALLET"))
-        annuaire = AnnuaireDoor(self._upstream("ANN"))
+        annuaire = NativeApp(AnnuaireDoor(self._upstream("ANN")), self.road, "annuaire")
+        own = self._own(dmp)
         return [
-            HttpService("console", self._console()),
-            self._native("annuaire", annuaire, self._door_tls("none")),
+            HttpService("console", own.beside(self._console(), "console")),
+            HttpService("annuaire", own.beside(annuaire, "annuaire"), self._door_tls("none")),
             self._native("insi", insi, self._door_tls("required")),
             self._native("dmp", dmp, self._door_tls("required", "dmp")),
             self._native("psc", psc, self._door_tls("optional")),
@@ -105,14 +136,25 @@ class Gateway:
             self.smtp.service(),
         ]
 
+    def _own(self, dmp: DmpDoor) -> OwnDoors:
+        """Our own doors: the same operations, towards the same services, by the same road."""
+        doors: dict[str, Any] = {
+            "/ins/recherche": SearchDoor(self.road, self._upstream("INS"), str(self.manifest["idam"]), self.clock),
+            "/dmp/documents": FeedDoor(self.road, dmp, str(self.manifest["dmp_homologation"]), self.access.signer),
+            "/mss/messages": LetterDoor(self.smtp),
+        }
+        return OwnDoors(doors, OwnKeys.from_manifest(self.settings.sandbox, self.access), self.road)
+
     def _native(self, listener: str, door: NativeDoor, context: ssl.SSLContext) -> HttpService:
         return HttpService(listener, NativeApp(door, self.road, listener), context)
 
     def _console(self) -> Any:
         behind = {name: ("127.0.0.1", self.ports[name]) for name in (*_UPSTREAMS.values(), "mock-smtp")}
         console = Console(
-            self.journal, self.clock, self.settings.environment, self.manifest["admin_key"], behind, self._busy
+            self.journal, self.clock, self.settings.environment, self.manifest["admin_key"], behind, self._busy,
+            self.settings.retention(),
         )
+        console.deposits = self.deposits
         console.registry.register(GatewayCollector(self.settings.journal, self._busy))
         return console.app()
 
@@ -145,12 +187,11 @@ class Gateway:
     # --- settlement -----------------------------------------------------------------------------------------------
 
     def _settlement(self) -> SettlementWorker:
-        lps = Lps("Socle", "0.1.0", str(self.manifest["dmp_homologation"]), _OWN_OID)
-        asker = DmpAsker(self._upstream("DMP") + BASE_PATH, self.clock, lps, self._deposited)
         first = self.settings.settle_retry_s
         return SettlementWorker(
-            self.journal, {"DMP.TD2.1": asker}, self.clock, waits_s=(first, first * _SETTLE_AGAIN_S / _SETTLE_FIRST_S)
-        )
+            self.journal, {"DMP.TD2.1": self._asker}, self.clock,
+            waits_s=(first, first * _SETTLE_AGAIN_S / _SETTLE_FIRST_S), every_s=min(_SETTLE_EVERY_S, first),
+        )  # fmt: skip
 
     def _deposited(self, struct_id: str) -> Deposited | None:
         identity, signer = self.access.tls_identity(struct_id), self.access.signer(struct_id)

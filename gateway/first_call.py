@@ -44,6 +44,9 @@ def first_call(data: Path, supervisor: Supervisor) -> dict[str, Any]:
             "declarer_redirect_uri": f"socle sandbox client redirect {client['client_id']} https://votre-dui.test/callback",
         },
         "annuaire_key": manifest["annuaire_keys"][0]["key"],
+        "cle_portes_simples": next(
+            (row["key"] for row in manifest.get("own_keys", []) if structure["finess_et"] in row["structures"]), None
+        ),
         "idam": manifest["idam"],
         "nil": manifest["nil"],
         "personnes": people["persons"][:_PERSONS],

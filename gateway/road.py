@@ -19,6 +19,9 @@ from connectors.wire.clock import Clock
 from connectors.wire.http import Answer, Client, Headers, NoAnswer, NotSent, UpstreamError, end_to_end, first_header
 from gateway.access.callers import Access, Caller, Identity
 from gateway.closing import close_call, settle
+from gateway.conformance.live import Observer
+from gateway.conformance.model import Message as Seen
+from gateway.journal.bodies import Keeper, Message
 from gateway.journal.journal import Journal
 from gateway.journal.record import Body, Exchange, Intent, JournalFull, JournalStopped, Outcome, Record
 from gateway.operations import OPERATIONS, Operation, Service, unknown_of
@@ -94,15 +97,21 @@ _NO_ROUTE = Refusal(
 )
 _UNREADABLE = Refusal("N-ILLISIBLE", "La réponse du service n'est pas lisible ; elle n'a pas pu être transmise.", status=502)
 _FULL = Refusal("G-PLEIN", "Le journal n'a plus de place : l'appel n'a pas été transmis. Renouvelez-le plus tard.", status=503)
+#: Listeners where a DUI speaks a national protocol itself: what our own doors write is not the DUI's to answer for.
+_NATIVE = frozenset({"insi", "insi-oneway", "dmp", "psc", "psc-wallet", "annuaire"})
 _INTERNAL = Refusal("G-INTERNE", "Erreur interne de la passerelle ; l'appel est au journal.", status=500)
 
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """How a call ended: what the DUI is told, and what the answer proves of earlier calls."""
+    """How a call ended: what the DUI is told, and what the answer proves of earlier calls.
+
+    closed  the entry is written, or owed to nobody: a mail door has done it
+    """
 
     answer: Answer
     settlements: list[Record] = field(default_factory=list)
+    closed: bool = False
 
 
 @dataclass(slots=True)
@@ -127,6 +136,8 @@ class Road:
 
     tls_for      the upstream TLS context of a service, with a caller's identity when the door lends it
     deadline_s   caps every service deadline; None leaves the operation table's
+    keeper       what the journal keeps of the messages
+    observer     what conformance reads in them while they are in memory
     patience_s   by service, how long a DUI waits for a side effect before it is told 504; the operation table's otherwise
     """
 
@@ -137,6 +148,8 @@ class Road:
     tls_for: Callable[[str, Identity | None], ssl.SSLContext]
     deadline_s: float | None = None
     patience_s: Mapping[str, float] = field(default_factory=dict)
+    keeper: Keeper = field(default_factory=Keeper)
+    observer: Observer | None = None
     _refused_full: Counter[tuple[str, str]] = field(default_factory=Counter)
     _clients: dict[tuple[str, str], Client] = field(default_factory=dict)
     _in_flight: set[asyncio.Task[Any]] = field(default_factory=set)
@@ -189,9 +202,14 @@ class Road:
         progress = self._progress[record.id] = _Progress()
         record.bodies.append(_body("request", request.body))
         try:
+            self.journal.reserve(record)
             passed = await steps(record)
+            if passed.closed:
+                self.journal.let_go(record)
+                return passed.answer
             answer, settled = passed.answer, passed.settlements
         except JournalFull:  # nothing was forwarded: after the intent, the journal owes room to this call
+            self.journal.let_go(record)
             self._refused_full[request.listener, _FULL.flag] += 1
             return refuse(_FULL, request)
         except JournalStopped:
@@ -205,9 +223,13 @@ class Road:
         finally:
             del self._progress[record.id]
         record.event_time = record.event_time or self.clock.business()
-        record.bodies.append(_body("response", answer.body))
-        if OPERATIONS[str(record.operation)].body_policy == "none":
-            record.bodies.clear()
+        record.bodies = self.keeper.keep(
+            record,
+            Message("request", f"{request.method} {request.target}", request.headers, request.body),
+            Message("response", str(answer.status), answer.headers, answer.body),
+        )
+        if self.observer is not None and request.listener in _NATIVE:
+            await self.observer.observe(record, _seen(record, request, answer))
         upstream = sum(exchange.upstream_us for exchange in record.exchanges)
         record.gateway_us = max(0, (time.perf_counter_ns() - started) // 1000 - upstream - record.journal_us)
         await self._close(record, *settled)
@@ -223,6 +245,11 @@ class Road:
     async def decline(self, door: NativeDoor, request: Request, refusal: Refusal, outcome: Outcome) -> Answer:
         """A call that goes no further than the door (too large, cut by the DUI): its entry, then the refusal."""
         record = self._record(door)
+        try:
+            self.journal.reserve(record)
+        except JournalFull:
+            self._refused_full[request.listener, _FULL.flag] += 1
+            return door.refuse(_FULL, request)
         caller = door.identify(request, self.access)
         if isinstance(caller, Caller):
             record.tenant, record.dui = caller.tenant, caller.dui
@@ -251,8 +278,6 @@ class Road:
             before = time.perf_counter_ns()
             await self.journal.intend(record, replace(intent, deadline_s=self._waits(door, record)[1]))
             record.journal_us = (time.perf_counter_ns() - before) // 1000
-        elif self.journal.full:
-            raise JournalFull("no room for a new call")
         patience_s, deadline_s = self._waits(door, record)
         if patience_s >= deadline_s:
             answer = await self.forward(door, request, record, caller)
@@ -403,6 +428,14 @@ def _lost(error: UpstreamError, *, side_effect: bool) -> Refusal:
         return _UNREADABLE
     late = _TOO_LATE if side_effect else _NO_NEWS
     return late if error.reason == "timeout" else Refusal("E-RESEAU", late.text, late.status)
+
+
+def _seen(record: Record, request: Request, answer: Answer) -> Seen:
+    return Seen(
+        str(record.operation), target=request.target, method=request.method, request_headers=request.headers,
+        request=request.body, status=answer.status, response_headers=answer.headers, response=answer.readable(),
+        client_certificate=request.client_der is not None,
+    )  # fmt: skip
 
 
 def _body(role: str, data: bytes) -> Body:

@@ -4,8 +4,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from gateway.journal.bodies import check_levels
+from gateway.journal.retention import Retention
+from gateway.operations import BodyPolicy
 
 Environment = Literal["bac_a_sable", "recette", "charge", "production"]
 Seconds = Annotated[float, Field(gt=0)]
@@ -25,6 +29,36 @@ class Settings(BaseSettings):
     drain_s: float = Field(30.0, gt=0, description="À l'arrêt, temps laissé aux appels en cours, en secondes.")
     settle_retry_s: float = Field(300.0, gt=0, description="Attente avant de reposer une question sans preuve, en secondes.")
 
+    bodies: dict[str, BodyPolicy] = Field(
+        default_factory=dict, description="Ce que le journal garde des messages, par OPERATION ou éditeur/OPERATION."
+    )
+    body_max_kio: int = Field(1024, gt=0, description="Taille au-delà de laquelle un message gardé est coupé, en Kio.")
+    retention_bodies_days: dict[str, int] = Field(
+        default_factory=dict, description="Jours de conservation des messages, par éditeur ; « * » pour les autres."
+    )
+    retention_refs_days: dict[str, int] = Field(
+        default_factory=dict, description="Jours de conservation des noms et des faits, par éditeur ; « * » pour les autres."
+    )
+
+    @field_validator("bodies")
+    @classmethod
+    def _levels(cls, levels: dict[str, BodyPolicy]) -> dict[str, BodyPolicy]:
+        check_levels(levels)
+        return levels
+
+    @field_validator("retention_bodies_days")
+    @classmethod
+    def _bodies_days(cls, days: dict[str, int]) -> dict[str, int]:
+        return dict(Retention(bodies=days).bodies)
+
+    @field_validator("retention_refs_days")
+    @classmethod
+    def _refs_days(cls, days: dict[str, int]) -> dict[str, int]:
+        return dict(Retention(refs=days).refs)
+
+    def retention(self) -> Retention:
+        return Retention(self.retention_bodies_days, self.retention_refs_days)
+
     def patience_of(self, service: str) -> float | None:
         """What was asked for this service; None leaves the operation table's."""
         if isinstance(self.patience_s, dict):
@@ -38,3 +72,7 @@ class Settings(BaseSettings):
     @property
     def journal(self) -> Path:
         return self.data / "gateway"
+
+    @property
+    def identities(self) -> Path:
+        return self.journal / "identities"

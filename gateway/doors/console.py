@@ -4,20 +4,29 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
+import orjson
 from fastapi import Depends, FastAPI, Header, HTTPException
+from fastapi import Request as HttpRequest
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from connectors.nomenclatures.identifiers import parse_matricule
 from connectors.wire.clock import ClockGoesBack, SystemClock
+from gateway.access.deposits import Deposits
+from gateway.access.identities import IdentityRefused, from_pem
+from gateway.journal.erasure import erase
 from gateway.journal.journal import Journal
-from gateway.journal.record import Record
+from gateway.journal.record import JournalFull, NotInDoubt, Record
+from gateway.journal.retention import Retention, retain
+from gateway.settling import Decision, decide
 
 CLOCK_ACTION = "clock"  # of the admin entry from which a restarted gateway takes its business time
+_NO_ROOM = "Le journal n'a plus de place : rien n'a été changé. Recommencez plus tard."
 _PROBE_TIMEOUT_S = 1.0
 _QUIET_TRIES, _QUIET_PAUSE_S = 100, 0.05
 
@@ -38,12 +47,47 @@ class FaultNote(BaseModel):
     armed: bool
 
 
+class Asked(BaseModel):
+    """Who asks for an administrative act, for its entry."""
+
+    by: str = Field(pattern=r"^[a-z0-9._-]{1,64}$")
+
+
+class Settlement(BaseModel):
+    """A person's word on an entry in doubt."""
+
+    entry: str = Field(pattern=r"^[0-9a-f-]{36}$")
+    outcome: Decision
+    by: str = Field(min_length=1, max_length=200)
+    reason: str = Field(min_length=1, max_length=2000)
+
+
+class Deposit(BaseModel):
+    """An identity as PEM texts; never logged, and not given back when something is wrong with it."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    service: Literal["INS", "DMP"]
+    use: Literal["auth", "sign"]
+    cert: str = Field(max_length=65_536, repr=False)
+    key: str = Field(max_length=65_536, repr=False)
+    tenant: str | None = Field(None, max_length=64)
+    finess_ej: str | None = Field(None, pattern=r"^[0-9A-Z]{9}$")
+    by: str = Field(min_length=1, max_length=200)
+
+
+class Removal(BaseModel):
+    name: str = Field(max_length=64)
+    by: str = Field(min_length=1, max_length=200)
+
+
 @dataclass(slots=True)
 class Console:
     """What the console needs from the gateway.
 
     upstreams  name → (host, port) of each service behind a door, probed by /readyz
     busy       how many calls are in flight right now
+    deposits   where identities are deposited; None where a console has none
     """
 
     journal: Journal
@@ -52,7 +96,9 @@ class Console:
     admin_key: str
     upstreams: dict[str, tuple[str, int]]
     busy: Callable[[], int]
+    retention: Retention = field(default_factory=Retention)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    deposits: Deposits | None = None
 
     def app(self) -> FastAPI:
         app = FastAPI(
@@ -64,6 +110,12 @@ class Console:
         app.get("/metrics")(self._metrics)
         app.post("/admin/clock", dependencies=[Depends(self._admin)])(self._clock)
         app.post("/admin/fault", dependencies=[Depends(self._admin)])(self._fault)
+        app.post("/admin/settle", dependencies=[Depends(self._admin)])(self._settle)
+        if self.deposits is not None:
+            app.post("/admin/identities", dependencies=[Depends(self._admin)])(self._deposit)
+            app.post("/admin/identities/remove", dependencies=[Depends(self._admin)])(self._remove)
+        app.post("/admin/erasure", dependencies=[Depends(self._admin)])(self._erasure)
+        app.post("/admin/retention", dependencies=[Depends(self._admin)])(self._retention)
         return app
 
     async def _healthz(self) -> Response:
@@ -97,6 +149,53 @@ class Console:
         said = {"fault": fault.id, "operation": fault.operation, "kind": fault.kind, "armed": fault.armed}
         await self._note({"action": "fault", **said})
         return JSONResponse({"noted": fault.id})
+
+    async def _erasure(self, request: HttpRequest) -> Response:
+        """Erase a person: ``{"matricule", "by"}``. What is wrong with the body is said without repeating it."""
+        try:
+            asked = orjson.loads(await request.body())
+            matricule, who = parse_matricule(str(asked["matricule"])), Asked(by=asked["by"])
+        except (ValueError, KeyError, TypeError):
+            return JSONResponse({"detail": "Attendu : un matricule de 15 caractères dont la clé est juste, et qui demande."}, 400)
+        return JSONResponse(asdict(await erase(self.journal, matricule, by=who.by)))
+
+    async def _retention(self, asked: Asked) -> Response:
+        """Let go of what is past its delay."""
+        return JSONResponse(asdict(await retain(self.journal, self.retention, self.clock.real(), by=asked.by)))
+
+    async def _settle(self, settlement: Settlement) -> Response:
+        """A person's decision on an entry in doubt (design §5.3); 409 when it is not, or no longer."""
+        try:
+            done = await decide(
+                self.journal, self.clock, settlement.entry, settlement.outcome, by=settlement.by, reason=settlement.reason
+            )
+        except NotInDoubt:
+            return JSONResponse({"detail": f"L'entrée {settlement.entry} n'est pas en doute, ou ne l'est plus."}, 409)
+        except JournalFull:
+            return JSONResponse({"detail": _NO_ROOM}, 503)
+        return JSONResponse(done)
+
+    async def _deposit(self, deposit: Deposit) -> Response:
+        assert self.deposits is not None
+        try:
+            candidate = from_pem(deposit.cert.encode(), deposit.key.encode())
+            done = await self.deposits.add(
+                candidate, deposit.service, deposit.use, by=deposit.by, tenant=deposit.tenant, finess_ej=deposit.finess_ej
+            )
+        except IdentityRefused as refused:
+            return JSONResponse({"detail": str(refused)}, 409)
+        except JournalFull:
+            return JSONResponse({"detail": _NO_ROOM}, 503)
+        return JSONResponse(done)
+
+    async def _remove(self, removal: Removal) -> Response:
+        assert self.deposits is not None
+        try:
+            return JSONResponse(await self.deposits.remove(removal.name, by=removal.by))
+        except IdentityRefused as refused:
+            return JSONResponse({"detail": str(refused)}, 409)
+        except JournalFull:
+            return JSONResponse({"detail": _NO_ROOM}, 503)
 
     async def _quiet(self) -> bool:
         """Wait a little for the calls in flight to end; True when none is left."""

@@ -53,17 +53,17 @@ class DmpDoor:
     lends_identity = True
 
     def __init__(self, base: str, registry: Registry, now: Callable[[], datetime]) -> None:
-        self._base = base.rstrip("/")
-        self._registry = registry
-        self._now = now
+        self.base = base.rstrip("/")
+        self.registry = registry
+        self.now = now
 
     def identify(self, request: Request, access: Access) -> Caller | Refusal:
         """By the client's certificate; unknown or without a deposited identity, nothing is lent (V-IDENTITE)."""
-        caller = access.by_certificate(request.client_der)
+        caller = access.by_certificate(request.client_der, self.service)
         return _NO_IDENTITY if caller.identity is None else caller
 
     def upstream(self, request: Request) -> str:
-        return self._base + request.target
+        return self.base + request.target
 
     def read(self, request: Request, record: Record, caller: Caller) -> Intent | None:
         """Flags: V-SOAP (no SOAP 1.2 message to read), V-OPERATION (another body), V-CLE-ABSENTE (a feed without its ids)."""
@@ -88,8 +88,8 @@ class DmpDoor:
         return None if seen.feed is None else self._intend(record, seen, seen.feed, caller)
 
     def _intend(self, record: Record, seen: requests.Seen, feed: requests.Feed, caller: Caller) -> Intent:
-        at = self._now()
-        attribution = self._registry.attribute(feed.institutions, caller, at)
+        at = self.now()
+        attribution = self.registry.attribute(feed.institutions, caller, at)
         record.finess_et, record.finess_ej, record.attribution = attribution.finess_et, attribution.finess_ej, attribution.source
         record.document_type = feed.type_code
         record.documents = [Named("document", one) for one in feed.unique_ids]

@@ -35,31 +35,49 @@ class NativeApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        request = _request(scope, self._listener)
-        body = bytearray()
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                await self._road.decline(self._door, request, _CUT, "cut")
-                return
-            body += message.get("body", b"")
-            if len(body) > self._max:
-                await _answer(send, request, await self._road.decline(self._door, request, _TOO_LARGE, "invalid"), close=True)
-                return
-            if not message.get("more_body"):
-                break
-        request.body = bytes(body)
-        await _answer(send, request, await self._road.carry(self._door, request))
+        request = request_of(scope, self._listener)
+        try:
+            request.body = await read_body(receive, self._max)
+        except Cut:
+            await self._road.decline(self._door, request, _CUT, "cut")
+        except TooLarge:
+            await send_answer(send, request, await self._road.decline(self._door, request, _TOO_LARGE, "invalid"), close=True)
+        else:
+            await send_answer(send, request, await self._road.carry(self._door, request))
 
 
-def _request(scope: Scope, listener: str) -> Request:
+class Cut(Exception):
+    """The DUI left before the end of its request."""
+
+
+class TooLarge(Exception):
+    """The request is larger than the door takes."""
+
+
+async def read_body(receive: Receive, max_bytes: int) -> bytes:
+    """The whole body of a request. Raises Cut or TooLarge."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Cut
+        body += message.get("body", b"")
+        if len(body) > max_bytes:
+            raise TooLarge
+        if not message.get("more_body"):
+            return bytes(body)
+
+
+def request_of(scope: Scope, listener: str) -> Request:
+    """The request of an ASGI scope, its body still to be read."""
     query = scope.get("query_string", b"")
     target = scope["raw_path"].decode("latin-1") + (f"?{query.decode('latin-1')}" if query else "")
     tls = (scope.get("extensions") or {}).get("tls") or {}
     return Request(listener, scope["method"], target, list(scope["headers"]), b"", tls.get("client_cert_der"))
 
 
-async def _answer(send: Send, request: Request, answer: Answer, *, close: bool = False) -> None:
+async def send_answer(send: Send, request: Request, answer: Answer, *, close: bool = False) -> None:
+    """``close``: the connection ends with this answer, as what follows on it was not read."""
     headers = [(key.lower(), value) for key, value in answer.headers if key.lower() != b"content-length"]
     if request.method != "HEAD" and answer.status not in _WITHOUT_BODY:  # a length there would speak of another body
         headers.append((b"content-length", str(len(answer.body)).encode("ascii")))

@@ -55,6 +55,15 @@ def open_for_writing(path: Path, *, vfs: str | None = None, pragmas: Pragmas = D
     return connection
 
 
+def open_beside(path: Path) -> apsw.Connection:
+    """A second connection that may give room back to the disk beside the writer, by short steps; it changes no row."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    connection.set_busy_timeout(1000)
+    for name, asked, _ in DURABLE[1:]:
+        connection.pragma(name, asked)
+    return connection
+
+
 def open_for_reading(path: Path) -> apsw.Connection:
     """A reader beside the writer, from any process. Raises JournalError when the file is not a journal of this version."""
     try:

@@ -1,7 +1,8 @@
 """The table intents: calls with a side effect that are under way (design §5, « Rows and their life »)."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import apsw
 import orjson
@@ -48,6 +49,13 @@ class Intents:
         if kept is not None:
             self._closed.append(call_id)
         return kept
+
+    def forget_questions(self, call_ids: Iterable[str]) -> None:
+        """A person was erased: what these intents would have asked, or compared, is no longer known."""
+        for call_id in call_ids:
+            for held in (self._open, self._fresh):
+                if call_id in held:
+                    held[call_id] = replace(held[call_id], blob=None, commitment=None)
 
     def of_dead_boots(self, limit: int) -> list[Draft]:
         """Drafts of intents that no living process will close: the folder's lock proves that every other boot is dead."""

@@ -3,21 +3,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from connectors.wire.clock import Clock
-from gateway.journal.canonical import draft_of, intended_draft
+from gateway.journal.canonical import draft_of, intended_draft, named_in
 from gateway.journal.lock import FolderLock
-from gateway.journal.record import Doubt, Entry, Intent, JournalFull, Named, Record
+from gateway.journal.record import Claim, Doubt, Entry, Intent, JournalFull, KeyUse, Named, Record
 from gateway.journal.recovery import recover
-from gateway.journal.room import Room
+from gateway.journal.room import BALLAST_BYTES, Room, with_room
 from gateway.journal.store import Store
 from gateway.journal.vault import Vault, sync_folder
 from gateway.journal.writer import Writer
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 FILE_NAME = "journal.sqlite3"
 LOCK_NAME = "journal.lock"
@@ -34,39 +38,48 @@ class Journal:
     room_class = Room
     capacity = 20_000  # records that may wait for the disk before new calls are refused
 
-    def __init__(self, folder: Path, store: Store, lock: FolderLock, environment: str, clock: Clock, recovered: int) -> None:
+    def __init__(
+        self, folder: Path, store: Store, lock: FolderLock, room: Room, environment: str, clock: Clock, recovered: int
+    ) -> None:
         self.boot_id, self.log_id = store.boot_id, store.log_id
         self.recovered = recovered  # entries that open() wrote for intents of dead processes
         self._store, self._lock, self._environment, self._clock = store, lock, environment, clock
+        self.folder, self.vault = folder, store.vault
         self._owed: set[str] = set()
-        self._room = self.room_class(folder)
-        self._writer = self.writer_class(store, self.capacity)
+        self._room = room
+        self._writer = self.writer_class(store, self.capacity, room.give_up)
         self._writer.start()
 
     @classmethod
-    def open(cls, folder: Path, *, environment: str, clock: Clock, log_id: int = 1, vfs: str | None = None) -> Journal:
+    def open(
+        cls, folder: Path, *, environment: str, clock: Clock, log_id: int = 1, vfs: str | None = None,
+        ballast_bytes: int = BALLAST_BYTES,
+    ) -> Journal:  # fmt: skip
         """Open or create the journal of ``folder`` (keys in ``folder/keys``) and recover what a dead process left.
 
-        Raises JournalLocked when another process has it, JournalUnsafe when entries could be lost.
+        Raises JournalLocked when another process has it, JournalUnsafe when entries could be lost, JournalFull when what a
+        dead process left finds no room.
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = FolderLock(folder / LOCK_NAME)
         try:
             path = folder / FILE_NAME
             vault = Vault.open(folder / "keys", environment, create=not path.exists())
-            store = cls.store_class(path, vault, clock, boot_id=uuid4().hex, log_id=log_id, vfs=vfs)
+            room = cls.room_class(folder, ballast_bytes)
+            store, recovered = with_room(
+                room, lambda: _recovered(cls.store_class(path, vault, clock, boot_id=uuid4().hex, log_id=log_id, vfs=vfs))
+            )
             sync_folder(folder)
             sync_folder(folder.parent)
-            recovered = recover(store)
         except BaseException:
             lock.release()
             raise
         log.info("journal_open", extra={"boot": store.boot_id, "log": log_id, "recovered": recovered})
-        return cls(folder, store, lock, environment, clock, recovered)
+        return cls(folder, store, lock, room, environment, clock, recovered)
 
     @property
     def in_flight_intents(self) -> int:
-        """Intents that a ``call`` record of this process must still close."""
+        """Calls of this process that are still owed their entry, with an intent or ``reserve``."""
         return len(self._owed)
 
     @property
@@ -77,19 +90,35 @@ class Journal:
     @property
     def full(self) -> bool:
         """Whether a new call would be refused: too many records wait, or the disk has no more room than is owed (§5.4)."""
-        return self._writer.full or self._room.short
+        return self._writer.full or len(self._owed) >= self.capacity or self._room.short(len(self._owed))
+
+    def reserve(self, record: Record) -> None:
+        """Owe ``record`` its entry from now on: it, and its intent if it has one, may use the room kept for calls under way.
+
+        Every call is owed one before anything of it is forwarded. Nothing to do for one that is owed already. Raises
+        JournalFull when there is no room for it: the call is then refused.
+        """
+        if record.id not in self._owed:
+            if self.full:
+                raise JournalFull("the room that is left is kept for calls under way")
+            self._owed.add(record.id)
+
+    def let_go(self, record: Record) -> None:
+        """No entry will be written for this record after all."""
+        self._owed.discard(record.id)
 
     async def intend(self, record: Record, intent: Intent) -> None:
         """Durable when it returns: the last byte may go. What ``record`` says now is what recovery will say of the call,
-        so fill ``counts_for`` and the attribution before. Raises JournalFull, JournalStopped."""
-        if self._room.short:
-            raise JournalFull("the room left on the disk is kept for calls under way")
+        so fill ``counts_for`` and the attribution before. Raises JournalFull, JournalStopped, and KeyTaken for a ``claim``."""
+        reserved = record.id in self._owed
+        self.reserve(record)
         draft = intended_draft(record, self._environment, self._clock)
-        self._owed.add(record.id)
         try:
-            await self._writer.run_job(lambda store: store.add_intent(draft, intent))
+            named = self._store.refs.lookups([*named_in(draft), *([] if intent.key is None else [intent.key])])
+            await self._writer.run_job(lambda store: store.add_intent(draft, intent, record.claim), named=named, owed=True)
         except Exception:  # not when cancelled: the intent may then be on disk, and still has to be closed
-            self._owed.discard(record.id)
+            if not reserved:
+                self._owed.discard(record.id)
             raise
 
     async def write(self, *records: Record) -> list[Entry]:
@@ -100,13 +129,32 @@ class Journal:
         JournalStopped, ValueError for a record that cannot be an entry.
         """
         drafts = [draft_of(record, self._environment, self._clock) for record in records]
+        claims = [_told(record) for record in records]
         ids = {record.id for record in records}
         entries: list[Entry] = await self._writer.run_job(
-            lambda store: [store.append(draft) for draft in drafts],
-            owed=not self._owed.isdisjoint(ids),
+            lambda store: [store.append(draft, claim) for draft, claim in zip(drafts, claims, strict=True)],
+            named=self._store.refs.lookups(named for draft in drafts for named in named_in(draft)),
+            owed=any(record.kind == "call" for record in records),
             then=lambda: self._owed.difference_update(ids),
         )
         return entries
+
+    async def change(self, work: Callable[[Store], T]) -> T:
+        """Change rows beside the entries (retention), in one transaction."""
+        done: T = await self._writer.run_job(work)
+        return done
+
+    async def act(self, record: Record, work: Callable[[Store], dict[str, Any]]) -> dict[str, Any]:
+        """An administrative act and its entry, in one transaction: ``work`` changes rows, what it returns joins the detail."""
+        draft = draft_of(record, self._environment, self._clock)
+
+        def job(store: Store) -> dict[str, Any]:
+            done = work(store)
+            store.append(draft | {"detail": draft["detail"] | done})
+            return done
+
+        done: dict[str, Any] = await self._writer.run_job(job)
+        return done
 
     async def doubts(self, key: Named) -> list[Doubt]:
         """Entries in doubt with this business key that nothing has settled, the oldest first."""
@@ -124,6 +172,15 @@ class Journal:
         ref: str | None = await self._writer.run_job(lambda store: store.refs.find(named))
         return ref
 
+    def keyed(self, kind: str, value: str) -> bytes:
+        """32 bytes that name a value: always the same in this journal, and worth nothing without its key."""
+        return self._store.named(kind, value)
+
+    async def use_of(self, claim: Claim) -> KeyUse | None:
+        """What an Idempotency-Key was used for; None when it is free."""
+        use: KeyUse | None = await self._writer.run_job(lambda store: store.own_keys.use_of(claim))
+        return use
+
     async def doubts_to_ask(self, operations: list[str], *, not_found: int, since: datetime, limit: int = 50) -> list[Doubt]:
         """For the settlement worker: doubts with a blob, past their deadline, untouched since ``since``."""
         found: list[Doubt] = await self._writer.run_job(lambda store: store.doubts_to_ask(operations, not_found, since, limit))
@@ -139,4 +196,20 @@ class Journal:
         try:
             self._store.close()
         finally:
+            self._room.close()
             self._lock.release()
+
+
+def _recovered(store: Store) -> tuple[Store, int]:
+    try:
+        return store, recover(store)
+    except BaseException:
+        store.close()
+        raise
+
+
+def _told(record: Record) -> Claim | None:
+    claim = record.claim
+    if claim is not None and claim.tell is not None:
+        claim.answer = claim.tell(record)
+    return claim

@@ -5,6 +5,7 @@ seq, replaces every ``Named`` value by its ref, and writes the canonical JSON. N
 """
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -75,6 +76,36 @@ class Dui:
     version: str | None = None
 
 
+@dataclass(slots=True)
+class Claim:
+    """The Idempotency-Key under which a call of our own doors has its side effect (design §5.3).
+
+    lookup, fingerprint  of the key and of the body, keyed by ``Journal.keyed``: neither is stored
+    answer               what the same key gets from now on, set before the entry is written; None gives the key back,
+                         unless the call is in doubt
+    tell                 makes that answer from the finished record, when another writes the entry
+    """
+
+    lookup: bytes
+    fingerprint: bytes
+    answer: bytes | None = field(default=None, repr=False)
+    tell: Callable[[Record], bytes | None] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUse:
+    """What a key was used for. ``outcome`` is None while the call is under way, and once its answer is kept.
+
+    settlement  of a call in doubt: ``{"id", "outcome": "succeeded"|"undecidable", "how"}``
+    """
+
+    call_id: str
+    same_body: bool
+    answer: bytes | None = field(repr=False)
+    outcome: str | None
+    settlement: dict[str, str] | None
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What conformance read in the message: kept beside the entry, never in its hashed part, and erasable (design §4).
@@ -101,7 +132,8 @@ class Record:
     """What a door knows of one call, or what the gateway has to say (settlement, admin, gap). Times are UTC and aware.
 
     ``detail`` is null for a call. For the other kinds it holds what happened: ``{"how", "by"}`` for a settlement,
-    ``{"action", "by", …}`` for an admin entry, ``{"count", "from", "to", "why"}`` for a gap.
+    ``{"action", "by", …}`` for an admin entry, ``{"count", "from", "to", "why"}`` for a gap. A ``Named`` value of it (a person
+    who decided, a reason in free text) is written as its ref.
     """
 
     operation: str | None
@@ -139,6 +171,7 @@ class Record:
     replays: str | None = None  # id of the entry this call repeats
     settles: str | None = None  # id of the entry this settlement is about
     detail: dict[str, Any] | None = None
+    claim: Claim | None = None  # no part of the entry: taken with the intent, closed with the entry
 
     def flag(self, code: str) -> None:
         """Add a flag once, in the order met. Codes: V vendor, G gateway, N national, E network, F injected."""
@@ -190,6 +223,7 @@ class JournalError(Exception):
     JournalError
       |- JournalFull      no room for new calls; those already owed are still closed (design §5.4)
       |- JournalLocked    another process holds the lock; ``pid`` names it (exit 4)
+      |- KeyTaken         another call has this Idempotency-Key; ``call_id`` names it
       |- JournalUnsafe    started in a way that could lose entries (exit 4)
       |- NotInDoubt       the entry that a settlement names is unknown, or already settled
       `- JournalStopped   the disk failed under a commit, or the journal is closed: nothing more is promised until reopened
@@ -212,6 +246,12 @@ class JournalUnsafe(JournalError):
 
 class NotInDoubt(JournalError):
     pass
+
+
+class KeyTaken(JournalError):
+    def __init__(self, call_id: str) -> None:
+        super().__init__(f"the key belongs to call {call_id}")
+        self.call_id = call_id
 
 
 class JournalStopped(JournalError):

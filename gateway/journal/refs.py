@@ -28,6 +28,7 @@ class Refs:
         self._new: set[str] = set()
         self._expected: dict[Named, bytes] = {}
         self._absent: set[bytes] = set()
+        self._watched: set[str] | None = None
         self._rows = Rows(connection, "INSERT INTO refs (ref, kind, lookup, sealed)", columns=4)
 
     def lookups(self, values: Iterable[Named]) -> dict[Named, bytes]:
@@ -51,7 +52,10 @@ class Refs:
     def ref_of(self, named: Named) -> str:
         """The ref of a value, made when it has none. A person's value is never sealed: nothing can give it back."""
         lookup = self._lookup(named)
-        return self._found(lookup) or self._made(named, lookup)
+        ref = self._found(lookup) or self._made(named, lookup)
+        if self._watched is not None:
+            self._watched.add(ref)
+        return ref
 
     def is_new(self, ref: str) -> bool:
         """Whether the running transaction made it: no stored row can name it."""
@@ -59,6 +63,12 @@ class Refs:
 
     def flush(self) -> None:
         self._rows.flush()
+
+    def watch(self, on: bool = True) -> set[str]:
+        """From now on, the refs that records name are added to the set returned, until ``watch(False)``."""
+        watched: set[str] = set()
+        self._watched = watched if on else None
+        return watched
 
     def forget(self) -> None:
         """Rows were deleted: whatever is remembered must be read again."""

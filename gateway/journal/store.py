@@ -15,8 +15,10 @@ from gateway.journal import database
 from gateway.journal.canonical import Draft, encode, inheriting, moment_of, resolved, text_of
 from gateway.journal.facts import FactRows
 from gateway.journal.intents import Intents, Kept
-from gateway.journal.record import Doubt, Entry, Intent, JournalStopped, Named, NotInDoubt
+from gateway.journal.own_keys import OwnKeys
+from gateway.journal.record import Claim, Doubt, Entry, Intent, JournalStopped, Named, NotInDoubt
 from gateway.journal.refs import Refs
+from gateway.journal.room import no_room
 from gateway.journal.rows import Rows
 from gateway.journal.units import Unit, admit, units_of
 from gateway.journal.vault import Vault
@@ -34,10 +36,11 @@ class Store:
 
     def __init__(self, path: Path, vault: Vault, clock: Clock, *, boot_id: str, log_id: int, vfs: str | None = None) -> None:
         self.boot_id, self.log_id = boot_id, log_id
-        self._vault, self._clock = vault, clock
+        self.vault, self._clock = vault, clock
         self._db = database.open_for_writing(path, vfs=vfs, pragmas=self.PRAGMAS)
         self.refs = Refs(self._db, vault)
         self.intents = Intents(self._db, boot_id, log_id)
+        self.own_keys = OwnKeys(self._db, vault, self._flush)
         self._units = _UnitRows(self._db, self.refs)
         self._facts = FactRows(self._db, vault)
         self._entries = Rows(self._db, _INTO_ENTRIES, columns=14)
@@ -75,21 +78,33 @@ class Store:
     def close(self) -> None:
         self._db.close()
 
+    def lacks_room(self, error: Exception) -> bool:
+        """Whether this error of the last transaction says that the disk takes no more."""
+        return no_room(error, self._db)
+
+    def connection(self) -> apsw.Connection:
+        """The writing connection, for acts on whole tables inside the transaction; no row waits unwritten any more."""
+        self._flush()
+        return self._db
+
     # -- intents
 
-    def add_intent(self, draft: Draft, intent: Intent) -> None:
+    def add_intent(self, draft: Draft, intent: Intent, claim: Claim | None = None) -> None:
+        """Raises KeyTaken when another call has the key that ``claim`` wants."""
         draft = resolved(draft, self.refs.ref_of)
+        if claim is not None:
+            self.own_keys.take(draft["id"], draft["person_ref"], claim)
         kept = Kept(
             None if intent.key is None else self.refs.ref_of(intent.key),
             text_of(self._now + timedelta(seconds=intent.deadline_s)),
             None if intent.commitment is None else self.keyed(intent.commitment),
-            None if intent.blob is None else self._vault.seal(draft["id"], intent.blob),
+            None if intent.blob is None else self.vault.seal(draft["id"], intent.blob),
         )
         self.intents.open(draft["id"], draft["operation"], kept, encode(draft))
 
     # -- entries
 
-    def append(self, draft: Draft) -> Entry:
+    def append(self, draft: Draft, claim: Claim | None = None) -> Entry:
         """Give the draft its place, write it with its keys, units, salts and doubt, and take its intent away.
 
         Raises NotInDoubt for a settlement of an entry that is unknown or already settled.
@@ -111,6 +126,8 @@ class Store:
             self._facts.add(pos, facts)
         if entry["kind"] == "call":
             self._close_intent(pos, entry)
+        if claim is not None:
+            self.own_keys.close(entry["id"], entry["outcome"], claim)
         for unit in units_of(entry):
             admit(unit, self._units)
         return Entry(self.log_id, seq, entry["id"], body)
@@ -128,7 +145,7 @@ class Store:
         """Those that can be asked about, past their deadline, and left alone since ``since``; blobs opened."""
         asked = (orjson.dumps(operations).decode(), not_found, text_of(since), text_of(self._now), limit)
         rows = self._db.execute(_DOUBTS_TO_ASK, asked)
-        return [_doubt(row, self._vault.unseal(row[0], row[7])) for row in rows]
+        return [_doubt(row, self.vault.unseal(row[0], row[7])) for row in rows]
 
     def note_asked(self, entry_id: str, *, not_found: bool) -> None:
         self._db.execute(
@@ -138,7 +155,11 @@ class Store:
 
     def keyed(self, commitment: bytes) -> bytes:
         """How a digest of documents is stored: comparable, and worth nothing without K."""
-        return self._vault.lookup("commitment", commitment)
+        return self.vault.lookup("commitment", commitment)
+
+    def named(self, kind: str, value: str) -> bytes:
+        """The keyed digest of a value; from any thread."""
+        return self.vault.lookup(kind, value)
 
     # -- inside
 
@@ -187,7 +208,7 @@ class Store:
         for n, body in enumerate(bodies):
             self._salts.add((pos, n, body["role"], bytes.fromhex(body["salt"])))
             if body["kept"] is not None:
-                self._blobs.add((pos, n, *self._vault.seal_alone(f"{entry_id}|{n}", body["kept"])))
+                self._blobs.add((pos, n, *self.vault.seal_alone(f"{entry_id}|{n}", body["kept"])))
         return [{name: body[name] for name in ("role", "size_bytes", "commitment")} for body in bodies]
 
     def _close_intent(self, pos: int, entry: dict[str, Any]) -> None:

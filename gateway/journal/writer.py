@@ -12,7 +12,7 @@ from typing import Any
 
 import apsw
 
-from gateway.journal.record import JournalError, JournalFull, JournalStopped
+from gateway.journal.record import JournalFull, JournalStopped
 from gateway.journal.refs import Lookups
 from gateway.journal.store import Store
 
@@ -28,11 +28,13 @@ _NOTHING: Lookups = {}
 class Job:
     """Something to do in a transaction, who waits for it to be durable, and what is then true even if nobody waits.
 
+    owed   the call has left: its room is kept, it is never refused for want of it while the ballast lasts
     named  the values that ``work`` will name, so that those of a whole group are looked up together
     """
 
     work: Callable[[Store], Any]
     named: Lookups
+    owed: bool
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
     then: Callable[[], None]
@@ -48,9 +50,9 @@ class Done:
 class Writer(threading.Thread):
     """The only thread that touches the store. Jobs wait in order; their futures resolve once the commit is on disk."""
 
-    def __init__(self, store: Store, capacity: int) -> None:
+    def __init__(self, store: Store, capacity: int, give_up_ballast: Callable[[], bool] = lambda: False) -> None:
         super().__init__(name="journal-writer", daemon=True)
-        self._store, self._capacity = store, capacity
+        self._store, self._capacity, self._give_up_ballast = store, capacity, give_up_ballast
         self._jobs: deque[Job] = deque()
         self._wake = threading.Condition()
         self._closing = False
@@ -77,7 +79,7 @@ class Writer(threading.Thread):
         Raises JournalFull at capacity unless ``owed``, JournalStopped once closed or after a disk failure.
         """
         loop = asyncio.get_running_loop()
-        job = Job(work, named, loop.create_future(), loop, then)
+        job = Job(work, named, owed, loop.create_future(), loop, then)
         with self._wake:
             if self._broken or self._closing:
                 raise JournalStopped("the journal is closed" if self._closing else "the journal stopped: the disk failed")
@@ -117,15 +119,33 @@ class Writer(threading.Thread):
         try:
             deliver(self._commit(batch))
         except Exception as error:
-            if len(batch) > 1 and not _fatal(error):
-                half = len(batch) // 2  # one of them is at fault: the others must not fail with it
-                self._write(batch[:half])
-                self._write(batch[half:])
-                return
-            if _fatal(error):
+            if self._store.lacks_room(error):
+                self._make_do(batch, error)
+            elif _fatal(error):
                 log.critical("journal_stopped", extra={"reason": str(error)})
                 self._broken = error
-            deliver([Done(job, error=_public(error)) for job in batch])
+                deliver([Done(job, error=JournalStopped(f"the journal stopped: {error}")) for job in batch])
+            elif len(batch) > 1:  # one of them is at fault: the others must not fail with it
+                self._halve(batch)
+            else:
+                deliver([Done(batch[0], error=error)])
+
+    def _make_do(self, batch: list[Job], error: Exception) -> None:
+        """The disk takes no more: the ballast goes, and only what is owed is tried again, in smaller and smaller groups."""
+        freed = self._give_up_ballast()
+        owed = [job for job in batch if job.owed]
+        deliver([Done(job, error=JournalFull(str(error))) for job in batch if not job.owed])
+        if owed and (freed or len(owed) < len(batch)):
+            self._write(owed)
+        elif len(owed) > 1:
+            self._halve(owed)
+        else:
+            deliver([Done(job, error=JournalFull(str(error))) for job in owed])
+
+    def _halve(self, batch: list[Job]) -> None:
+        half = len(batch) // 2
+        self._write(batch[:half])
+        self._write(batch[half:])
 
     def _commit(self, batch: list[Job]) -> list[Done]:
         with self._store.transaction():
@@ -161,12 +181,3 @@ def _fatal(error: Exception) -> bool:
     # After a failed sync the kernel may forget the pages and report the next sync as good: only a restart tells the truth.
     return isinstance(error, apsw.IOError | apsw.CorruptError | apsw.NotADBError | JournalStopped)
 
-
-def _public(error: Exception) -> Exception:
-    if isinstance(error, JournalError):
-        return error
-    if isinstance(error, apsw.FullError):
-        return JournalFull(str(error))
-    if _fatal(error):
-        return JournalStopped(f"the journal stopped: {error}")
-    return error

@@ -69,6 +69,12 @@ def size_limit(lines: Iterable[str], default: int) -> int:
     return default
 
 
+def mechanism_of(line: bytes) -> str:
+    """The upper-case mechanism of an AUTH command; empty when there is none in ASCII."""
+    word = line.split(b" ")[1:2]
+    return word[0].decode("ascii").upper() if word and word[0].isascii() else ""
+
+
 def initial_response(line: bytes) -> bytes | None:
     """The SASL response that came with AUTH XOAUTH2, if any."""
     words = line.split(b" ")

@@ -8,6 +8,7 @@ from connectors.nomenclatures.mssante import NIL_HEADER, is_nil
 from gateway.doors.mail.stream import BareNewline
 
 MAX_HEADERS = 64 * 1024
+MAX_READ = 8 * 1024 * 1024  # of one message, for as long as it passes
 _END = b"\r\n.\r\n"
 _NAMES = {b"message-id": "Message-ID", NIL_HEADER.lower().encode(): "NIL", b"content-type": "Content-Type"}
 
@@ -39,6 +40,7 @@ class Content:
         self._virtual = 2
         self._head, self._head_ended = bytearray(), False
         self._digest = hashlib.sha256()
+        self._whole: bytearray | None = bytearray()
 
     def feed(self, chunk: bytes) -> bytes:
         """Raises BareNewline, HeadersTooLong or TooLarge."""
@@ -64,6 +66,10 @@ class Content:
         if self._size > self._limit:
             raise TooLarge
         self._digest.update(ready)
+        if self._whole is not None:
+            self._whole += ready
+            if len(self._whole) > MAX_READ:
+                self._whole = None
         if not self._head_ended:
             self._gather(ready)
         return ready
@@ -82,6 +88,13 @@ class Content:
     def commitment(self) -> bytes:
         """SHA-256 of the content as sent, for telling a resend from another message."""
         return self._digest.digest()
+
+    def whole(self) -> bytes | None:
+        """The message, stuffed dots removed; None when it was too large to be held. For reading now, never for keeping."""
+        if self._whole is None:
+            return None
+        text = bytes(self._whole).replace(b"\r\n..", b"\r\n.")
+        return text[1:] if text.startswith(b"..") else text
 
     def headers(self) -> Headers:
         """Read once the content is complete; a message without body has headers all the same."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from connectors.mssante.codes import Reply
 from gateway.access.callers import Caller
+from gateway.conformance.facts.mss import sasl_facts
 from gateway.doors.mail import replies
 from gateway.doors.mail.commands import (
     AFTER_HELLO,
@@ -14,6 +15,7 @@ from gateway.doors.mail.commands import (
     Bearer,
     bearer_of,
     initial_response,
+    mechanism_of,
     offer,
     verb_of,
 )
@@ -42,7 +44,7 @@ class Conversation:
         self._operator: Upstream | None = None
         self._session = Session(door.record("MSS.SESSION_SMTP"))
         self._submissions = Submissions(door, dui)
-        self._hello = self._spoke = self._waiting = self._operator_gone = False
+        self._hello = self._spoke = self._waiting = self._operator_gone = self._refused = self._ended = False
 
     @property
     def busy(self) -> bool:
@@ -85,6 +87,7 @@ class Conversation:
             try:
                 await self._end()
             finally:
+                self._door.silent += not self._ended and not self._refused
                 if self._operator is not None:
                     await self._operator.close()
                 await self._dui.close()
@@ -95,6 +98,10 @@ class Conversation:
         self._waiting = True
         line = await self._dui.line(_LINE_LIMIT, self._door.idle_s)
         self._waiting = False
+        if not self._spoke and not self._door.admits(self._session.record):  # one of the calls of the next gap entry
+            self._refused = True
+            await self._last_word(replies.FULL_SESSION)
+            raise _Over
         self._spoke = True
         verb = verb_of(line)
         if self._operator_gone:
@@ -102,6 +109,7 @@ class Conversation:
         refusal = self._refusal_of(verb)
         if refusal is not None:
             flag, reply = refusal
+            self._session.clear |= flag == "V-TLS" and verb in ("AUTH", "MAIL")
             if verb == "MAIL":
                 await self._submissions.refuse(line, outcome_of(reply), flag, reply)
             await self._say(reply)
@@ -154,11 +162,6 @@ class Conversation:
     async def _open(self) -> Upstream:
         """The operator's connection, made at the first command that needs it."""
         if self._operator is None:
-            if self._door.journal.full:
-                self._door.refused_full += 1
-                self._spoke = False  # one of the calls of the next gap entry
-                await self._last_word(replies.FULL_SESSION)
-                raise _Over
             try:
                 self._operator, greeting = await Upstream.open(self._door.upstream, self._door.client_tls, self._door.deadline_s)
             except NotReady as refused:
@@ -201,10 +204,11 @@ class Conversation:
         except Closed:
             self._session.invalid("V-TLS", None)
             raise _Over from None
+        self._session.tls_version = self._dui.tls_version
 
     async def _auth(self, line: bytes, operator: Upstream) -> None:
         """Pass the exchange as it is; the response is read in memory, for the mailbox, and forgotten."""
-        response = initial_response(line)
+        mechanism, response = mechanism_of(line), initial_response(line)
         bearer = bearer_of(response) if response else None
         answer = await operator.command(line)
         challenged: Answer | None = None
@@ -218,10 +222,12 @@ class Conversation:
             except Lost as lost:
                 if response is None or lost.reason != "closed":
                     raise
+                self._session.auth = sasl_facts(mechanism, response)
                 # An operator was seen to leave after its challenge, without a 535 (mssante §5.3).
                 self._authenticated(bearer, challenged)
                 raise _Over from lost
             response = response or line
+        self._session.auth = sasl_facts(mechanism, response)
         self._authenticated(bearer, answer)
         await self._pass_on(answer)
 
@@ -257,7 +263,9 @@ class Conversation:
             self._drop_operator()
             await self._submissions.abandon()
         if self._spoke:
-            self._spoke = False
+            self._spoke, self._ended = False, True
+            if self._door.observer is not None:
+                self._door.observer.note(self._session.record, self._session.facts())
             self._session.record.event_time = self._door.clock.business()
             await self._door.close(self._session.record)
 

@@ -1,7 +1,8 @@
 """One SMTP session as its journal record: how it opened, who it was for, how it ended. No socket, no disk."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from connectors.mssante.codes import Reply, flag_of
 from gateway.access.callers import UNKNOWN, Caller
@@ -16,6 +17,9 @@ class Session:
     """The first thing that went wrong names the outcome; without one, a session that said QUIT is ``ok``, else ``cut``."""
 
     record: Record
+    tls_version: str | None = None
+    clear: bool = False  # AUTH or MAIL was tried before TLS
+    auth: dict[str, Any] | None = field(default=None, repr=False)  # form of the last SASL response
     _wrong: Outcome | None = None
 
     def __post_init__(self) -> None:
@@ -50,6 +54,10 @@ class Session:
             self._went_wrong("unauthorised", "V-JETON")
         else:
             self._refused(answer.reply)
+
+    def facts(self) -> dict[str, Any]:
+        """What conformance reads in a session."""
+        return {"tls": {"version": self.tls_version}, "clear": self.clear, "auth": self.auth}
 
     def quit(self, answer: Answer) -> None:
         if self._wrong is None:

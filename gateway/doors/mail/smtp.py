@@ -17,11 +17,12 @@ from connectors.wire.clock import Clock
 from connectors.wire.serving import StreamService
 from gateway.access.callers import Access
 from gateway.closing import close_call
+from gateway.conformance.live import Observer
 from gateway.doors.mail.conversation import Conversation
 from gateway.doors.mail.stream import LineStream
 from gateway.grappes.registry import Registry
 from gateway.journal.journal import Journal
-from gateway.journal.record import Record
+from gateway.journal.record import JournalFull, Record
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,8 @@ class SmtpDoor:
     patience_s    how long the DUI waits for that word before it is told 451; None: until the deadline
     idle_s        how long the DUI may say nothing
     refused_full  calls refused for want of room since the last gap entry
+    observer      what conformance reads in messages and sessions while they pass
+    silent        connections that never said anything, since the last gap entry
     """
 
     journal: Journal
@@ -47,7 +50,9 @@ class SmtpDoor:
     deadline_s: float
     idle_s: float = 300.0
     refused_full: int = 0
+    silent: int = 0
     patience_s: float | None = None
+    observer: Observer | None = None
     _running: dict[asyncio.Task[None], Conversation] = field(default_factory=dict)
     _late: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -93,6 +98,21 @@ class SmtpDoor:
             await asyncio.wait(list(self._running), timeout=self.deadline_s + 5)
         if self._late and (left_s := until - time.monotonic()) > 0:
             await asyncio.wait(list(self._late), timeout=left_s)
+
+    def admits(self, record: Record) -> bool:
+        """Whether the journal has room for a new call: its entry is then owed, before anything of it is relayed (§5.4)."""
+        try:
+            self.journal.reserve(record)
+        except JournalFull:
+            self.refused_full += 1
+            return False
+        return True
+
+    def take_refused(self) -> dict[tuple[str, str], int]:
+        """Calls refused and connections without a call since the last time, by listener and reason; resets the counts."""
+        taken = {("smtp", "G-PLEIN"): self.refused_full, ("smtp", "smtp_silent"): self.silent}
+        self.refused_full = self.silent = 0
+        return {key: count for key, count in taken.items() if count}
 
     def record(self, operation: str) -> Record:
         return Record(operation, environment=self.environment, clock_version=self.clock.version)

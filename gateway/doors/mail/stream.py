@@ -48,6 +48,12 @@ class LineStream:
         return self._plain is not None
 
     @property
+    def tls_version(self) -> str | None:
+        """``TLSv1.3`` …; None in clear."""
+        connection = self._writer.get_extra_info("ssl_object")
+        return None if connection is None else connection.version()
+
+    @property
     def pipelined(self) -> bool:
         """True when bytes have been read behind the last line."""
         return bool(self._pending)
@@ -112,7 +118,8 @@ class LineStream:
 
     def last_word(self, data: bytes) -> None:
         """Send without waiting, then close; a reader of this stream then sees Closed."""
-        self._writer.write(data)
+        if not self._writer.transport.is_closing():  # nobody is left to hear it
+            self._writer.write(data)
         self._writer.close()
 
     async def close(self) -> None:

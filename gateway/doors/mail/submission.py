@@ -19,6 +19,7 @@ from gateway.journal.record import Count, Doubt, Dui, Exchange, Intent, Named, O
 from gateway.operations import OPERATIONS
 
 OPERATION = OPERATIONS["MSS.SOUMISSION"]
+MAX_RECIPIENTS = 100  # whose addresses are held while the message passes
 
 #: Why no answer was read → who is at fault.
 LOST_FLAGS = {"connect": "E-RESEAU", "tls": "E-RESEAU", "closed": "E-RESEAU", "timeout": "G-DELAI", "garbage": "N-ILLISIBLE"}
@@ -50,6 +51,7 @@ class Submission:
     caller: Caller
     sender: str | None = field(repr=False)
     mailbox: str = field(repr=False)
+    written_to: list[str] = field(default_factory=list, repr=False)  # recipients that the operator accepted
     _refusal: tuple[Stage, Reply] | None = None
 
     def __post_init__(self) -> None:
@@ -91,6 +93,8 @@ class Submission:
 
     def rcpt_answered(self, address: str | None, answer: Answer) -> None:
         self.answered("rcpt", answer)
+        if answer.reply.positive and address is not None and len(self.written_to) < MAX_RECIPIENTS:
+            self.written_to.append(address)
         if not answer.reply.positive:
             self.recipients.refused += 1
         elif address is not None and is_usager(address):

@@ -4,15 +4,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from connectors.mssante.codes import Reply
 from gateway.closing import settle
+from gateway.conformance.model import Message
 from gateway.doors.mail import replies
 from gateway.doors.mail.commands import Bearer, address_of, size_limit
 from gateway.doors.mail.content import Content, HeadersTooLong, TooLarge
-from gateway.doors.mail.stream import BareNewline, LineStream
+from gateway.doors.mail.stream import BareNewline
 from gateway.doors.mail.submission import OPERATION, Submission
 from gateway.doors.mail.upstream import Answer, Lost, Upstream
 from gateway.journal.record import JournalFull, JournalStopped, Named, Outcome, Record
@@ -49,11 +50,24 @@ class WithoutOperator(Exception):
         self.raw, self.lost, self.awaited = raw, lost, awaited
 
 
-class Submissions:
-    """At most one is open at a time. ``bearer``: who is authenticated, None before."""
+class Writer(Protocol):
+    """Who writes the content: a DUI on its connection, or a door of our own."""
 
-    def __init__(self, door: SmtpDoor, dui: LineStream) -> None:
-        self._door, self._dui = door, dui
+    async def send(self, data: bytes, timeout_s: float) -> None: ...
+
+    async def chunk(self, timeout_s: float) -> bytes: ...
+
+    def put_back(self, rest: bytes) -> None: ...
+
+
+class Submissions:
+    """At most one is open at a time. ``bearer``: who is authenticated, None before.
+
+    record  makes the record of a submission from its operation; the door's own way by default
+    """
+
+    def __init__(self, door: SmtpDoor, dui: Writer, record: Callable[[str], Record] | None = None) -> None:
+        self._door, self._dui, self._record = door, dui, record or door.record
         self._open: Submission | None = None
         self._size = _SIZE_LIMIT
         self.bearer: Bearer | None = None
@@ -68,10 +82,9 @@ class Submissions:
 
     async def mail(self, line: bytes, operator: Upstream) -> bytes:
         """Relay MAIL; one that is refused is a whole call. Returns the reply. Raises Lost."""
-        if self._door.journal.full:
-            self._door.refused_full += 1
-            return replies.wire(replies.FULL)
         submission = self._begin(line)
+        if not self._door.admits(submission.record):
+            return replies.wire(replies.FULL)
         try:
             answer = await operator.command(line)
         except Lost as lost:
@@ -89,10 +102,9 @@ class Submissions:
 
     async def refuse(self, line: bytes, outcome: Outcome, flag: str, reply: Reply) -> None:
         """A MAIL that goes no further than the door is a call all the same."""
-        if self._door.journal.full:
-            self._door.refused_full += 1
-            return
         submission = self._begin(line)
+        if not self._door.admits(submission.record):
+            return
         submission.refused_here(outcome, flag, reply, self._door.registry, self._door.clock.business())
         await self._door.close(submission.record)
 
@@ -134,10 +146,11 @@ class Submissions:
         intent = submission.complete(content.headers(), content.commitment, door.registry, door.clock.business(), door.deadline_s)
         try:
             await door.journal.intend(record, intent)
-        except JournalFull as full:
-            door.refused_full += 1
+        except JournalFull as full:  # the disk takes nothing at all; the entry, owed since MAIL, waits for it
             self._open = None
             operator.abort()
+            submission.refused_here("failed", "G-PLEIN", replies.FULL, door.registry, door.clock.business())
+            await door.close(record)
             raise WithoutOperator(replies.wire(replies.FULL), None) from full
         record.journal_us = (time.perf_counter_ns() - started) // 1000
         before = sum(exchange.upstream_us for exchange in record.exchanges)
@@ -157,6 +170,7 @@ class Submissions:
             raw = answer.raw
             submission.concluded(answer, door.registry, door.clock.business())
             settlements = await self._superseded(submission, content)
+        await self._observe(submission, content)
         upstream = sum(exchange.upstream_us for exchange in record.exchanges) - before
         record.gateway_us = max(0, (time.perf_counter_ns() - started) // 1000 - upstream - record.journal_us)
         self._open = None
@@ -176,6 +190,16 @@ class Submissions:
             log.info("no_late_answer", extra={"call_id": submission.record.id, "error": str(error)})
         finally:
             operator.abort()
+
+    async def _observe(self, submission: Submission, content: Content) -> None:
+        """Facts and verdict, while the message is still in memory."""
+        if self._door.observer is not None:
+            whole = content.whole()
+            seen = Message(
+                OPERATION.id, request=whole or b"", cut=whole is None, sender=submission.mailbox,
+                envelope=submission.written_to, declared_nil=submission.caller.dui.nil,
+            )  # fmt: skip
+            await self._door.observer.observe(submission.record, seen)
 
     async def _superseded(self, submission: Submission, content: Content) -> list[Record]:
         """The settlements of the doubts that an accepted resend ends."""
@@ -206,7 +230,7 @@ class Submissions:
     def _begin(self, line: bytes) -> Submission:
         sender = address_of(line)
         mailbox = self.bearer.mailbox if self.bearer else sender or ""
-        submission = Submission(self._door.record(OPERATION.id), self._door.access.by_mailbox(mailbox), sender, mailbox)
+        submission = Submission(self._record(OPERATION.id), self._door.access.by_mailbox(mailbox), sender, mailbox)
         if self.bearer is not None and self.bearer.professional is not None:
             submission.record.professional = Named("professional", self.bearer.professional)
         return submission

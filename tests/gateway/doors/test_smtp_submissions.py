@@ -306,7 +306,9 @@ async def test_a_journal_full_before_the_final_dot_stops_the_message(bench: Smtp
             await smtp.send(message(), "451 4.3.1")
         await smtp.says("NOOP", "421 4.4.2")
         await smtp.gone()
-    assert (bench.mock.state()["messages"], bench.door.refused_full, bench.entries()) == (0, 1, [])
+    [call] = bench.entries()
+    assert (bench.mock.state()["messages"], bench.door.refused_full) == (0, 0)
+    assert (call["outcome"], call["service_code"], call["flags"][-1]) == ("failed", "451 4.3.1", "G-PLEIN")
 
 
 async def test_a_stopped_journal_never_answers(bench: SmtpBench, monkeypatch: pytest.MonkeyPatch) -> None:

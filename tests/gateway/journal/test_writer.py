@@ -2,15 +2,19 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import threading
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import apsw
 import pytest
 
 from gateway.journal import database
 from gateway.journal.journal import FILE_NAME, Journal
-from gateway.journal.record import Intent, JournalError, JournalFull, JournalStopped, JournalUnsafe
+from gateway.journal.record import Intent, JournalError, JournalFull, JournalStopped, JournalUnsafe, Record
+from gateway.journal.room import BALLAST_NAME, no_room
 from gateway.journal.store import Store
 from gateway.journal.writer import Done, Job, Writer
 from tests.gateway.journal.world import feed, open_journal, rows
@@ -31,29 +35,45 @@ class SmallJournal(Journal):
     capacity = 3
 
 
-async def test_new_calls_are_refused_when_the_queue_is_full_and_owed_entries_never(tmp_path: Path) -> None:
+async def test_new_calls_are_refused_at_capacity_and_owed_entries_never(tmp_path: Path) -> None:
     SlowDisk.allowed.set()
     journal = open_journal(tmp_path, SmallJournal)
-    owed = feed()
-    await journal.intend(owed, Intent(None, 30.0))
-    SlowDisk.allowed.clear()
-    first = asyncio.create_task(journal.write(feed("ok")))
-    await asyncio.sleep(0.05)  # the thread holds this one; three more may wait
-    waiting = [asyncio.create_task(journal.write(feed("ok"))) for _ in range(3)]
-    await asyncio.sleep(0)
-    with pytest.raises(JournalFull, match="3 records wait"):
-        await journal.write(feed("ok"))
+    owed = [feed() for _ in range(3)]
+    await journal.intend(owed[0], Intent(None, 30.0))
+    for call in owed[1:]:
+        journal.reserve(call)
+    assert journal.full
+    with pytest.raises(JournalFull, match="kept for calls under way"):
+        journal.reserve(feed())
     with pytest.raises(JournalFull):
         await journal.intend(feed(), Intent(None, 30.0))
-    owed.outcome = "ok"
-    closing = asyncio.create_task(journal.write(owed))
+    SlowDisk.allowed.clear()
+    closing = [asyncio.create_task(journal.write(replace(call, outcome="ok"))) for call in owed]
+    await asyncio.sleep(0.05)  # the thread holds some of them
+    gap = Record(None, kind="gap", detail={"count": 1})
+    waiting = [asyncio.create_task(journal.write(replace(gap, id=f"gap-{n}"))) for n in range(4)]
     await asyncio.sleep(0)
     SlowDisk.allowed.set()
-    await asyncio.gather(first, *waiting, closing)
-    assert journal.in_flight_intents == 0
+    done = await asyncio.gather(*closing, *waiting, return_exceptions=True)
+    assert [isinstance(result, JournalFull) for result in done[:3]] == [False] * 3
+    refused = [result for result in done[3:] if isinstance(result, JournalFull)]
+    assert refused
+    assert "records wait for the disk" in str(refused[0])
+    assert (journal.in_flight_intents, journal.full) == (0, False)
     await journal.write(feed("ok"))
     await journal.close()
-    assert rows(tmp_path, "SELECT count(*) FROM entries") == [(6,)]
+    assert rows(tmp_path, "SELECT count(*) FROM entries") == [(3 + 4 - len(refused) + 1,)]
+
+
+async def test_a_call_that_lets_go_leaves_its_room_to_another(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path, SmallJournal)
+    calls = [feed() for _ in range(3)]
+    for call in calls:
+        journal.reserve(call)
+    journal.reserve(calls[0])  # owed already: nothing more
+    journal.let_go(calls[0])
+    journal.reserve(feed())
+    await journal.close()
 
 
 class FailingStore(Store):
@@ -71,14 +91,32 @@ class FailingJournal(Journal):
     store_class = FailingStore
 
 
-async def test_a_full_disk_refuses_and_the_journal_goes_on_when_there_is_room_again(tmp_path: Path) -> None:
+async def test_a_full_disk_releases_the_ballast_to_what_is_owed_and_refuses_the_rest(tmp_path: Path) -> None:
     journal = open_journal(tmp_path, FailingJournal)
+    ballast = tmp_path / BALLAST_NAME
+    assert ballast.stat().st_blocks * 512 >= 1 << 18
+    FailingStore.armed.append(apsw.FullError("database or disk is full"))
+    with pytest.raises(JournalFull, match="disk is full"):
+        await journal.write(Record(None, kind="gap", detail={"count": 1}))
+    assert (ballast.exists(), journal.full) == (False, True)
+    await journal.write(feed("ok"))  # it has left: it uses the room
     FailingStore.armed.append(apsw.FullError("database or disk is full"))
     with pytest.raises(JournalFull, match="disk is full"):
         await journal.write(feed("ok"))
-    await journal.write(feed("ok"))
     await journal.close()
     assert rows(tmp_path, "SELECT pos & 0xffff FROM entries") == [(0,)]
+
+
+@pytest.mark.parametrize("number", [errno.EDQUOT, errno.EFBIG])
+async def test_a_quota_is_a_full_disk_and_not_a_broken_one(tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = open_journal(tmp_path, FailingJournal)
+    error = apsw.IOError("disk I/O error")
+    error.extendedresult = apsw.SQLITE_IOERR_WRITE
+    monkeypatch.setattr(FailingStore, "lacks_room", lambda _self, found: no_room(found, SimpleNamespace(system_errno=number)))  # type: ignore[arg-type]
+    FailingStore.armed.append(error)
+    await journal.write(feed("ok"))
+    assert not journal.stopped
+    await journal.close()
 
 
 async def test_after_a_disk_failure_nothing_more_is_promised(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ class HandClock:
 
 
 def open_journal(folder: Path, journal_class: type[Journal] = Journal, **changes: Any) -> Journal:
-    settings: dict[str, Any] = {"environment": "bac_a_sable", "clock": SystemClock()}
+    settings: dict[str, Any] = {"environment": "bac_a_sable", "clock": SystemClock(), "ballast_bytes": 1 << 18}
     return journal_class.open(folder, **(settings | changes))
 
 

@@ -1,0 +1,50 @@
+"""One call of an own door, once its bearer, its body and its Idempotency-Key have been read."""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.access.keys import Structure
+from gateway.journal.record import Record
+from gateway.road import Passed, Request
+
+FINESS = r"^[0-9][0-9A-Z][0-9]{7}$"
+
+
+class Message(BaseModel):
+    """What every request of an own door has. Unknown members are refused: a misspelt one must not be lost in silence."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, hide_input_in_errors=True)
+
+    finess_et: str = Field(pattern=FINESS, description="FINESS ET de l'établissement pour lequel vous agissez.")
+
+
+M = TypeVar("M", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnCall(Generic[M]):
+    """``name`` is drawn from (tenant, Idempotency-Key): the same key names the same document or message, for ever."""
+
+    request: Request
+    record: Record
+    structure: Structure
+    message: M = field(repr=False)
+    name: bytes = field(default=b"", repr=False)
+
+
+class OwnDoor(Protocol[M]):
+    """What one own door decides. ``act`` fills the record, and raises ``problem.Refused`` for whatever ends the call."""
+
+    operation: str
+    model: type[M]
+
+    async def act(self, call: OwnCall[M]) -> Passed:
+        """May raise JournalFull and KeyTaken."""
+        ...
+
+    def named(self, message: M, name: bytes) -> dict[str, str]:
+        """The identifiers of the document or message that this key names; empty for a door without side effect."""
+        ...

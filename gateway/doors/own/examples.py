@@ -1,0 +1,54 @@
+"""The examples of the OpenAPI document and of docs/portes-simples.md: fictitious people of the sandbox, played by a test.
+
+The structure is the first of a sandbox made without a structures file.
+"""
+from __future__ import annotations
+
+from typing import Any
+
+_FINESS_ET = "0B0990008"
+_MAILBOX = "contact@ehpad-les-tilleuls-bleus.bac-a-sable.mssante.fr"
+_TRAITS = {"nom_naissance": "ADRUN", "prenoms": ["ZOE"], "sexe": "F", "date_naissance": "1975-12-31", "lieu_naissance": "63220"}
+
+REQUESTS: dict[str, dict[str, Any]] = {
+    "/ins/recherche": {"finess_et": _FINESS_ET, **_TRAITS},
+    "/dmp/documents": {
+        "finess_et": _FINESS_ET,
+        "patient": {"matricule": "275126322074974", "oid": "1.2.250.1.213.1.4.8", **_TRAITS, "ipp": "U-4711"},
+        "document": {"type": "80788-3", "titre": "Projet personnalisé", "texte": ["Document fictif.", "Second paragraphe."]},
+        "auteur": {
+            "identifiant": "30B0990008/ed.12", "nom": "DUPONT", "prenom": "CLAIRE",
+            "profession": {"code": "51", "oid": "1.2.250.1.213.1.6.1.4", "libelle": "Educateur spécialisé"},
+            "role": {"code": "326", "oid": "1.2.250.1.213.1.6.1.107", "libelle": "Educateur spécialisé"},
+        },
+    },
+    "/mss/messages": {
+        "finess_et": _FINESS_ET, "bal": _MAILBOX, "destinataires": ["275126322074974@patient.mssante.fr"],
+        "objet": "Point sur l'accompagnement", "texte": "Message fictif.",
+    },
+}  # fmt: skip
+
+ANSWERS: dict[str, dict[str, Any]] = {
+    "/ins/recherche": {
+        "statut": "found", "code_service": "CR00",
+        "ins": {"matricule": "2751263220749", "cle": "74", "oid": "1.2.250.1.213.1.4.8"},
+        "traits": _TRAITS, "historique": [], "differences": [],
+        "tentatives": [
+            {"code": "CR00", "traits": {"nom_naissance": "ADRUN", "prenom": "ZOE", "sexe": "F", "date_naissance": "1975-12-31"}}
+        ],
+        "provenance": {"methode": "INSI", "horodatage": "2026-11-22T09:15:00+00:00"},
+        "entree": "0198a3f0-0000-7000-8000-000000000001",
+    },
+    "/dmp/documents": {
+        "statut": "accepte", "code_service": "Success", "lot": "1.2.250.1.999.99.3.123456789",
+        "document": "1.2.250.1.999.99.3.123456789.1",
+        "ins": {"oid_recu": "1.2.250.1.213.1.4.8", "oid_transmis": "1.2.250.1.213.1.4.10"},
+        "entree": "0198a3f0-0000-7000-8000-000000000002",
+    },
+    "/mss/messages": {
+        "statut": "accepte",
+        "message_id": "<socle.0123456789abcdef0123456789abcdef@ehpad-les-tilleuls-bleus.bac-a-sable.mssante.fr>",
+        "code_service": "250 2.0.0", "destinataires": [{"rang": 1, "accepte": True, "code": "250 2.1.5"}],
+        "entree": "0198a3f0-0000-7000-8000-000000000003",
+    },
+}  # fmt: skip

@@ -1,0 +1,169 @@
+"""Erasing a person from the journal (design §5.6): what is left is a random name that no key can link to anybody.
+
+The entries stay as they are, and with them every proof, measure and recount. What goes: the person's row of refs, the
+salts, kept messages and facts of the person's entries, the questions that settlement would have asked; and, wherever a
+client wrote the matricule into something that is only sealed (a Message-ID, a mailbox, a kept message), that too.
+"""
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import apsw
+import orjson
+from cryptography.exceptions import InvalidTag
+
+from connectors.nomenclatures.identifiers import Matricule
+from gateway.journal import bodies, database
+from gateway.journal.facts import positions_about
+from gateway.journal.facts import positions_about
+from gateway.journal.journal import FILE_NAME, Journal
+from gateway.journal.record import Named, Record
+from gateway.journal.store import Store
+from gateway.journal.vault import Vault
+
+ACTION = "erasure"
+#: Tables beside the entries whose rows belong to one entry, by its ``pos``.
+BESIDE = ("bodies", "blobs", "facts")
+_WAL_TRIES, _WAL_PAUSE_S = 20, 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What was erased. ``wal_emptied``: whether the write-ahead log could be emptied too; a reader may have held it."""
+
+    known: bool
+    entries: int
+    messages: int
+    sealed_values: int
+    questions: int
+    wal_emptied: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Where else the matricule was found by opening what is sealed: refs, then (pos, n) of kept messages."""
+
+    refs: list[str]
+    messages: list[tuple[int, int]]
+
+
+async def erase(journal: Journal, matricule: Matricule, *, by: str) -> Erased:
+    """Erase a person and note it as one entry, in one transaction; then empty the write-ahead log.
+
+    ``by`` is who asked, for the entry; neither the matricule nor its ref is in it. Raises JournalFull, JournalStopped.
+    """
+    path = journal.folder / FILE_NAME
+    trace = await asyncio.to_thread(find_trace, path, journal.vault, matricule)
+    note = Record(None, kind="admin", tenant="passerelle", detail={"action": ACTION, "by": by})
+    done = await journal.act(note, lambda store: erase_rows(store, matricule, trace))
+    emptied = await empty_wal(path)
+    return Erased(wal_emptied=emptied, **(done | {"known": bool(done["known"])}))
+
+
+def find_trace(path: Path, vault: Vault, matricule: Matricule) -> Trace:
+    """Open every sealed value and kept message, and note those that hold the number. Reads beside the writer."""
+    wanted = matricule.number.encode()
+    connection = database.open_for_reading(path)
+    try:
+        refs = [ref for ref, sealed in _sealed_refs(connection) if wanted in _opened(vault, ref, sealed).upper()]
+        messages = [
+            (pos, n)
+            for pos, n, entry_id, key, blob in connection.execute(_MESSAGES)
+            if wanted in bodies.text_of(vault.unseal_alone(f"{entry_id}|{n}", key, blob)).upper()
+        ]
+    finally:
+        connection.close()
+    return Trace(refs, messages)
+
+
+def erase_rows(store: Store, matricule: Matricule, trace: Trace) -> dict[str, int]:
+    """The rows, in the running transaction; the counts for the entry."""
+    db = store.connection()
+    ref = store.refs.find(Named("person", matricule.text))
+    entries = _erase_person(db, store, ref) if ref is not None else 0
+    forget_beside(db, positions_about(db, store.vault, matricule.text))
+    db.execute(_FORGET_FACTS, (_listed(positions_about(db, store.vault, matricule.text)),))  # of entries that name nobody
+    for pos, n in trace.messages:
+        db.execute("DELETE FROM blobs WHERE pos = ? AND n = ?", (pos, n))
+        db.execute("DELETE FROM bodies WHERE pos = ? AND n = ?", (pos, n))
+    for one in trace.refs:
+        db.execute("DELETE FROM refs WHERE ref = ?", (one,))
+    questions = _erase_questions(db, store, ref) if ref is not None else 0
+    store.refs.forget()
+    return {
+        "known": int(ref is not None), "entries": entries, "messages": len(trace.messages), "sealed_values": len(trace.refs),
+        "questions": questions,
+    }  # fmt: skip
+
+
+def _erase_person(db: apsw.Connection, store: Store, ref: str) -> int:
+    rows = list(db.execute("SELECT pos, body FROM entries WHERE person_ref = ?", (ref,)))
+    forget_beside(db, [pos for pos, _ in rows])
+    documents = {name for _, body in rows for name in orjson.loads(body)["document_refs"]}
+    # A document's uniqueId leads to the person in the DMP: it may be recognised again, never read again.
+    db.execute("UPDATE refs SET sealed = NULL WHERE ref IN (SELECT value FROM json_each(?))", (_listed(sorted(documents)),))
+    db.execute("DELETE FROM refs WHERE ref = ?", (ref,))
+    store.own_keys.forget_person(ref)
+    return len(rows)
+
+
+def _erase_questions(db: apsw.Connection, store: Store, ref: str) -> int:
+    """What settlement would have asked, of entries in doubt and of calls under way; they wait for a person's decision."""
+    db.execute("UPDATE doubts SET blob = NULL, commitment = NULL WHERE person_ref = ?", (ref,))
+    questions = db.changes()
+    under_way = [
+        call_id for call_id, draft in db.execute("SELECT call_id, draft FROM intents") if orjson.loads(draft)["person_ref"] == ref
+    ]
+    unasked = "UPDATE intents SET blob = NULL, commitment = NULL WHERE call_id IN (SELECT value FROM json_each(?))"
+    db.execute(unasked, (_listed(under_way),))
+    store.intents.forget_questions(under_way)
+    return questions + len(under_way)
+
+
+def forget_beside(db: apsw.Connection, positions: Sequence[int]) -> None:
+    """Delete what lies beside these entries: salts, kept messages, facts."""
+    for table in BESIDE:
+        db.execute(f"DELETE FROM {table} WHERE pos IN (SELECT value FROM json_each(?))", (_listed(positions),))  # noqa: S608
+
+
+async def empty_wal(path: Path) -> bool:
+    """Copy the write-ahead log into the file and cut it to nothing; False when a reader held it all along."""
+    for _ in range(_WAL_TRIES):
+        if await asyncio.to_thread(_truncate_wal, path):
+            return True
+        await asyncio.sleep(_WAL_PAUSE_S)
+    return False
+
+
+def _truncate_wal(path: Path) -> bool:
+    connection = database.open_beside(path)
+    try:
+        (busy, _, _) = next(iter(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")))
+    finally:
+        connection.close()
+    return not busy
+
+
+def _sealed_refs(connection: apsw.Connection) -> Iterator[tuple[str, bytes]]:
+    yield from connection.execute("SELECT ref, sealed FROM refs WHERE sealed IS NOT NULL")
+
+
+def _opened(vault: Vault, name: str, sealed: bytes) -> bytes:
+    try:
+        return vault.unseal(name, sealed)
+    except InvalidTag:  # sealed by the key of another environment, or damaged: nothing that could be read
+        return b""
+
+
+def _listed(values: Sequence[Any]) -> str:
+    return orjson.dumps(list(values)).decode()
+
+
+_FORGET_FACTS = "DELETE FROM facts WHERE pos IN (SELECT value FROM json_each(?))"
+_MESSAGES = """
+SELECT blobs.pos, n, entries.id, sealed_key, sealed FROM blobs JOIN entries ON entries.pos = blobs.pos
+"""

@@ -1,0 +1,244 @@
+"""Letting go of what has served (design §5, « Stores »): salts, kept messages, facts and refs, after a delay per tenant.
+
+Entries stay: the measures that rest on them may be asked for again for years, and a random name says nothing. A ref goes
+when no entry of the delay names it, nor anything under way; the entries that held it keep a name that leads nowhere. What
+is freed leaves the file.
+"""
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import apsw
+import orjson
+
+from gateway.journal import database
+from gateway.journal.canonical import text_of
+from gateway.journal.erasure import BESIDE, empty_wal
+from gateway.journal.journal import FILE_NAME, Journal
+from gateway.journal.record import Record
+from gateway.journal.store import Store
+
+ACTION = "retention"
+EVERYBODY = "*"
+BODIES_DAYS, REFS_DAYS = 90, 1826
+#: A ref that goes earlier would let one person be two units of one window, or one Message-ID count twice.
+SHORTEST_REFS_DAYS = 400
+#: A tenant's entries recorded before this text are past the delay.
+CutoffOf = Callable[[str], str]
+Key = tuple[str, str, str, int, int]
+_CHUNK = 500
+_PAGES = 512  # given back at a time: the writer waits no longer than that
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Days by tenant, ``*`` for the others. ``bodies``: salts and kept messages; ``refs``: refs, facts and business keys.
+
+    Raises ValueError, in French, for a delay that the measures could not bear.
+    """
+
+    bodies: Mapping[str, int] = field(default_factory=dict)
+    refs: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for tenant, days in self.bodies.items():
+            if days < 1:
+                raise ValueError(f"« {tenant} » : un jour au moins")
+        for tenant, days in self.refs.items():
+            if days < SHORTEST_REFS_DAYS:
+                raise ValueError(f"« {tenant} » : {SHORTEST_REFS_DAYS} jours au moins, sinon une personne compterait deux fois")
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """Rows let go, and the size of the journal's files before and after."""
+
+    bodies: int
+    facts: int
+    refs: int
+    bytes_before: int
+    bytes_after: int
+
+
+async def retain(journal: Journal, retention: Retention, now: datetime, *, by: str) -> Removed:
+    """Let go of what is older than its delay at ``now`` (real time, aware), by short transactions; note it as one entry."""
+    path = journal.folder / FILE_NAME
+    before = _size(path)
+    connection = await asyncio.to_thread(database.open_for_reading, path)
+    try:
+        gone = {table: await _retain_beside(journal, connection, table, retention, now) for table in BESIDE}
+        refs = await _retain_refs(journal, connection, _cutoffs(retention.refs, REFS_DAYS, now))
+    finally:
+        connection.close()
+    counts = {"bodies": gone["bodies"], "facts": gone["facts"], "refs": refs}
+    note = Record(None, kind="admin", tenant="passerelle", detail={"action": ACTION, "by": by})
+    await journal.act(note, lambda _: counts)
+    await give_back(path)
+    return Removed(**counts, bytes_before=before, bytes_after=_size(path))
+
+
+def _cutoffs(days: Mapping[str, int], default: int, now: datetime) -> CutoffOf:
+    @cache
+    def cutoff_of(tenant: str) -> str:
+        return text_of(now - timedelta(days=days.get(tenant, days.get(EVERYBODY, default))))
+
+    return cutoff_of
+
+
+async def give_back(path: Path) -> None:
+    """Return the free pages to the disk, a few at a time. A journal made before schema 2 keeps them for its own use."""
+    more = True
+    while more:
+        more = await asyncio.to_thread(_shrink, path)
+        await asyncio.sleep(0.01)  # the writer's turn
+    await empty_wal(path)
+
+
+def _shrink(path: Path) -> bool:
+    """One step; whether another is worth it."""
+    connection = database.open_beside(path)
+    try:
+        free: int = connection.pragma("freelist_count")
+        connection.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
+        left: int = connection.pragma("freelist_count")
+        return 0 < left < free
+    except apsw.BusyError:
+        return True
+    finally:
+        connection.close()
+
+
+def _size(path: Path) -> int:
+    return sum(one.stat().st_size for one in (path, path.with_name(path.name + "-wal")) if one.exists())
+
+
+# --- what lies beside an entry ----------------------------------------------------------------------------------------
+
+
+async def _retain_beside(
+    journal: Journal, connection: apsw.Connection, table: str, retention: Retention, now: datetime
+) -> int:
+    days, default = (retention.refs, REFS_DAYS) if table == "facts" else (retention.bodies, BODIES_DAYS)
+    due = _due(connection, table, _cutoffs(days, default, now))
+    gone = 0
+    while positions := await asyncio.to_thread(next, due, None):
+        gone += await journal.change(lambda store: _forget(store, table, positions))
+    return gone
+
+
+def _due(connection: apsw.Connection, table: str, cutoff_of: CutoffOf) -> Iterator[list[int]]:
+    """Places of entries whose rows in ``table`` are past their delay, chunk by chunk."""
+    sql = (
+        f"SELECT DISTINCT t.pos, e.tenant, e.recorded_at FROM {table} t JOIN entries e ON e.pos = t.pos"  # noqa: S608
+        " WHERE t.pos > ? ORDER BY t.pos LIMIT ?"
+    )
+    last = -1
+    while rows := _fetch(connection, sql, (last, _CHUNK)):
+        last = rows[-1][0]
+        due = [pos for pos, tenant, recorded_at in rows if recorded_at < cutoff_of(tenant)]
+        if due:
+            yield due
+
+
+def _forget(store: Store, table: str, positions: Sequence[int]) -> int:
+    db = store.connection()
+    db.execute(f"DELETE FROM {table} WHERE pos IN (SELECT value FROM json_each(?))", (_listed(positions),))  # noqa: S608
+    return db.changes()
+
+
+# --- refs and business keys ---------------------------------------------------------------------------------------------
+
+
+async def _retain_refs(journal: Journal, connection: apsw.Connection, cutoff_of: CutoffOf) -> int:
+    """Refs that only old entries name. What is named from now on is watched, whatever the look at the entries finds."""
+    watched: set[str] = await journal.change(lambda store: store.refs.watch())
+    try:
+        old_keys = _old_keys(connection, cutoff_of)
+        while keys := await asyncio.to_thread(next, old_keys, None):
+            await journal.change(lambda store: _forget_keys(store, keys))
+        await asyncio.to_thread(_note_living, connection, cutoff_of)
+        gone = 0
+        dead = _dead(connection)
+        while refs := await asyncio.to_thread(next, dead, None):
+            gone += await journal.change(lambda store: _forget_refs(store, set(refs) - watched))
+        return gone
+    finally:
+        await journal.change(lambda store: store.refs.watch(False))
+
+
+def _old_keys(connection: apsw.Connection, cutoff_of: CutoffOf) -> Iterator[list[Key]]:
+    last: tuple[str, str, str] = ("", "", "")
+    while rows := _fetch(connection, _KEYS, (*last, _CHUNK)):
+        last = rows[-1][:3]
+        old = [row[:5] for row in rows if row[5] < cutoff_of(row[0])]
+        if old:
+            yield old
+
+
+def _forget_keys(store: Store, keys: Sequence[Key]) -> None:
+    """Unless a later call has taken the key over: log and seq then are its own."""
+    store.connection().executemany(
+        "DELETE FROM keys WHERE tenant = ? AND operation = ? AND key_ref = ? AND log = ? AND seq = ?", keys
+    )
+
+
+def _note_living(connection: apsw.Connection, cutoff_of: CutoffOf) -> None:
+    """Fill the temporary table ``living`` with the refs that something recent names."""
+    connection.execute("CREATE TEMP TABLE living (ref TEXT PRIMARY KEY) WITHOUT ROWID")
+    last = -1
+    while rows := _fetch(connection, _ENTRIES, (last, _CHUNK)):
+        last = rows[-1][0]
+        for _, tenant, recorded_at, body in rows:
+            if recorded_at >= cutoff_of(tenant):
+                connection.execute(_LIVES, (_listed(sorted(refs_in(orjson.loads(body)))),))
+    connection.execute("INSERT OR IGNORE INTO living SELECT key_ref FROM keys")
+    for (draft,) in _fetch(connection, "SELECT draft FROM intents"):
+        connection.execute(_LIVES, (_listed(sorted(refs_in(orjson.loads(draft)))),))
+    for row in _fetch(connection, _UNDER_WAY):
+        connection.execute(_LIVES, (_listed([ref for ref in row if ref]),))
+
+
+def _dead(connection: apsw.Connection) -> Iterator[list[str]]:
+    last = ""
+    while rows := _fetch(connection, _DEAD, (last, _CHUNK)):
+        last = rows[-1][0]
+        yield [ref for (ref,) in rows]
+
+
+def _forget_refs(store: Store, refs: set[str]) -> int:
+    db = store.connection()
+    db.execute("DELETE FROM refs WHERE ref IN (SELECT value FROM json_each(?))", (_listed(sorted(refs)),))
+    gone = db.changes()
+    store.refs.forget()
+    return gone
+
+
+def refs_in(entry: dict[str, Any]) -> set[str]:
+    """Every ref that an entry, or the draft of one, holds."""
+    named = {entry["professional_ref"], entry["person_ref"], entry["message_ref"], *entry["document_refs"]}
+    return (named | {count["unit_ref"] for count in entry["counts_for"]}) - {None}
+
+
+def _fetch(connection: apsw.Connection, sql: str, bound: tuple[Any, ...] = ()) -> list[Any]:
+    return connection.execute(sql, bound).fetchall()
+
+
+def _listed(values: Sequence[Any]) -> str:
+    return orjson.dumps(list(values)).decode()
+
+
+_ENTRIES = "SELECT pos, tenant, recorded_at, body FROM entries WHERE pos > ? ORDER BY pos LIMIT ?"
+_LIVES = "INSERT OR IGNORE INTO living SELECT value FROM json_each(?)"
+_DEAD = "SELECT ref FROM refs WHERE ref > ? AND ref NOT IN living ORDER BY ref LIMIT ?"
+_UNDER_WAY = "SELECT key_ref, NULL FROM intents UNION ALL SELECT key_ref, person_ref FROM doubts"
+_KEYS = """
+SELECT k.tenant, k.operation, k.key_ref, k.log, k.seq, e.recorded_at
+FROM keys k JOIN entries e ON e.pos = (k.log << 40) + k.seq
+WHERE (k.tenant, k.operation, k.key_ref) > (?, ?, ?) ORDER BY k.tenant, k.operation, k.key_ref LIMIT ?
+"""

@@ -1,0 +1,43 @@
+"""The examples of the OpenAPI document are played against the sandbox, and the document says what is served."""
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from connectors.wire.http import Client
+from gateway.doors.own.examples import ANSWERS, REQUESTS
+from gateway.doors.own.problem import KINDS
+from tests.gateway.doors.own.bench import Bench, said
+
+
+def shape(value: Any) -> Any:
+    """Names and types of a JSON value, whatever it says."""
+    if isinstance(value, dict):
+        return {name: shape(item) for name, item in value.items()}
+    return [shape(item) for item in value[:1]] if isinstance(value, list) else type(value).__name__
+
+
+@pytest.mark.parametrize("path", REQUESTS)
+async def test_an_example_is_answered_as_the_document_says(bench: Bench, path: str) -> None:
+    answer = await bench.post(path, REQUESTS[path], once="exemple-1")
+    told, expected = said(answer), ANSWERS[path]
+    assert answer.status == (200 if path == "/ins/recherche" else 201), told
+    assert shape(told) == shape(expected)
+    for stable in ("statut", "code_service", "ins", "traits", "tentatives", "destinataires"):
+        assert told.get(stable) == expected.get(stable)
+    bench.reconciles()
+
+
+async def test_the_document_describes_every_door_and_every_problem(bench: Bench) -> None:
+    async with Client() as client:
+        document = json.loads((await client.send("GET", bench.urls["console"] + "/portes/openapi.json")).body)
+    assert set(document["paths"]) == set(REQUESTS) == set(ANSWERS)
+    for path, item in document["paths"].items():
+        schema = item["post"]["requestBody"]["content"]["application/json"]["schema"]
+        assert set(REQUESTS[path]) <= set(schema["properties"]) and set(schema["required"]) <= set(REQUESTS[path])
+        headers = {one["name"] for one in item["post"]["parameters"]}
+        assert ("Idempotency-Key" in headers, "X-PSC-Token" in headers) == (path != "/ins/recherche", path == "/mss/messages")
+    assert len(document["components"]["schemas"]["Probleme"]["properties"]["type"]["enum"]) == len(KINDS)
+    assert bench.entries() == []  # reading the documentation is not a call
