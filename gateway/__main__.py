@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from connectors.wire.logs import log_as_json
 from connectors.wire.serving import until_stopped
@@ -35,6 +36,8 @@ def main() -> int:
     except ValidationError as error:
         first = error.errors()[0]
         return _stop(f"Réglage SOCLE_{str(first['loc'][0]).upper()} : {first['msg']}", BAD_INPUT)
+    except SettingsError as error:
+        return _stop(f"Réglage illisible : {error}. Un réglage composé s'écrit en JSON (docs/reglages.md).", BAD_INPUT)
     except FileNotFoundError as error:
         return _stop(f"Le bac à sable n'est pas préparé : {error.filename} manque. Lancez « socle up ».", BAD_INPUT)
     except JournalLocked as error:

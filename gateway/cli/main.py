@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from gateway.cli import demo, grappe, journal, load, sandbox, up, usage
+from gateway.cli import backup, demo, erase, grappe, journal, load, sandbox, up, usage
 
 app = typer.Typer(
     name="socle", no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
@@ -16,6 +16,10 @@ app.command("gateway")(up.gateway)
 app.command("mock")(up.mock)
 app.command("demo")(demo.demo)
 app.add_typer(journal.app, name="journal", help="Lire le journal.")
+journal.app.command("erase")(erase.erase)
+journal.app.command("retention")(erase.retention)
+journal.app.command("backup")(backup.backup)
+journal.app.command("restore")(backup.restore)
 app.add_typer(usage.app, name="usage", help="Taux d'usage, recomptage.")
 app.add_typer(grappe.app, name="grappe", help="Grappes et ESSMS.")
 app.add_typer(sandbox.app, name="sandbox", help="Bac à sable : horloge, pannes, clients.")

@@ -19,7 +19,6 @@ from cryptography.exceptions import InvalidTag
 from connectors.nomenclatures.identifiers import Matricule
 from gateway.journal import bodies, database
 from gateway.journal.facts import positions_about
-from gateway.journal.facts import positions_about
 from gateway.journal.journal import FILE_NAME, Journal
 from gateway.journal.record import Named, Record
 from gateway.journal.store import Store
@@ -86,7 +85,6 @@ def erase_rows(store: Store, matricule: Matricule, trace: Trace) -> dict[str, in
     ref = store.refs.find(Named("person", matricule.text))
     entries = _erase_person(db, store, ref) if ref is not None else 0
     forget_beside(db, positions_about(db, store.vault, matricule.text))
-    db.execute(_FORGET_FACTS, (_listed(positions_about(db, store.vault, matricule.text)),))  # of entries that name nobody
     for pos, n in trace.messages:
         db.execute("DELETE FROM blobs WHERE pos = ? AND n = ?", (pos, n))
         db.execute("DELETE FROM bodies WHERE pos = ? AND n = ?", (pos, n))
@@ -163,7 +161,6 @@ def _listed(values: Sequence[Any]) -> str:
     return orjson.dumps(list(values)).decode()
 
 
-_FORGET_FACTS = "DELETE FROM facts WHERE pos IN (SELECT value FROM json_each(?))"
 _MESSAGES = """
 SELECT blobs.pos, n, entries.id, sealed_key, sealed FROM blobs JOIN entries ON entries.pos = blobs.pos
 """

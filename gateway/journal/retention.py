@@ -222,7 +222,8 @@ def _forget_refs(store: Store, refs: set[str]) -> int:
 def refs_in(entry: dict[str, Any]) -> set[str]:
     """Every ref that an entry, or the draft of one, holds."""
     named = {entry["professional_ref"], entry["person_ref"], entry["message_ref"], *entry["document_refs"]}
-    return (named | {count["unit_ref"] for count in entry["counts_for"]}) - {None}
+    said = (entry["detail"] or {}).values()  # who decided, and why, are refs too
+    return (named | {count["unit_ref"] for count in entry["counts_for"]} | {one for one in said if isinstance(one, str)}) - {None}
 
 
 def _fetch(connection: apsw.Connection, sql: str, bound: tuple[Any, ...] = ()) -> list[Any]:

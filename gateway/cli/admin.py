@@ -1,0 +1,79 @@
+"""Acts on the journal, through the running gateway's console or, when none runs, by opening the journal oneself."""
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from connectors.wire.clock import SystemClock
+from connectors.wire.http import Answer, Client, UpstreamError
+from connectors.wire.serving import FIXED_PORTS
+from gateway.cli.common import BAD_INPUT, REFUSED_TO_START, UNAVAILABLE, fail
+from gateway.journal.journal import FILE_NAME, Journal
+from gateway.journal.record import JournalError, JournalLocked
+from gateway.settings import Environment
+from gateway.supervise import RUN_FILE
+
+_TIMEOUT_S = 600.0  # an erasure opens every sealed value
+
+
+def act(
+    data: Path, environment: Environment, path: str, body: dict[str, Any], alone: Callable[[Journal], Awaitable[dict[str, Any]]]
+) -> dict[str, Any]:
+    """Do it with ``alone`` on the journal that nobody has open, else POST ``body`` to the console's ``path``.
+
+    The folder's lock decides, so that nothing is written beside a gateway. What was done, as JSON; ends the command on failure.
+    """
+    folder = data / "gateway"
+    if not (folder / FILE_NAME).exists():
+        fail(f"Aucun journal dans {data} : indiquez le bon dossier par --data.", BAD_INPUT)
+    try:
+        return asyncio.run(_alone(folder, environment, alone))
+    except JournalLocked:
+        return post(data, path, body)
+    except JournalError as error:
+        fail(f"Le journal de {data} refuse : {error}. Rien n'a été changé.", REFUSED_TO_START)
+
+
+def post(data: Path, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """POST to the console of the gateway that runs on this folder; its answer. Ends the command when it refuses or is silent."""
+    try:
+        key = orjson.loads((data / "sandbox" / "sandbox.json").read_bytes())["admin_key"]
+    except (OSError, ValueError, KeyError):
+        fail(f"La clé d'administration manque dans {data / 'sandbox' / 'sandbox.json'} : la passerelle refuserait.", BAD_INPUT)
+    try:
+        answer = asyncio.run(_post(f"http://127.0.0.1:{_port(data)}{path}", key, body))
+    except UpstreamError as error:
+        fail(f"La passerelle de {data} tient le journal mais sa console ne répond pas ({error.reason}). Réessayez.", UNAVAILABLE)
+    said: dict[str, Any] = orjson.loads(answer.body) if answer.body[:1] == b"{" else {}
+    if answer.status >= 400:
+        code = UNAVAILABLE if answer.status >= 500 else BAD_INPUT
+        fail(f"Refusé par la passerelle : {said.get('detail', answer.status)}", code)
+    return said
+
+
+async def _alone(
+    folder: Path, environment: Environment, alone: Callable[[Journal], Awaitable[dict[str, Any]]]
+) -> dict[str, Any]:
+    journal = Journal.open(folder, environment=environment, clock=SystemClock())
+    try:
+        return await alone(journal)
+    finally:
+        await journal.close()
+
+
+async def _post(url: str, key: str, body: dict[str, Any]) -> Answer:
+    headers = [(b"X-Socle-Admin-Key", key.encode("ascii")), (b"Content-Type", b"application/json")]
+    async with Client() as http:
+        return await http.send("POST", url, headers=headers, body=orjson.dumps(body), timeout_s=_TIMEOUT_S)
+
+
+def _port(data: Path) -> int:
+    """Of the console: where a supervisor put it, else its fixed one (`socle gateway` alone)."""
+    try:
+        return int(orjson.loads((data / RUN_FILE).read_bytes())["ports"]["console"])
+    except (OSError, ValueError, KeyError):
+        return FIXED_PORTS["console"]

@@ -1,0 +1,88 @@
+"""`socle journal backup` and `socle journal restore`: the journal and its keys in one file (docs/securite.md)."""
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from connectors.wire.clock import SystemClock
+from gateway.cli.common import BAD_INPUT, REFUSED_TO_START, DataFolder, fail
+from gateway.journal import backup as copies
+from gateway.journal.backup import BackupError, Copied
+from gateway.journal.journal import FILE_NAME, Journal
+from gateway.journal.record import JournalError, Record
+from gateway.settings import Settings
+
+AsJson = Annotated[bool, typer.Option("--json", help="Sortie JSON.")]
+
+
+def backup(
+    out: Annotated[Path, typer.Option("-o", "--out", help="Fichier à créer ; jamais écrasé.", dir_okay=False)],
+    data: DataFolder = Path(".socle"),
+    as_json: AsJson = False,
+) -> None:
+    """Copie le journal et ses clés, passerelle en marche ou non ; phrase de passe lue sur l'entrée standard."""
+    if not (data / "gateway" / FILE_NAME).exists():
+        fail(f"Aucun journal dans {data} : indiquez le bon dossier par --data.", BAD_INPUT)
+    passphrase = _passphrase("Phrase de passe de la copie")
+    try:
+        copied = copies.back_up(data / "gateway", out, passphrase, datetime.now(UTC))
+    except BackupError as error:
+        fail(str(error), BAD_INPUT)
+    except JournalError as error:
+        fail(f"Le journal de {data} est illisible par cette version de Socle ({error}).", BAD_INPUT)
+    _say(copied, as_json, f"Copie faite dans {out} : {copied.entries} entrées, la dernière du {copied.last_recorded_at}.")
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FICHIER", help="La copie.", exists=True, dir_okay=False)],
+    data: DataFolder = Path(".socle"),
+    as_json: AsJson = False,
+) -> None:
+    """Remet une copie dans un dossier qui n'a pas de journal ; phrase de passe lue sur l'entrée standard."""
+    passphrase = _passphrase("Phrase de passe de la copie")
+    try:
+        copied = copies.restore(file, data / "gateway", passphrase)
+    except BackupError as error:
+        fail(str(error), BAD_INPUT)
+    _note(data, copied)
+    _say(
+        copied, as_json,
+        f"Restauré dans {data} : {copied.entries} entrées, copie du {copied.made_at}. Ce qui a été journalisé après le "
+        f"{copied.last_recorded_at} n'y est pas ; une personne effacée depuis y est de nouveau : effacez-la encore. Ne laissez "
+        "pas tourner l'ancien journal à côté de celui-ci.",
+    )  # fmt: skip
+
+
+def _note(data: Path, copied: Copied) -> None:
+    """The restored journal says that it is one: everybody who reads it later must know where its past stops."""
+    detail: dict[str, Any] = {"action": "restore", "by": "administrateur", "copy": copied.sha256, "made_at": copied.made_at}
+    note = Record(None, kind="admin", tenant="passerelle", detail=detail)
+
+    async def write() -> None:
+        journal = Journal.open(data / "gateway", environment=Settings().environment, clock=SystemClock())
+        try:
+            await journal.write(note)
+        finally:
+            await journal.close()
+
+    try:
+        asyncio.run(write())
+    except JournalError as error:
+        fail(f"La copie est en place mais le journal refuse de s'ouvrir : {error}.", REFUSED_TO_START)
+
+
+def _passphrase(asked: str) -> str:
+    if sys.stdin.isatty():
+        return str(typer.prompt(asked, hide_input=True))
+    return sys.stdin.readline().rstrip("\r\n")
+
+
+def _say(copied: Copied, as_json: bool, line: str) -> None:
+    typer.echo(orjson.dumps(asdict(copied), option=orjson.OPT_INDENT_2).decode() if as_json else line)

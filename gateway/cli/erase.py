@@ -1,0 +1,82 @@
+"""`socle journal erase` and `socle journal retention`: letting go of persons, and of what has served (design §5.6)."""
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from connectors.nomenclatures.identifiers import InvalidMatricule, Matricule, parse_matricule
+from gateway.cli.admin import act
+from gateway.cli.common import BAD_INPUT, CHECK_FAILED, DataFolder, fail
+from gateway.journal.erasure import erase as erase_person
+from gateway.journal.journal import Journal
+from gateway.journal.retention import retain
+from gateway.settings import Settings
+
+AsJson = Annotated[bool, typer.Option("--json", help="Sortie JSON.")]
+By = Annotated[str, typer.Option("--by", help="Qui le demande, pour l'entrée du journal : lettres, chiffres, point, tiret.")]
+_WHO = re.compile(r"[a-z0-9._-]{1,64}")
+
+
+def erase(by: By = "administrateur", data: DataFolder = Path(".socle"), as_json: AsJson = False) -> None:
+    """Efface une personne du journal ; son matricule se lit sur l'entrée standard, jamais en argument."""
+    _check(by)
+    matricule = _matricule(sys.stdin.readline() if not sys.stdin.isatty() else typer.prompt("Matricule INS", hide_input=True))
+
+    async def alone(journal: Journal) -> dict[str, Any]:
+        return asdict(await erase_person(journal, matricule, by=by))
+
+    done = act(data, Settings().environment, "/admin/erasure", {"matricule": matricule.text, "by": by}, alone)
+    if as_json:
+        typer.echo(orjson.dumps(done, option=orjson.OPT_INDENT_2).decode())
+    else:
+        typer.echo(_told(done))
+    if not done["wal_emptied"]:
+        fail(
+            "L'effacement est fait, mais un lecteur tient le fichier -wal du journal, qui garde encore d'anciennes pages : "
+            "fermez les lectures en cours puis relancez la même commande.", CHECK_FAILED,
+        )  # fmt: skip
+
+
+def retention(by: By = "administrateur", data: DataFolder = Path(".socle"), as_json: AsJson = False) -> None:
+    """Retire les messages, faits et noms plus vieux que leur durée de conservation, et rend la place au disque."""
+    _check(by)
+    settings = Settings()
+
+    async def alone(journal: Journal) -> dict[str, Any]:
+        return asdict(await retain(journal, settings.retention(), datetime.now(UTC), by=by))
+
+    done = act(data, settings.environment, "/admin/retention", {"by": by}, alone)
+    if as_json:
+        typer.echo(orjson.dumps(done, option=orjson.OPT_INDENT_2).decode())
+        return
+    freed = (done["bytes_before"] - done["bytes_after"]) // 1024
+    typer.echo(f"Retirés : {done['bodies']} corps, {done['facts']} faits, {done['refs']} noms. Place rendue : {freed} Kio.")
+
+
+def _told(done: dict[str, Any]) -> str:
+    if not (done["known"] or done["messages"] or done["sealed_values"]):
+        return "Aucune trace de ce matricule dans le journal ; la demande y est inscrite."
+    return (
+        f"Effacé : {done['entries']} entrée(s) ne mènent plus à la personne, {done['messages']} message(s), "
+        f"{done['sealed_values']} valeur(s) scellée(s), {done['questions']} question(s) en attente. Preuves et taux inchangés."
+    )
+
+
+def _matricule(text: str) -> Matricule:
+    try:
+        return parse_matricule(text.strip())
+    except InvalidMatricule as error:
+        why = "la clé est fausse" if error.reason == "key" else f"{error.received_length} caractères lus, 15 attendus"
+        fail(f"Matricule illisible sur l'entrée standard : {why}. Écrivez-le seul sur une ligne, sans espace.", BAD_INPUT)
+
+
+def _check(by: str) -> None:
+    if not _WHO.fullmatch(by):
+        fail(f"--by : « {by} » ; attendu : minuscules, chiffres, point ou tiret, 64 au plus.", BAD_INPUT)
