@@ -1,0 +1,147 @@
+"""``python -m tests.faults.killable``: the gateway itself, which kills itself at the point that a test armed.
+
+SOCLE_TEST_KILL_AT names a file; while it holds ``<point> <operation>``, the process dies (SIGKILL) when a call of that
+operation reaches that point. Only this module reads it: the gateway has no such hook, it is patched from outside.
+"""
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+from connectors.dmp.client import DmpAsker
+from connectors.wire import http
+from gateway import __main__
+from gateway.doors.mail.conversation import Conversation
+from gateway.doors.mail.upstream import Upstream
+from gateway.doors.native import NativeApp
+from gateway.journal.journal import Journal
+from gateway.journal.record import Record
+
+FEED, MESSAGE = "DMP.TD2.1", "MSS.SOUMISSION"
+POINTS = (
+    "before-intent", "intent-durable", "first-byte", "last-byte", "answer-read", "before-entry", "entry-durable",
+    "answer-released",
+)  # fmt: skip
+SETTLEMENT_POINTS = ("settlement-asked", "settlement-durable")
+
+_ARMED = Path(os.environ.get("SOCLE_TEST_KILL_AT", os.devnull))
+_FLUSH_S = 0.02  # what was written has left the process by then
+_feeding: ContextVar[bool] = ContextVar("feeding", default=False)
+
+
+def armed(point: str, operation: str | None) -> bool:
+    return _ARMED.read_text() == f"{point} {operation}"
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def at(point: str, operation: str | None) -> None:
+    if armed(point, operation):
+        die()
+
+
+async def flushed(point: str, operation: str) -> None:
+    if armed(point, operation):
+        await asyncio.sleep(_FLUSH_S)
+        die()
+
+
+def patch_journal() -> None:
+    intend, write = Journal.intend, Journal.write
+
+    async def killable_intend(self: Journal, record: Record, *rest: Any) -> Any:
+        at("before-intent", record.operation)
+        result = await intend(self, record, *rest)
+        at("intent-durable", record.operation)
+        return result
+
+    async def killable_write(self: Journal, *records: Record) -> Any:
+        calls = [record.operation for record in records if record.kind == "call"]
+        for operation in calls:
+            at("before-entry", operation)
+        result = await write(self, *records)
+        for operation in calls:
+            at("entry-durable", operation)
+        for record in records:
+            if record.kind == "settlement":
+                at("settlement-durable", record.operation)
+        return result
+
+    Journal.intend, Journal.write = killable_intend, killable_write  # type: ignore[method-assign]
+
+
+def patch_http() -> None:
+    send, call = http.Client.send, NativeApp.__call__
+
+    async def killable_send(self: http.Client, method: str, url: str, **named: Any) -> Any:
+        _feeding.set(url.endswith("/repository"))
+        result = await send(self, method, url, **named)
+        if url.endswith("/repository"):
+            at("answer-read", FEED)
+        return result
+
+    async def killable_body(self: Any) -> AsyncIterator[bytes]:
+        half = len(self._body) // 2 if _feeding.get() and armed("first-byte", FEED) else len(self._body)
+        yield self._body[:half]
+        if _feeding.get():
+            await flushed("first-byte", FEED)
+            await flushed("last-byte", FEED)
+        self.done = True
+
+    async def killable_call(self: NativeApp, scope: Any, *rest: Any) -> None:
+        await call(self, scope, *rest)
+        if str(scope.get("path")).endswith("/repository"):
+            await flushed("answer-released", FEED)
+
+    http.Client.send = killable_send  # type: ignore[method-assign,assignment]
+    http._Sent.__aiter__ = killable_body  # type: ignore[method-assign]
+    NativeApp.__call__ = killable_call  # type: ignore[method-assign]
+
+
+def patch_mail() -> None:
+    write, end_data, data = Upstream.write, Upstream.end_data, Conversation._data
+
+    async def killable_write(self: Upstream, content: bytes) -> None:
+        await write(self, content)
+        if b"\r\n\r\n" in content:  # the content of a message: no command has an empty line
+            await flushed("first-byte", MESSAGE)
+
+    async def killable_end(self: Upstream) -> Any:
+        if armed("last-byte", MESSAGE):
+            await write(self, b".\r\n")
+            await flushed("last-byte", MESSAGE)
+        result = await end_data(self)
+        at("answer-read", MESSAGE)
+        return result
+
+    async def killable_data(self: Conversation, *rest: Any) -> None:
+        await data(self, *rest)
+        await flushed("answer-released", MESSAGE)
+
+    Upstream.write, Upstream.end_data = killable_write, killable_end  # type: ignore[method-assign]
+    Conversation._data = killable_data  # type: ignore[method-assign]
+
+
+def patch_settlement() -> None:
+    ask = DmpAsker.ask
+
+    async def killable_ask(self: DmpAsker, blob: bytes) -> Any:
+        result = await ask(self, blob)
+        at("settlement-asked", FEED)
+        return result
+
+    DmpAsker.ask = killable_ask  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    for patch in (patch_journal, patch_http, patch_mail, patch_settlement):
+        patch()
+    sys.exit(__main__.main())
