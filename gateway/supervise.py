@@ -19,14 +19,24 @@ from typing import IO
 import orjson
 
 from connectors.wire.serving import FIXED_PORTS, SERVED, bind_loopback
+from gateway.sandbox_folder import damage, install_registry
 
 RUN_FILE = "run.json"  # {"pid", "ports"} of a running deployment, for the commands that talk to it
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 40.0
+_UNAVAILABLE = 3
+_OWN_CODES = (2, 4)  # bad input; refused to start to protect the journal
 
 
 class ChildFailed(RuntimeError):
-    """A child ended or stayed silent before it was ready; the text is French and names its log."""
+    """A child ended or stayed silent before it was ready; the text is French and names its log.
+
+    code  exit code of design §9 for the command: the child's own when it refused its input or protected the journal
+    """
+
+    def __init__(self, text: str, code: int | None = None) -> None:
+        super().__init__(text)
+        self.code = code if code in _OWN_CODES else _UNAVAILABLE
 
 
 class PortTaken(RuntimeError):
@@ -64,6 +74,7 @@ class Supervisor:
     ports: dict[str, int] = field(default_factory=dict)
     children: dict[str, Child] = field(default_factory=dict)
     _sockets: dict[str, socket.socket] = field(default_factory=dict)
+    _running: bool = False  # the run file is ours: a start that failed leaves that of the deployment already there
 
     async def start(self) -> None:
         """Open the sockets, start mocks then gateway, wait until both are ready.
@@ -77,6 +88,7 @@ class Supervisor:
                 self.children[name] = Child(name, command, self.data / "logs" / f"{name}.log")
                 await self.launch(name)
             (self.data / RUN_FILE).write_bytes(orjson.dumps({"pid": os.getpid(), "ports": self.ports}))
+            self._running = True
         except BaseException:
             await self.stop(kill=True)
             raise
@@ -111,7 +123,7 @@ class Supervisor:
             code = child.process.returncode
             ended.cancel()
             state = f"s'est arrêté (code {code})" if code is not None else "n'est pas prêt"
-            raise ChildFailed(f"Le processus « {name} » {state}. {last_line(child.log)} Journal : {child.log}")
+            raise ChildFailed(f"Le processus « {name} » {state}. {last_line(child.log)} Journal : {child.log}", code)
 
     async def _spawn(
         self, command: Sequence[str], mine: Mapping[str, socket.socket], log: IO[bytes]
@@ -163,7 +175,9 @@ class Supervisor:
         for sock in self._sockets.values():
             sock.close()
         self._sockets.clear()
-        (self.data / RUN_FILE).unlink(missing_ok=True)
+        if self._running:
+            (self.data / RUN_FILE).unlink(missing_ok=True)
+            self._running = False
 
     async def _stop_child(self, child: Child, *, kill: bool) -> None:
         process = child.process
@@ -198,9 +212,21 @@ def last_line(log: Path) -> str:
 
 
 async def make_sandbox(data: Path, *, structures: Path | None = None, seed: int | None = None) -> None:
-    """Run ``python -m mocks init`` once for a data folder that has no sandbox yet. Raises ChildFailed."""
-    if (data / "sandbox" / "sandbox.json").exists():
-        return
+    """Run ``python -m mocks init`` for a data folder that has no sandbox yet, or whose servers may have a new name.
+
+    A sandbox of its own making gets its registry too: the sending of its structures counts (docs/usage.md).
+    Raises ChildFailed; the text names a file of the sandbox that is damaged.
+    """
+    made = (data / "sandbox" / "sandbox.json").exists()
+    if made and (damaged := damage(data)):
+        raise ChildFailed(damaged, 2)
+    if not made or os.environ.get("SOCLE_PUBLIC_HOSTS"):
+        await _init(data, structures, seed)
+    if structures is None:
+        install_registry(data)
+
+
+async def _init(data: Path, structures: Path | None, seed: int | None) -> None:
     command = [sys.executable, "-m", "mocks", "init", "--data", str(data)]
     if structures is not None:
         command += ["--structures", str(structures)]
@@ -212,4 +238,4 @@ async def make_sandbox(data: Path, *, structures: Path | None = None, seed: int 
     _, error = await process.communicate()
     if process.returncode:
         lines = error.decode("utf-8", "replace").strip().splitlines()
-        raise ChildFailed(f"Le bac à sable n'a pas pu être préparé dans {data}. {lines[-1] if lines else ''}")
+        raise ChildFailed(f"Le bac à sable n'a pas pu être préparé dans {data}. {lines[-1] if lines else ''}", process.returncode)
