@@ -78,7 +78,7 @@ def demo(
     try:
         played = asyncio.run(_play(run, wanted, said, output or run))
     except (ChildFailed, PortTaken) as error:
-        fail(str(error), UNAVAILABLE)
+        fail(str(error), error.code if isinstance(error, ChildFailed) else UNAVAILABLE)
     except runs.GeneratorFailed as error:
         fail(str(error), CHECK_FAILED)
     except OSError as error:
@@ -133,14 +133,15 @@ def _write(output: Path, played: Played, at: datetime) -> list[Path]:
 
 
 def _capped(grappe: Grappe, persons: int | None) -> Grappe:
-    """The grappe whose declared numbers stop at ``persons``: the same shape, fewer people."""
+    """The grappe whose declared numbers stop at ``persons``: the same shape, fewer people, and a label that says so."""
     if persons is None:
         return grappe
     small = (
         replace(one, denominators=tuple(replace(given, persons=min(given.persons, persons)) for given in one.denominators))
         for one in grappe.essms
     )
-    return replace(grappe, essms=tuple(small))
+    label = f"{grappe.denominator_label} ; plafonné à {persons} par ESSMS pour un essai court"
+    return replace(grappe, denominator_label=label, essms=tuple(small))
 
 
 def _check(run: Path, *, as_json: bool) -> None:
@@ -180,7 +181,8 @@ def _print(played: Played, run: Path) -> None:
     typer.echo(f"\n{calls} appels en {summary['took_s']} s, {summary['requests_per_second']} par seconde.\n")
     for path in played.files:
         typer.echo(f"Fichier : {path}")
-    typer.echo(f"Pour comparer de nouveau : socle demo --check {run}\n")
+    typer.echo(f"Pour comparer de nouveau : socle demo --check {run}")
+    typer.echo(f"Pour lire chaque appel : socle journal list --data {run / 'data'}\n")
     typer.echo(reconciliation_table(played.report))
 
 

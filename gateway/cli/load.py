@@ -64,7 +64,7 @@ def run(
     try:
         summary, report = asyncio.run(_load(folder, wanted))
     except (ChildFailed, PortTaken) as error:
-        fail(str(error), UNAVAILABLE)
+        fail(str(error), error.code if isinstance(error, ChildFailed) else UNAVAILABLE)
     except runs.GeneratorFailed as error:
         fail(str(error), CHECK_FAILED)
     except OSError as error:

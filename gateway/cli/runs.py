@@ -34,8 +34,8 @@ class GeneratorFailed(RuntimeError):
 
 
 def new_folder(kind: str) -> Path:
-    """``.socle/<kind>/<UTC time>``, kept after the run."""
-    return Path(".socle") / kind / datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    """``<data folder>/<kind>/<UTC time>``, kept after the run; the data folder is SOCLE_DATA, ``.socle`` by default."""
+    return Path(os.environ.get("SOCLE_DATA", ".socle")) / kind / datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
 
 
 async def prepare(run: Path, seed: int, grappe: Grappe | None = None) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from connectors.wire.http import Answer, Client, UpstreamError
 from gateway.cli.common import BAD_INPUT, UNAVAILABLE, DataFolder, fail
+from gateway.operations import OPERATIONS
 from gateway.supervise import RUN_FILE
 
 app = typer.Typer(no_args_is_help=True)
@@ -51,6 +52,8 @@ def faults(
     operation, _, kind = arm.partition("=")
     if not kind:
         fail(f"« {arm} » : écrivez OPERATION=PANNE, par exemple DMP.TD2.1=timeout.", BAD_INPUT)
+    if operation not in OPERATIONS:
+        fail(f"« {operation} » : opération inconnue ; possibles : {', '.join(OPERATIONS)}.", BAD_INPUT)
     body = {"operation": operation, "kind": kind, "for_next": for_next, "delay_s": delay_s}
     _print(_control(data, "POST", "/faults", body), as_json, f"panne {kind} armée sur {operation} pour {for_next} appel(s)")
 

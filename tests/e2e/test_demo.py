@@ -184,8 +184,8 @@ def test_bad_usage_is_one_french_line(arguments: list[str], said: str, tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_gateway_that_cannot_start_is_unavailable_and_leaves_no_process(tmp_path: Path) -> None:
+def test_a_gateway_that_refuses_its_settings_says_which_with_its_own_code(tmp_path: Path) -> None:
     broken = {**os.environ, "SOCLE_DRAIN_S": "-1"}
     done = subprocess.run([*SOCLE, "demo", "--persons", "5"], cwd=tmp_path, env=broken, capture_output=True, timeout=60)
-    assert done.returncode == 3
-    assert "Le processus « gateway » s'est arrêté (code 2)." in done.stderr.decode()
+    assert done.returncode == 2
+    assert "Le processus « gateway » s'est arrêté (code 2). Réglage SOCLE_DRAIN_S" in done.stderr.decode()
