@@ -178,6 +178,7 @@ class _Protocol(HttpToolsProtocol):
     _tls: dict[str, Any] | None = None
     _timer: asyncio.TimerHandle | None = None
     _header_bytes = 0
+    _counted = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -187,6 +188,8 @@ class _Protocol(HttpToolsProtocol):
         self._arm()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._timer is not None:  # the peer left before the end of the headers
+            self._count("http_no_request")
         self._disarm()
         super().connection_lost(exc)
 
@@ -211,14 +214,20 @@ class _Protocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
-        _refused[self.listener, "http_malformed"] += 1
+        self._count("http_malformed")
         super().send_400_response(msg)
 
     def _grow(self, size: int) -> None:
         self._header_bytes += size
         if self._header_bytes > _MAX_HEADER_BYTES:
-            _refused[self.listener, "http_headers_too_large"] += 1
+            self._count("http_headers_too_large")
             self.transport.abort()
+
+    def _count(self, reason: str) -> None:
+        """Once a connection, for the first reason."""
+        if not self._counted:
+            self._counted = True
+            _refused[self.listener, reason] += 1
 
     def _arm(self) -> None:
         self._timer = self.loop.call_later(_HEADER_TIMEOUT_S, self._too_late)
@@ -229,7 +238,7 @@ class _Protocol(HttpToolsProtocol):
             self._timer = None
 
     def _too_late(self) -> None:
-        _refused[self.listener, "http_headers_timeout"] += 1
+        self._count("http_headers_timeout")
         self.transport.abort()
 
 

@@ -23,7 +23,7 @@ from gateway.journal.store import Store
 from gateway.journal.units import UnitSet, units_of
 from gateway.journal.writer import Done, Job, Writer, deliver
 from tests.faults.powercut import Disk, hush
-from tests.gateway.journal.world import feed, open_journal
+from tests.gateway.journal.world import feed, message, open_journal
 
 pytestmark = pytest.mark.faults
 
@@ -101,9 +101,15 @@ async def _caller(journal: Journal, number: int, told: Acknowledged) -> None:
         record = feed(person=Named("person", f"{number:013d}{n:02d}"), bodies=[Body("request", 900, bytes(32))])
         await journal.intend(record, Intent(Named("submission", record.id), 30.0, b"documents", b"question"))
         told.intents.append(record.id)
-        record.outcome = "ok"
+        record.outcome = "in_doubt" if n % 2 else "ok"
         told.entries += await journal.write(record)
-        told.entries += await journal.write(Record("INS.RECHERCHE_TRAITS", outcome="ok"))
+        if record.outcome == "in_doubt":
+            settlement = Record(record.operation, kind="settlement", settles=record.id, outcome="succeeded")
+            told.entries += await journal.write(settlement, Record("INS.RECHERCHE_TRAITS", outcome="ok"))
+        else:
+            gap = Record(None, kind="gap", detail={"listener": "dmp", "why": "G-PLEIN", "count": n + 1})
+            told.entries += await journal.write(gap)
+            told.entries += await journal.write(message("ok", f"<{number}-{n}@ehpad.test>"))
 
 
 async def _run(folder: Path, journal_class: type[Journal], cut_at: int | None) -> tuple[Disk, Acknowledged]:
@@ -139,18 +145,24 @@ def _losses(folder: Path, told: Acknowledged) -> list[str]:
         journal = open_journal(folder)
         journal._writer.stop()
         journal._writer.join()
+        journal._room.close()
         journal._lock.release()
         with JournalReader(folder) as reader:
             entries = list(reader.walk())
             units = set(reader.units())
+            doubts = {row[0] for row in reader._db.execute("SELECT entry_id FROM doubts")}
     except Exception as error:
         return [f"unreadable: {error}"]
     stored = {entry.id: entry for entry in entries}
     lost = [f"entry {entry.id}" for entry in told.entries if stored.get(entry.id) != entry]
     lost += [f"intent {call}" for call in told.intents if call not in stored]
+    contents = [orjson.loads(entry.body) for entry in entries]
+    unsettled = {content["id"] for content in contents if content["outcome"] == "in_doubt"}
+    if doubts != unsettled - {content["settles"] for content in contents}:
+        lost.append("doubts that are not the entries'")
     if [entry.seq for entry in entries] != list(range(len(entries))):
         lost.append("a gap in seq")
-    if units != UnitSet(unit for entry in entries for unit in units_of(orjson.loads(entry.body))).rows:
+    if units != UnitSet(unit for content in contents for unit in units_of(content)).rows:
         lost.append("units that are not the entries'")
     return damage + lost
 
@@ -167,7 +179,7 @@ async def _losses_at(tmp_path: Path, journal_class: type[Journal], cut_at: int, 
 
 async def _operations(tmp_path: Path, journal_class: type[Journal]) -> int:
     disk, told = await _run(tmp_path / "whole", journal_class, None)
-    assert len(told.entries) == 2 * _CALLERS * _CALLS_EACH
+    assert len(told.entries) == 3 * _CALLERS * _CALLS_EACH
     return disk.operations
 
 
