@@ -119,6 +119,12 @@ async def test_what_http_refuses_is_counted_by_its_body(
     assert world.trace.counts()["received"] == {"DMP.TD0.2": 1}
 
 
+async def test_what_http_refuses_is_refused_under_an_armed_fault_too(dmp: Dmp, dui: Dui, world: World) -> None:
+    armed(world, "status", operation="DMP.TD0.2", value="503", for_next=2)
+    assert (await dmp.post(replace(dui.existence(), endpoint="habilitations"))).status_code == 404
+    assert (await dmp.post(dui.existence())).status_code == 503
+
+
 def armed(world: World, kind: str, operation: str = "DMP.TD2.1", **other: object) -> None:
     world.faults.arm(Fault("panne-1", operation, kind, **other))  # type: ignore[arg-type]
 

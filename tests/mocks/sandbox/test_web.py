@@ -132,15 +132,23 @@ async def test_an_armed_reset_acts_then_shows_nothing_of_the_answer(world: World
     assert len(service.asked) == 1
 
 
-@pytest.mark.parametrize(("armed", "waits"), [(None, [3.0]), (20.0, [20.0])])
-async def test_a_wait_is_the_fault_s_or_else_the_service_s(world: World, armed: float | None, waits: list[float]) -> None:
+@pytest.mark.parametrize(
+    ("armed", "waits"),
+    [
+        (None, [3.0]),
+        (Fault("panne-1", OP, "timeout", delay_s=20.0), [20.0]),
+        (Fault("panne-1", OP, "timeout"), []),
+        (Fault("panne-1", OP, "soap", "X", delay_s=20.0), [3.0]),
+    ],
+)
+async def test_a_wait_is_the_timeout_s_or_else_the_service_s(world: World, armed: Fault | None, waits: list[float]) -> None:
     waited: list[float] = []
 
     async def sleep(seconds: float) -> None:
         waited.append(seconds)
 
     if armed is not None:
-        world.faults.arm(Fault("panne-1", OP, "timeout", delay_s=armed))
+        world.faults.arm(armed)
     app = WebMock(world, "annuaire", lambda exchange: Routed(OP, exchange), lambda *_: Reply(200, delay_s=3.0), sleep=sleep)
     assert (await call(app))[0]["status"] == 200
     assert waited == waits
