@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,16 @@ class Page:
     entries: list[dict[str, Any]]
     cursor: str | None
     newer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptMessage:
+    """One copy of a message; ``Vault.unseal_alone(name, key, sealed)`` opens it."""
+
+    role: str
+    name: str
+    key: bytes = field(repr=False)
+    sealed: bytes = field(repr=False)
 
 
 @dataclass(slots=True)
@@ -205,6 +215,12 @@ class JournalReader:
         rows = self._db.execute("SELECT ref, sealed FROM refs WHERE ref IN (SELECT value FROM json_each(?))", (_texts(refs),))
         return {ref: sealed for ref, sealed in rows if sealed is not None}
 
+    def kept_of(self, entry: dict[str, Any]) -> list[KeptMessage]:
+        """The redacted copies kept beside an entry, sealed."""
+        place = entry["log"] << POS_BITS | entry["seq"]
+        rows = self._db.execute(_KEPT, (place,))
+        return [KeptMessage(role, f"{entry['id']}|{n}", key, sealed) for n, role, key, sealed in rows]
+
     def refs_of(self, lookups: Iterable[bytes]) -> tuple[str, ...]:
         """The refs made for these keyed digests (``Vault.lookup``)."""
         found = (self._db.execute("SELECT ref FROM refs WHERE lookup = ?", (lookup,)).get for lookup in lookups)
@@ -247,7 +263,8 @@ class JournalReader:
         return number
 
     def counts(self) -> dict[str, dict[str, Any]]:
-        """Per operation id, over kind=call: ``journal`` entries, ``forwarded`` (at least one exchange), ``in_doubt`` (not
+        """Per operation id, over kind=call: ``journal`` entries, ``forwarded`` (requests that the service saw: each
+        exchange is one, and in mail all those of a submission or session together), ``in_doubt`` (not
         settled yet), ``recovered`` (the process died with the intent: forwarded or not, nobody knows), ``outcomes`` as
         first written, and ``settled`` {outcome: n} of later settlements."""
         counts: dict[str, dict[str, Any]] = {}
@@ -269,10 +286,15 @@ _NEAREST = {
     False: "SELECT pos, body FROM entries WHERE pos >= ? ORDER BY pos LIMIT 1",
 }
 _WITH_PREFIX = "SELECT pos FROM entries WHERE id >= ? AND id < ? LIMIT ?"
+_KEPT = """
+SELECT blobs.n, role, sealed_key, sealed FROM blobs JOIN bodies ON bodies.pos = blobs.pos AND bodies.n = blobs.n
+WHERE blobs.pos = ? ORDER BY blobs.n
+"""
 #: What a page may execute on the journal itself. The test of the query plans reads this list.
 STATEMENTS = (*_NEAREST.values(), _WITH_PREFIX)
 _COUNTS = """
-SELECT operation, outcome, count(*), sum(exchanges > 0), sum(recovered) FROM entries
+SELECT operation, outcome, count(*), sum(CASE service WHEN 'MSS' THEN exchanges > 0 ELSE exchanges END), sum(recovered)
+FROM entries
 WHERE kind = 'call' AND operation IS NOT NULL GROUP BY operation, outcome
 """
 _SETTLED = """

@@ -5,6 +5,7 @@ import ast
 import re
 from pathlib import Path
 
+from gateway.doors.own.problem import KINDS
 from gateway.operations import OPERATIONS, TARGETS
 from gateway.settings import Settings
 
@@ -41,3 +42,12 @@ def test_operations_are_consistent() -> None:
         assert operation.label
         assert operation.side_effect == (operation.settle != "none"), identifier
         assert operation.indicator is None or operation.indicator in TARGETS
+
+
+def test_problems_of_our_own_doors() -> None:
+    page = (ROOT / "docs" / "errors.md").read_text("utf-8")
+    rows = re.findall(r'^\| <a id="probleme-([a-z-]+)"></a>`([a-z-]+)` \| ([0-9]{3}) \| ([^|]+) \|', page, re.MULTILINE)
+    assert all(anchor == name for anchor, name, _, _ in rows)
+    assert {name: (int(status), title) for _, name, status, title in rows} == {
+        kind.slug: (kind.status, kind.title) for kind in KINDS.values()
+    }

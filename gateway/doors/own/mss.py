@@ -27,7 +27,7 @@ from gateway.doors.own import once, problem
 from gateway.doors.own.call import Message, OwnCall
 from gateway.doors.own.problem import Refused
 from gateway.doors.own.problem import Reply as Told
-from gateway.journal.record import JournalFull, Record
+from gateway.journal.record import Record
 from gateway.road import Passed
 
 TOKEN_HEADER = "x-psc-token"  # noqa: S105 a header's name
@@ -193,8 +193,6 @@ class LetterDoor:
             raise Refused("structure", "Cette BAL n'est pas de la structure : émettez de l'une des siennes.")
         if not token or not token.isascii() or not token.isprintable():
             raise Refused("jeton-psc", _TOKEN)
-        if self.smtp.journal.full:
-            raise JournalFull("no room for a new call")
         record, outgoing = call.record, self._outgoing(call)
         record.bodies.clear()  # the operation keeps none
         sending = _Sending(self.smtp, call, Session(self.smtp.record("MSS.SESSION_SMTP")))
@@ -204,8 +202,6 @@ class LetterDoor:
             await sending.run(outgoing, token.strip())
         finally:
             await self._close(sending.session)
-        if record.outcome is None:  # no room for its intent: nothing left, and the gap entry says so
-            return Passed(problem.refuse(Refused("plein", _FULL), record), closed=True)
         return Passed(self._told(sending, record), closed=True)
 
     async def _close(self, session: Session) -> None:
@@ -232,6 +228,8 @@ class LetterDoor:
         slug, detail = _REFUSALS.get(str(record.outcome), ("indisponible", _NOT_SENT))
         if slug == "delai" and "G-DELAI" not in record.flags:
             slug = "perdue"
+        if "G-PLEIN" in record.flags:
+            slug, detail = "plein", _FULL
         return problem.refuse(Refused(slug, detail, code=record.service_code, destinataires=said), record)
 
 

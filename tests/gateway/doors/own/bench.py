@@ -62,8 +62,8 @@ class Bench:
         return str(next(row["key"] for row in self.world.manifest["own_keys"] if row["tenant"] == tenant))
 
     async def post(
-        self, path: str, body: Any, *, key: str | None = None, once: str | None = None, token: str | None = TOKEN, method: str = "POST",
-        headers: Headers | None = None,
+        self, path: str, body: Any, *, key: str | None = None, once: str | None = None, token: str | None = TOKEN,
+        method: str = "POST", headers: Headers | None = None,
     ) -> Answer:  # fmt: skip
         """``key``: the Bearer key, the first tenant's by default, "" for none. ``once``: the Idempotency-Key."""
         sent = [(b"content-type", b"application/json"), *(headers or [])]

@@ -1,0 +1,316 @@
+"""What our own doors answer and journal, on a real gateway in front of real mocks."""
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from connectors.nomenclatures.mssante import usager_address
+from connectors.wire import tls
+from connectors.wire.http import Client
+from gateway.doors.own.examples import REQUESTS
+from tests.gateway.doors.own.bench import STRUCTURES, Bench, said
+
+SEARCH, FEED, LETTER = REQUESTS["/ins/recherche"], REQUESTS["/dmp/documents"], REQUESTS["/mss/messages"]
+FINESS_ET, FINESS_EJ = STRUCTURES[0]["finess_et"], STRUCTURES[0]["finess_ej"]
+
+
+def changed(body: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """A copy with other members; ``patient__oid`` changes one inside another."""
+    copy = {name: dict(value) if isinstance(value, dict) else value for name, value in body.items()}
+    for name, value in changes.items():
+        outer, _, inner = name.partition("__")
+        if inner:
+            copy[outer][inner] = value
+        else:
+            copy[outer] = value
+    return copy
+
+
+# --- who may call --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", REQUESTS)
+@pytest.mark.parametrize("key", ["", "une-cle-devinee"])
+async def test_without_a_good_key_nothing_is_forwarded_and_the_entry_says_so(bench: Bench, path: str, key: str) -> None:
+    answer = await bench.post(path, REQUESTS[path], key=key, once="k1")
+    assert (answer.status, answer.header("content-type")) == (401, "application/problem+json")
+    assert answer.header("www-authenticate") == 'Bearer realm="socle"'
+    assert said(answer)["type"] == "docs/errors.md#probleme-cle-acces"
+    [entry] = bench.entries()
+    assert (entry["outcome"], entry["flags"], entry["tenant"]) == ("unauthorised", ["V-CLE-PORTE"], "inconnu")
+    assert bench.world.trace.counts()["received"] == {}
+
+
+@pytest.mark.parametrize("path", REQUESTS)
+async def test_a_key_acts_for_its_own_structures_only(bench: Bench, path: str) -> None:
+    answer = await bench.post(path, REQUESTS[path], key=bench.key("autre-editeur"), once="k1")
+    assert (answer.status, said(answer)["type"]) == (403, "docs/errors.md#probleme-structure")
+    [entry] = bench.entries()
+    assert (entry["outcome"], entry["flags"], entry["tenant"]) == ("unauthorised", ["V-STRUCTURE"], "autre-editeur")
+    assert bench.world.trace.counts()["received"] == {}
+
+
+async def test_a_mailbox_of_another_structure_cannot_send(bench: Bench) -> None:
+    other = bench.world.manifest["structures"][1]["mailboxes"][0]["address"]
+    answer = await bench.post("/mss/messages", changed(LETTER, bal=other), once="k1")
+    assert (answer.status, said(answer)["type"]) == (403, "docs/errors.md#probleme-structure")
+    assert bench.received("MSS.SESSION_SMTP") == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "status", "operation", "flag"),
+    [
+        ("/ins/verification", "POST", 404, "INS.INCONNUE", "V-CHEMIN"),
+        ("/dmp/documents", "GET", 405, "DMP.INCONNUE", "V-OPERATION"),
+        ("/mss/messages", "PUT", 405, "MSS.INCONNUE", "V-OPERATION"),
+    ],
+)
+async def test_what_is_not_a_door_is_journaled_as_unknown(
+    bench: Bench, path: str, method: str, status: int, operation: str, flag: str
+) -> None:
+    answer = await bench.post(path, {}, method=method)
+    [entry] = bench.entries()
+    assert (answer.status, entry["operation"], entry["outcome"], entry["flags"]) == (status, operation, "invalid", [flag])
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "fields"),
+    [
+        (b"{", 400, None),
+        (b"[]", 400, None),
+        ({**SEARCH, "nom": "ADRUN"}, 422, [{"champ": "nom", "raison": "inconnu"}]),
+        ({**SEARCH, "date_naissance": "31/12/1975"}, 422, [{"champ": "date_naissance", "raison": "date illisible"}]),
+        ({**SEARCH, "nom_naissance": "4DRUN"}, 422, [
+            {"champ": "nom_naissance", "raison": "caractère ou ponctuation refusés par INSi"}]),
+        ({"finess_et": FINESS_ET}, 422, [
+            {"champ": name, "raison": "absent"} for name in ("nom_naissance", "prenoms", "sexe", "date_naissance")]),
+    ],
+)  # fmt: skip
+async def test_a_body_that_cannot_be_used_names_its_fields_and_no_value(
+    bench: Bench, body: Any, status: int, fields: list[dict[str, str]] | None
+) -> None:
+    answer = await bench.post("/ins/recherche", body)
+    assert (answer.status, said(answer).get("champs")) == (status, fields)
+    [entry] = bench.entries()
+    assert (entry["outcome"], entry["flags"]) == ("invalid", ["V-JSON" if status == 400 else "V-CHAMPS"])
+    assert b"ADRUN" not in answer.body and b"4DRUN" not in answer.body
+
+
+async def test_the_same_doors_are_on_https_beside_the_annuaire(bench: Bench) -> None:
+    context = tls.client_context(bench.world.path(bench.world.pki["ca"]))
+    headers = [(b"authorization", f"Bearer {bench.key()}".encode())]
+    async with Client(context) as client:
+        answer = await client.send("POST", bench.urls["annuaire"] + "/ins/recherche", headers=headers, body=b"{}")
+        fhir = await client.send("GET", bench.urls["annuaire"] + "/fhir/v2/Practitioner")
+    assert (answer.status, fhir.header("content-type")) == (422, "application/fhir+json;charset=UTF-8")
+    assert [entry["operation"] for entry in bench.entries()] == ["INS.RECHERCHE_TRAITS", "ANN.RECHERCHE"]
+
+
+# --- INSi ------------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_search_of_several_attempts_is_one_entry(bench: Bench) -> None:
+    """CR 01 with the first name alone, CR 00 with the second: two requests, one call."""
+    body = changed(SEARCH, nom_naissance="Tchitchi", prenoms=["Ola", "Catarina"], date_naissance="1936-06-21")
+    told = said(await bench.post("/ins/recherche", body))
+    assert (told["statut"], [one["code"] for one in told["tentatives"]]) == ("found", ["CR01", "CR00"])
+    assert told["ins"] == {"matricule": "2360663220836", "cle": "56", "oid": "1.2.250.1.213.1.4.8"}
+    assert {"champ": "prenoms", "envoye": ["OLA", "CATARINA"], "recu": ["CATARINA", "BELLA"]} in told["differences"]
+
+    [entry] = bench.entries()
+    assert (entry["operation"], entry["outcome"], entry["service_code"]) == ("INS.RECHERCHE_TRAITS", "ok", "CR00")
+    assert [one["code"] for one in entry["exchanges"]] == ["CR01", "CR00"]
+    assert (entry["finess_et"], entry["finess_ej"], entry["attribution"]) == (FINESS_ET, FINESS_EJ, "appel")
+    assert (entry["tenant"], entry["dui"]["product"], entry["dui"]["nil"]) == ("dui-exemple", "DUI dui-exemple", "SOCLE0001")
+    assert entry["person_ref"] and "TCHITCHI" not in str(entry) and "2360663220836" not in str(entry)
+    assert bench.received("INS.RECHERCHE_TRAITS") == 2
+    bench.reconciles()
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "attempts"),
+    [
+        ({"nom_naissance": "INCONNU", "prenoms": ["SOLDAT"]}, "not_found", ["CR01"]),
+        ({"nom_naissance": "DE VINCI", "prenoms": ["LEONARDO"], "sexe": "M", "date_naissance": "2014-02-01",
+          "lieu_naissance": None}, "multiple", ["CR02"]),
+    ],
+)  # fmt: skip
+async def test_no_ins_is_an_answer_without_identity(bench: Bench, changes: Any, status: str, attempts: list[str]) -> None:
+    answer = await bench.post("/ins/recherche", changed(SEARCH, **changes))
+    told = said(answer)
+    assert (answer.status, told["statut"], [one["code"] for one in told["tentatives"]]) == (200, status, attempts)
+    assert "ins" not in told
+    assert [(entry["outcome"], entry["person_ref"]) for entry in bench.entries()] == [("refused", None)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "slug", "outcome", "flag"),
+    [
+        ("insi_19", 422, "trait", "invalid", "V-TRAITS"),
+        ("desir_550", 502, "service-interdit", "unauthorised", "V-AUTORISATION"),
+        ("insi_102", 503, "indisponible", "failed", "N-INDISPONIBLE"),
+    ],
+)
+async def test_a_fault_of_insi_is_mapped_with_its_code(
+    bench: Bench, fault: str, status: int, slug: str, outcome: str, flag: str
+) -> None:
+    bench.arm("INS.RECHERCHE_TRAITS", "soap", value=fault)
+    answer = await bench.post("/ins/recherche", SEARCH)
+    told = said(answer)
+    assert (answer.status, told["type"], told["code_service"]) == (status, f"docs/errors.md#probleme-{slug}", fault)
+    assert told.get("champs") == ([{"champ": "nom_naissance", "raison": "refusé par INSi"}] if slug == "trait" else None)
+    [entry] = bench.entries()
+    assert (entry["outcome"], entry["service_code"], entry["flags"], entry["fault"]) == (outcome, fault, [flag], "panne-1")
+    assert told["instance"] == f"urn:uuid:{entry['id']}"
+
+
+async def test_a_slow_insi_is_a_504_in_our_words(bench: Bench) -> None:
+    bench.arm("INS.RECHERCHE_TRAITS", "timeout", delay_s=3)
+    answer = await bench.post("/ins/recherche", SEARCH)
+    assert (answer.status, answer.header("x-socle-fault")) == (504, "G-DELAI")
+    assert said(answer)["type"] == "docs/errors.md#probleme-delai"
+    [entry] = bench.entries()
+    assert (entry["outcome"], entry["flags"], len(entry["exchanges"])) == ("failed", ["G-DELAI"], 1)
+    bench.reconciles()
+
+
+# --- DMP -------------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_document_is_fed_attributed_and_counted_as_the_native_door_does(bench: Bench) -> None:
+    answer = await bench.post("/dmp/documents", FEED, once="k1")
+    told = said(answer)
+    assert (answer.status, told["statut"], told["code_service"]) == (201, "accepte", "Success")
+    [entry] = bench.entries()
+    assert (entry["operation"], entry["outcome"], entry["document_type"]) == ("DMP.TD2.1", "ok", "80788-3")
+    assert (entry["finess_et"], entry["finess_ej"], entry["attribution"]) == (FINESS_ET, FINESS_EJ, "metadonnee")
+    assert (entry["ins_status"], entry["dui"]["version"], entry["flags"]) == ("qualifiee", "1.0.0", [])
+    assert bench.units() == [("IND-DMP-01", FINESS_ET)]
+    assert (bench.received("DMP.TD2.1"), bench.held("DMP.TD2.1")) == (1, 1)
+    assert FEED["patient"]["matricule"] not in str(entry)
+
+
+async def test_the_test_oid_is_written_outside_production_only(bench: Bench) -> None:
+    told = said(await bench.post("/dmp/documents", FEED, once="k1"))
+    assert told["ins"] == {"oid_recu": "1.2.250.1.213.1.4.8", "oid_transmis": "1.2.250.1.213.1.4.10"}
+    assert bench.gateway is not None
+    bench.gateway.road.environment = "production"
+    refused = await bench.post("/dmp/documents", FEED, once="k2")  # untouched, and this DMP wants the test one
+    assert (refused.status, said(refused)["type"]) == (422, "docs/errors.md#probleme-refus")
+    test_oid = changed(FEED, patient__oid="1.2.250.1.213.1.4.10")
+    assert said(await bench.post("/dmp/documents", test_oid, once="k3"))["champs"] == [
+        {"champ": "patient.oid", "raison": "identité d'essai"}
+    ]
+    assert bench.held("DMP.TD2.1") == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "status", "slug", "outcome"),
+    [
+        ("soap", "XDSRepositoryBusy", 503, "indisponible", "failed"),
+        ("soap", "XDSRegistryMetadataError", 422, "refus", "refused"),
+        ("soap", "DMPAccessDeniedByRightsService", 502, "service-interdit", "unauthorised"),
+        ("status", "503", 504, "perdue", "in_doubt"),
+    ],
+)
+async def test_what_the_dmp_refuses_keeps_its_code(
+    bench: Bench, kind: str, value: str, status: int, slug: str, outcome: str
+) -> None:
+    bench.arm("DMP.TD2.1", kind, value=value)
+    answer = await bench.post("/dmp/documents", FEED, once="k1")
+    assert (answer.status, said(answer)["type"]) == (status, f"docs/errors.md#probleme-{slug}")
+    assert said(answer).get("code_service") == (value if kind == "soap" else None)
+    [entry] = bench.entries()
+    assert (entry["outcome"], bench.units()) == (outcome, [])
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"patient__matricule": "275126322074975"}, "patient"),
+        ({"document__type": "00000-0"}, "document.type"),
+        ({"document__pdf_base64": "JVBERi0="}, "document"),
+        ({"document__texte": None, "document__pdf_base64": "AAAA"}, "document"),
+    ],
+)
+async def test_a_document_that_cannot_be_fed_is_not_forwarded(bench: Bench, changes: Any, field: str) -> None:
+    answer = await bench.post("/dmp/documents", changed(FEED, **changes), once="k1")
+    assert (answer.status, [one["champ"] for one in said(answer)["champs"]]) == (422, [field])
+    assert bench.received("DMP.TD2.1") == 0
+
+
+# --- MSSanté ---------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_message_is_one_submission_and_one_session(bench: Bench) -> None:
+    colleague = next(
+        row["mailbox"] for row in bench.world.population["professionals"] if row["structure"] == STRUCTURES[1]["finess_et"]
+    )
+    body = changed(LETTER, destinataires=[*LETTER["destinataires"], colleague, colleague.upper()], texte=".\n..deux\nfin")
+    answer = await bench.post("/mss/messages", body, once="k1")
+    told = said(answer)
+    assert (answer.status, told["statut"]) == (201, "accepte")
+    assert [one["accepte"] for one in told["destinataires"]] == [True, True]  # twice the same is one delivery
+    sent, session = bench.entries()
+    assert (sent["operation"], sent["outcome"], sent["channel"]) == ("MSS.SOUMISSION", "ok", "mss_pro")
+    assert (sent["recipients"], sent["attribution"]) == ({"pro": 1, "citoyen": 1, "interne": 0, "refused": 0}, "bal")
+    assert (sent["dui"]["nil"], sent["flags"]) == ("SOCLE0001", [])
+    assert (session["operation"], session["outcome"], session["tenant"]) == ("MSS.SESSION_SMTP", "ok", "dui-exemple")
+    assert bench.units() == [("IND-MSS-01", FINESS_ET)] and bench.held("MSS.SOUMISSION") == 1
+    assert "patient.mssante.fr" not in str(sent) and b"patient.mssante.fr" not in answer.body
+    bench.reconciles()
+
+
+async def test_a_receipt_is_asked_of_the_operator(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gateway.doors.mail.upstream import Upstream
+
+    lines: list[bytes] = []
+    command = Upstream.command
+
+    async def noting(self: Upstream, line: bytes) -> Any:
+        lines.append(line)
+        return await command(self, line)
+
+    monkeypatch.setattr(Upstream, "command", noting)
+    told = said(await bench.post("/mss/messages", LETTER, once="k1"))
+    envid = told["message_id"].strip("<>").partition("@")[0]
+    assert any(line.startswith(b"MAIL FROM:") and line.endswith(f"RET=HDRS ENVID={envid}".encode()) for line in lines)
+    assert any(line.startswith(b"RCPT TO:") and b"NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;" in line for line in lines)
+
+
+@pytest.mark.parametrize("token", [None, "jeton-perime"])
+async def test_without_a_good_psc_token_no_message_reaches_the_operator(bench: Bench, token: str | None) -> None:
+    answer = await bench.post("/mss/messages", LETTER, once="k1", token=token)
+    assert (answer.status, said(answer)["type"]) == (401, "docs/errors.md#probleme-jeton-psc")
+    sent = bench.entries("MSS.SOUMISSION")
+    assert [(entry["outcome"], entry["flags"], entry["exchanges"]) for entry in sent] == [("unauthorised", ["V-JETON"], [])]
+    assert [entry["outcome"] for entry in bench.entries("MSS.SESSION_SMTP")] == ([] if token is None else ["unauthorised"])
+    bench.reconciles()
+    assert (await bench.post("/mss/messages", LETTER, once="k1")).status == 201  # the key was given back: nothing had left
+
+
+async def test_a_refused_recipient_is_told_by_its_rank(bench: Bench) -> None:
+    nobody = "personne.inconnue@" + LETTER["bal"].partition("@")[2]
+    refused = await bench.post("/mss/messages", changed(LETTER, destinataires=[nobody]), once="k1")
+    told = said(refused)
+    assert (refused.status, told["type"], told["code_service"]) == (422, "docs/errors.md#probleme-refus", "550 5.1.1")
+    assert told["destinataires"] == [{"rang": 1, "accepte": False, "code": "550 5.1.1"}]
+    both = said(await bench.post("/mss/messages", changed(LETTER, destinataires=[nobody, *LETTER["destinataires"]]), once="k2"))
+    assert [one["accepte"] for one in both["destinataires"]] == [False, True]
+    assert [entry["outcome"] for entry in bench.entries("MSS.SOUMISSION")] == ["refused", "ok"]
+    assert len(bench.units()) == 1
+    bench.reconciles()
+
+
+async def test_an_operator_that_cannot_be_reached_leaves_the_key_free(bench: Bench) -> None:
+    assert bench.gateway is not None
+    reachable, bench.gateway.smtp.upstream = bench.gateway.smtp.upstream, ("127.0.0.1", 1)
+    assert (await bench.post("/mss/messages", LETTER, once="k1")).status == 502
+    bench.gateway.smtp.upstream = reachable
+    assert (await bench.post("/mss/messages", LETTER, once="k1")).status == 201
+    bench.reconciles()
+
+
+def test_the_example_writes_to_the_person_of_the_example() -> None:
+    assert LETTER["destinataires"] == [usager_address(FEED["patient"]["matricule"])]
