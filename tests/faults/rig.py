@@ -6,19 +6,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import random
-import sys
+import signal
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from connectors.wire.clock import SystemClock
-from connectors.wire.saml import load_signer
+from connectors.wire.saml import Signer, load_signer
 from gateway.cli import runs
 from gateway.journal.database import open_for_reading
 from gateway.journal.journal import FILE_NAME
@@ -52,7 +54,6 @@ class Account:
 class Rig:
     run: Path
     supervisor: Supervisor
-    settings: dict[str, str]
     world: loadtests_world.World
     doors: Doors
     sent: SentFile
@@ -63,24 +64,43 @@ class Rig:
     # --- the gateway ----------------------------------------------------------------------------------------------------
 
     def arm(self, point: str = "", operation: str = "") -> None:
-        """Takes effect at once in the running gateway, if it is a killable one."""
-        (self.run / "kill").write_text(f"{point} {operation}" if point else "")
+        """Takes effect at once in the running gateway."""
+        (self.hook / "armed").write_text(f"{point} {operation}" if point else "")
 
     @property
-    def alive(self) -> bool:
-        return self.supervisor.children["gateway"].alive
+    def hook(self) -> Path:
+        return self.run / "hook"
+
+    def kill(self) -> None:
+        state, pid = (self.hook / "state").read_text().split()
+        assert state == "ready"
+        os.kill(int(pid), signal.SIGKILL)
 
     async def dies(self) -> None:
-        process = self.supervisor.children["gateway"].process
-        assert process is not None
-        assert await asyncio.wait_for(process.wait(), 15) == -9
+        assert os.WTERMSIG(int(await self._state("dead"))) == signal.SIGKILL
+
+    async def start(self, settle_s: str = NEVER_S, *, ready: bool = True) -> None:
+        """Start the gateway again on the same sockets; once it is ready, what died is recovered."""
+        (self.hook / "state").unlink()
+        (self.hook / "start.new").write_text(json.dumps({"SOCLE_SETTLE_RETRY_S": settle_s}))
+        (self.hook / "start.new").replace(self.hook / "start")
+        if ready:
+            await self._state("ready")
 
     async def revive(self, settle_s: str = NEVER_S) -> None:
-        """Start the gateway again on the same sockets; what died is recovered by then. The DUI's old connections are gone."""
-        self.settings["SOCLE_SETTLE_RETRY_S"] = settle_s
-        await self.supervisor.launch("gateway")
+        """The same, and the DUI's old connections are forgotten."""
+        await self.start(settle_s)
         await self.doors.close()
         self.doors._clients.clear()
+
+    async def _state(self, wanted: str) -> str:
+        async with asyncio.timeout(30):
+            while True:
+                with contextlib.suppress(FileNotFoundError):
+                    state, value = (self.hook / "state").read_text().split()
+                    if state == wanted:
+                        return value
+                await asyncio.sleep(0.01)
 
     # --- the DUI --------------------------------------------------------------------------------------------------------
 
@@ -101,7 +121,7 @@ class Rig:
         """One document; the name of its effect, and what the DUI read."""
         structure = self.world.structures[0]
         people = [person for person in self.world.of(structure.finess_et) if person.dmp == "active"]
-        author, signer = self.world.staff(structure.finess_et)[0], load_signer(structure.sign.cert, structure.sign.key)
+        author, signer = self.world.staff(structure.finess_et)[0], _signer(structure.sign)
         call = DmpUser(self.world, structure, author, signer, SystemClock(), self.numbers).feed(people[number % len(people)])
         assert call.unit is not None
         return hashed(call.unit), await self.doors.send(call, structure)
@@ -153,27 +173,37 @@ class Rig:
         return self.account(operation).in_doubt.total()
 
 
+@cache
+def _signer(pem: loadtests_world.Pem) -> Signer:
+    return load_signer(pem.cert, pem.key)
+
+
+class _Supervisor(Supervisor):
+    """Runs the gateway by the module that can kill it."""
+
+    async def launch(self, name: str) -> None:
+        if name == "gateway":
+            self.children[name].command[2] = "tests.faults.killable"
+        await super().launch(name)
+
+
 @contextlib.asynccontextmanager
 async def sandbox(run: Path, *, killable: bool = True, **settings: str) -> AsyncIterator[Rig]:
     """Every process on free ports, until the context ends. ``settings`` are environment variables of the gateway."""
     await runs.prepare(run, 1)
+    (run / "hook").mkdir()
+    (run / "hook" / "armed").write_text("")
     environment = {
-        "SOCLE_SETTLE_RETRY_S": NEVER_S, "SOCLE_DEADLINE_S": "3", "SOCLE_TEST_KILL_AT": str(run / "kill"),
+        "SOCLE_SETTLE_RETRY_S": NEVER_S, "SOCLE_DEADLINE_S": "3", "SOCLE_TEST_KILL_AT": str(run / "hook"),
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]), **settings,
     }  # fmt: skip
-    (run / "kill").write_text("")
-    supervisor = Supervisor(run / "data", settings=environment)
+    supervisor = (_Supervisor if killable else Supervisor)(run / "data", settings=environment)
     sent = SentFile(run)
-    await supervisor.start()
     try:
-        if killable:
-            await supervisor.kill("gateway")
-            command = [sys.executable, "-m", "tests.faults.killable", "--data", str(run / "data")]
-            supervisor.children["gateway"].command = command
-            await supervisor.launch("gateway")
+        await supervisor.start()
         world = loadtests_world.load(run / "data")
         doors = Doors(world, supervisor.ports, sent, asyncio.Semaphore(16))
-        yield Rig(run, supervisor, environment, world, doors, sent)
+        yield Rig(run, supervisor, world, doors, sent)
         await doors.close()
     finally:
         sent.close()
