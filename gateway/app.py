@@ -19,14 +19,17 @@ from connectors.wire.http import Client
 from connectors.wire.saml import load_signer
 from connectors.wire.serving import HttpService, Running, Service, base_url, ports, take_refused
 from gateway.access.callers import Access, Identity
-from gateway.access.keys import OwnKeys
+from gateway.access.denials import Denials
 from gateway.access.deposits import Deposits
 from gateway.access.identities import IdentityStore
+from gateway.access.keys import OwnKeys
+from gateway.access.rights import Keys
 from gateway.conformance.live import Observer, eyes_of
 from gateway.doors.annuaire import AnnuaireDoor
 from gateway.doors.console import CLOCK_ACTION, Console
 from gateway.doors.dmp import DmpDoor
 from gateway.doors.insi import InsiDoor
+from gateway.doors.journal_api import JournalApi
 from gateway.doors.mail.smtp import SmtpDoor
 from gateway.doors.native import NativeApp
 from gateway.doors.own.dmp import FeedDoor
@@ -66,6 +69,7 @@ class Gateway:
     road: Road = field(init=False)
     smtp: SmtpDoor = field(init=False)
     gaps: Gaps = field(init=False)
+    denials: Denials = field(init=False)
     deposits: Deposits = field(init=False)
     _asker: DmpAsker = field(init=False)
     _questions: list[Client] = field(default_factory=list)  # one a structure that settlement asked for
@@ -102,6 +106,7 @@ class Gateway:
             {row["id"] for row in self.manifest["tenants"]}, self._asker.forget,
         )  # fmt: skip
         self.deposits.load()
+        self.denials = Denials(self.journal, self.clock)
         self.gaps = Gaps(self.journal, self.clock, [take_refused, self.road.take_refused, self.smtp.take_refused])
 
     def _keeper(self) -> Keeper:
@@ -156,7 +161,11 @@ class Gateway:
         )
         console.deposits = self.deposits
         console.registry.register(GatewayCollector(self.settings.journal, self._busy))
-        return console.app()
+        app = console.app()
+        with JournalReader(self.settings.journal) as reader:
+            keys = Keys.from_journal(reader)
+        JournalApi(self.journal, self.clock, keys, self.denials, console.check_admin).mount(app)
+        return app
 
     def _busy(self) -> int:
         return self.road.in_flight + self.smtp.in_flight
@@ -212,6 +221,7 @@ class Gateway:
         """
         background = [asyncio.create_task(self._settlement().run()), asyncio.create_task(self.gaps.run())]
         background.append(asyncio.create_task(follow(self.settings.journal / FILE_NAME)))
+        background.append(asyncio.create_task(self.denials.run()))
         running = await Running.start(self.services())
         try:
             stopped = asyncio.create_task(until_stopped())
@@ -230,6 +240,7 @@ class Gateway:
             for client in self._questions:
                 await client.close()
             with contextlib.suppress(Exception):
+                await self.denials.flush(ending=True)
                 await self.gaps.flush()
             await self.journal.close()
 

@@ -44,7 +44,7 @@ def list_entries(
     """Liste les entrées, les plus récentes d'abord."""
     if cursor is not None and after is not None:
         fail("--cursor et --after : donnez l'un ou l'autre.", BAD_INPUT)
-    with _reader(data) as reader:
+    with open_reader(data) as reader:
         page = _page(reader, filters_of(asked, reader, data), cursor, limit, after)
         warning = _warning(reader, page.entries)
     if as_json:
@@ -68,7 +68,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Montre une entrée en entier, et ce qu'on en a su après coup."""
-    with _reader(data) as reader:
+    with open_reader(data) as reader:
         found = reader.find(name)
         if not found:
             fail(f"Aucune entrée « {name} » dans le journal de {data} : vérifiez l'identifiant (socle journal list).", BAD_INPUT)
@@ -98,7 +98,7 @@ def tail(
 ) -> None:
     """Montre les dernières entrées, la plus récente en bas."""
     show_entry = _teller(as_json)
-    with _reader(data) as reader:
+    with open_reader(data) as reader:
         filters = filters_of(asked, reader, data)
         page = _page(reader, filters, None, max(number, 1), None)
         _say(None if as_json else _warning(reader, page.entries))
@@ -122,7 +122,7 @@ def export(
     chosen: Format = "csv" if form == "csv" else "ndjson"
     if form != chosen:
         fail(f"« {form} » : format inconnu ; possibles : csv, ndjson.", BAD_INPUT)
-    with _reader(data) as reader:
+    with open_reader(data) as reader:
         filters = filters_of(asked, reader, data)
         warning = _warning(reader, [])
         pieces = lines(_selected(reader, filters), chosen, warning)
@@ -145,7 +145,8 @@ def export(
 
 
 @contextmanager
-def _reader(data: Path) -> Iterator[JournalReader]:
+def open_reader(data: Path) -> Iterator[JournalReader]:
+    """The journal of a data folder; ends the command with one line when it cannot be read."""
     try:
         reader = JournalReader(data / "gateway")
     except JournalMissing:

@@ -108,14 +108,14 @@ class Console:
         app.get("/healthz")(self._healthz)
         app.get("/readyz")(self._readyz)
         app.get("/metrics")(self._metrics)
-        app.post("/admin/clock", dependencies=[Depends(self._admin)])(self._clock)
-        app.post("/admin/fault", dependencies=[Depends(self._admin)])(self._fault)
-        app.post("/admin/settle", dependencies=[Depends(self._admin)])(self._settle)
+        app.post("/admin/clock", dependencies=[Depends(self.check_admin)])(self._clock)
+        app.post("/admin/fault", dependencies=[Depends(self.check_admin)])(self._fault)
+        app.post("/admin/settle", dependencies=[Depends(self.check_admin)])(self._settle)
         if self.deposits is not None:
-            app.post("/admin/identities", dependencies=[Depends(self._admin)])(self._deposit)
-            app.post("/admin/identities/remove", dependencies=[Depends(self._admin)])(self._remove)
-        app.post("/admin/erasure", dependencies=[Depends(self._admin)])(self._erasure)
-        app.post("/admin/retention", dependencies=[Depends(self._admin)])(self._retention)
+            app.post("/admin/identities", dependencies=[Depends(self.check_admin)])(self._deposit)
+            app.post("/admin/identities/remove", dependencies=[Depends(self.check_admin)])(self._remove)
+        app.post("/admin/erasure", dependencies=[Depends(self.check_admin)])(self._erasure)
+        app.post("/admin/retention", dependencies=[Depends(self.check_admin)])(self._retention)
         return app
 
     async def _healthz(self) -> Response:
@@ -211,7 +211,7 @@ class Console:
         note.detail = {"by": "bac_a_sable", **detail}
         await self.journal.write(note)
 
-    def _admin(self, x_socle_admin_key: str = Header("")) -> None:
+    def check_admin(self, x_socle_admin_key: str = Header("")) -> None:
         if not hmac.compare_digest(x_socle_admin_key.encode(), self.admin_key.encode()):
             raise HTTPException(403, "Clé d'administration absente ou fausse.")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime, time, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -72,6 +72,10 @@ class Filters:
         if self.person_refs is not None:
             asked.append(tuple(f"person_ref={ref}" for ref in self.person_refs))
         return asked
+
+    def asked(self) -> list[str]:
+        """The names of what is asked; what was typed may be anything, and is not told."""
+        return [item.name for item in fields(self) if getattr(self, item.name) != item.default]
 
     def admit(self, entry: Mapping[str, Any]) -> bool:
         """Whether this entry (its JSON, read) is asked for."""

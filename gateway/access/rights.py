@@ -1,0 +1,129 @@
+"""Who may read the journal over HTTP: named keys, each with some of four rights, perhaps bound to one vendor (design §5.7).
+
+The journal itself is where keys live: each is an admin entry, adding and removing alike, so that nobody can have had a key
+without an entry that says so. An entry holds the SHA-256 of 32 random bytes, from which no key can be found again.
+"""
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from connectors.wire.clock import Clock
+from gateway.journal.filters import Filters
+from gateway.journal.journal import Journal
+from gateway.journal.query import JournalReader
+from gateway.journal.record import Record
+
+#: metadata: entries without what they stand for; body: kept messages and the names behind refs; settle: decide of a call in
+#: doubt; export: whole files.
+Right = Literal["metadata", "body", "settle", "export"]
+RIGHTS: tuple[Right, ...] = get_args(Right)
+ACTION = "key"  # of the admin entries from which a restarted gateway takes its keys
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
+_PREFIX = "socle-journal-"
+_BEARER = "bearer "
+
+
+class KeyRefused(ValueError):
+    """This key cannot be added or removed; the text is French."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key without its secret. ``tenant``: the only vendor whose entries it shows; None shows all."""
+
+    name: str
+    rights: frozenset[Right]
+    tenant: str | None
+    digest: str = field(repr=False)  # SHA-256 of the secret, hex
+
+    def may(self, right: Right) -> bool:
+        return right in self.rights
+
+    def item(self) -> dict[str, Any]:
+        """For a list: everything but the digest."""
+        return {"name": self.name, "rights": [right for right in RIGHTS if right in self.rights], "tenant": self.tenant}
+
+
+@dataclass(slots=True)
+class Keys:
+    """The keys in force."""
+
+    _by_digest: dict[str, Key] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_journal(cls, reader: JournalReader) -> Keys:
+        """As the admin entries leave them."""
+        keys = cls()
+        for _, entry in reader.select(Filters(kind="admin")):
+            if (entry["detail"] or {}).get("action") == ACTION:
+                keys.take(entry["detail"])
+        return keys
+
+    def take(self, detail: dict[str, Any]) -> None:
+        """Do what one admin entry says."""
+        if detail["change"] == "added":
+            key = Key(detail["name"], frozenset(detail["rights"]), detail["tenant"], detail["sha256"])
+            self._by_digest[key.digest] = key
+        else:
+            self._by_digest = {digest: key for digest, key in self._by_digest.items() if key.name != detail["name"]}
+
+    def all(self) -> list[Key]:
+        """By name."""
+        return sorted(self._by_digest.values(), key=lambda key: key.name)
+
+    def named(self, name: str) -> Key | None:
+        return next((key for key in self._by_digest.values() if key.name == name), None)
+
+    def bearer(self, authorization: str | None) -> Key | None:
+        """By the value of the Authorization header; None when it is not one of our keys. Time tells nothing of a secret."""
+        text = authorization or ""
+        if text[: len(_BEARER)].lower() != _BEARER:
+            return None
+        return self._by_digest.get(_digest(text[len(_BEARER) :].strip()))
+
+
+async def add(
+    keys: Keys, journal: Journal, clock: Clock, *, name: str, rights: Iterable[str], tenant: str | None, by: str
+) -> str:
+    """Make a key, note it, and return its secret, which is nowhere else. Raises KeyRefused, JournalFull, JournalStopped."""
+    asked = [right for right in RIGHTS if right in set(rights)]
+    unknown = set(rights) - set(RIGHTS)
+    if not _NAME.fullmatch(name):
+        raise KeyRefused("Nom de clé : lettres minuscules, chiffres, point et tiret, 40 caractères au plus.")
+    if unknown or not asked:
+        raise KeyRefused(f"Droits : un ou plusieurs parmi {', '.join(RIGHTS)}.")
+    if keys.named(name) is not None:
+        raise KeyRefused(f"La clé « {name} » existe déjà : retirez-la d'abord, ou choisissez un autre nom.")
+    secret = _PREFIX + secrets.token_urlsafe(32)
+    detail = {"change": "added", "name": name, "rights": asked, "tenant": tenant, "sha256": _digest(secret)}
+    await _note(keys, journal, clock, detail | {"by": by})
+    return secret
+
+
+async def remove(keys: Keys, journal: Journal, clock: Clock, *, name: str, by: str) -> None:
+    """Take a key away and note it. Raises KeyRefused when there is none of this name, JournalFull, JournalStopped."""
+    if keys.named(name) is None:
+        raise KeyRefused(f"Aucune clé « {name} » : voyez socle journal key list.")
+    await _note(keys, journal, clock, {"change": "removed", "name": name, "by": by})
+
+
+async def _note(keys: Keys, journal: Journal, clock: Clock, detail: dict[str, Any]) -> None:
+    detail = {"action": ACTION, **detail}
+    await journal.write(admin_record(clock, detail))
+    keys.take(detail)
+
+
+def admin_record(clock: Clock, detail: dict[str, Any]) -> Record:
+    """An admin entry of the gateway itself: ``{"action", "by", …}``, codes only."""
+    return Record(
+        None, kind="admin", tenant="passerelle", event_time=clock.business(), clock_version=clock.version, detail=detail
+    )
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,100 @@
+"""`socle journal key add|list|remove`: who may read the journal over HTTP. Each act is an entry of the journal."""
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from connectors.wire.clock import SystemClock
+from gateway.access import rights
+from gateway.cli.admin import act
+from gateway.cli.common import BAD_INPUT, DataFolder, fail
+from gateway.cli.journal import open_reader
+from gateway.journal.journal import Journal
+from gateway.settings import Settings
+
+app = typer.Typer(no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Sortie JSON.")]
+Name = Annotated[str, typer.Argument(metavar="NOM", help="Nom de la clé : lettres minuscules, chiffres, point, tiret.")]
+By = Annotated[str, typer.Option("--by", help="Qui le demande, pour l'entrée du journal.")]
+_WHO = re.compile(r"[a-z0-9._-]{1,64}")
+
+
+@app.command("add")
+def add(
+    name: Name,
+    asked: Annotated[list[str], typer.Option("--right", metavar="DROIT", help="metadata, body, settle ou export ; répétable.")],
+    tenant: Annotated[str | None, typer.Option("--tenant", help="Ne montrer que les entrées de cet éditeur.")] = None,
+    by: By = "administrateur",
+    data: DataFolder = Path(".socle"),
+    as_json: AsJson = False,
+) -> None:
+    """Fait une clé et la montre une seule fois : le journal n'en garde que l'empreinte."""
+    _check(by)
+
+    async def alone(journal: Journal) -> dict[str, Any]:
+        try:
+            secret = await rights.add(
+                _present(data), journal, SystemClock(), name=name, rights=asked, tenant=tenant, by=by
+            )
+        except rights.KeyRefused as refused:
+            fail(str(refused), BAD_INPUT)
+        return {"name": name, "key": secret}
+
+    body = {"name": name, "rights": asked, "tenant": tenant, "by": by}
+    done = act(data, Settings().environment, "/admin/journal/keys", body, alone)
+    if as_json:
+        _print(done)
+        return
+    typer.echo(f"Clé « {name} », montrée une seule fois : {done['key']}")
+    typer.echo(f"Éditeur : {tenant or 'tous'}. Droits : {', '.join(asked)}.")
+
+
+@app.command("list")
+def list_keys(data: DataFolder = Path(".socle"), as_json: AsJson = False) -> None:
+    """Montre les clés en vigueur, sans leur secret."""
+    keys = [key.item() for key in _present(data).all()]
+    if as_json:
+        _print(keys)
+        return
+    if not keys:
+        typer.echo("Aucune clé.")
+    for key in keys:
+        typer.echo(f"{key['name']:<24} {key['tenant'] or 'tous les éditeurs':<24} {', '.join(key['rights'])}")
+
+
+@app.command("remove")
+def remove(name: Name, by: By = "administrateur", data: DataFolder = Path(".socle"), as_json: AsJson = False) -> None:
+    """Retire une clé ; elle cesse aussitôt d'ouvrir le journal."""
+    _check(by)
+
+    async def alone(journal: Journal) -> dict[str, Any]:
+        try:
+            await rights.remove(_present(data), journal, SystemClock(), name=name, by=by)
+        except rights.KeyRefused as refused:
+            fail(str(refused), BAD_INPUT)
+        return {"name": name, "removed": True}
+
+    done = act(data, Settings().environment, "/admin/journal/keys/remove", {"name": name, "by": by}, alone)
+    if as_json:
+        _print(done)
+    else:
+        typer.echo(f"Clé « {name} » retirée.")
+
+
+def _present(data: Path) -> rights.Keys:
+    with open_reader(data) as reader:
+        return rights.Keys.from_journal(reader)
+
+
+def _check(by: str) -> None:
+    if not _WHO.fullmatch(by):
+        fail("--by : lettres minuscules, chiffres, point et tiret, 64 caractères au plus.", BAD_INPUT)
+
+
+def _print(content: Any) -> None:
+    typer.echo(orjson.dumps(content, option=orjson.OPT_INDENT_2).decode())
