@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from gateway.cli import backup, demo, erase, grappe, journal, load, sandbox, up, usage
+from gateway.cli import backup, conformance, demo, erase, grappe, journal, load, sandbox, up, usage
 
 app = typer.Typer(
     name="socle", no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
@@ -21,6 +21,7 @@ journal.app.command("retention")(erase.retention)
 journal.app.command("backup")(backup.backup)
 journal.app.command("restore")(backup.restore)
 app.add_typer(usage.app, name="usage", help="Taux d'usage, recomptage.")
+app.add_typer(conformance.app, name="conformance", help="Contrôles de conformité, comptes rendus.")
 app.add_typer(grappe.app, name="grappe", help="Grappes et ESSMS.")
 app.add_typer(sandbox.app, name="sandbox", help="Bac à sable : horloge, pannes, clients.")
 app.add_typer(load.app, name="load", help="Tests de charge.")

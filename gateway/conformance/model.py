@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Literal, Protocol
 
 FactValues = dict[str, Any]
@@ -105,12 +104,24 @@ class Call:
 
 
 class Run(Protocol):
-    """A window of one journal, read as often as rules want, always in (log, seq) order."""
+    """A window of one journal, read as often as rules want, always in (log, seq) order.
 
-    declared: Mapping[str, Any] | None  # what the DUI declares of the same window; None when nothing was given
-    project: frozenset[str]  # FINESS ET of the grappes
-    environment: str
-    key: Callable[[str, str], str] | None  # digest of a declared value, comparable with the facts; None without the keys
+    declared  what the DUI declares of the same window; None when nothing was given
+    project   FINESS ET of the grappes
+    key       digest of a declared value, comparable with the facts; None without the journal's keys
+    """
+
+    @property
+    def declared(self) -> Mapping[str, Any] | None: ...
+
+    @property
+    def project(self) -> frozenset[str]: ...
+
+    @property
+    def environment(self) -> str: ...
+
+    @property
+    def key(self) -> Callable[[str, str], str] | None: ...
 
     def calls(self, *operations: str) -> Iterator[Call]:
         """Calls of these operations; all of them when none is named."""
@@ -173,11 +184,3 @@ class Vendor:
     raison_sociale: str = ""
     nom_commercial: str = ""
     version_logiciel: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """[since, until): aware moments of business time; None is open."""
-
-    since: datetime | None = None
-    until: datetime | None = None

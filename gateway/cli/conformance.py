@@ -1,0 +1,212 @@
+"""`socle conformance`: judge what passed, lay the result out, list the checks (design §4, §9)."""
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from connectors.wire.clock import SystemClock
+from gateway.cli.common import BAD_INPUT, CHECK_FAILED, DataFolder, fail
+from gateway.conformance import reports
+from gateway.conformance.declared import BadDeclaration, read_declaration
+from gateway.conformance.evidence import Evidence
+from gateway.conformance.model import Vendor
+from gateway.conformance.rules import ALL, RuleSet, rule_set, set_names
+from gateway.conformance.running import Header, rule_item, run_item, run_rules
+from gateway.conformance.window import JournalWindow
+from gateway.grappes.reading import RegistryError
+from gateway.journal.filters import Period, period
+from gateway.journal.query import JournalMissing, JournalReader
+from gateway.journal.record import JournalError
+from gateway.settings import Environment
+
+app = typer.Typer(no_args_is_help=True)
+
+Suite = Annotated[str, typer.Option("--suite", help="Jeu de contrôles : smoke, journal ou tout.")]
+Start = Annotated[str | None, typer.Option("--from", metavar="DATE", help="Temps métier : à partir de (AAAA-MM-JJ, Paris).")]
+End = Annotated[str | None, typer.Option("--to", metavar="DATE", help="Temps métier : jusqu'à ce jour compris.")]
+Tenant = Annotated[str | None, typer.Option("--tenant", help="Éditeur, comme au journal.")]
+In = Annotated[str, typer.Option("--environment", help="bac_a_sable, recette, charge ou production.")]
+Declared = Annotated[
+    Path | None, typer.Option("--declared", dir_okay=False, help="Ce que le DUI déclare (JSON, voir docs/conformite.md).")
+]
+VendorName = Annotated[str, typer.Option("--vendor-name", help="Raison sociale de l'éditeur.")]
+Product = Annotated[str, typer.Option("--product", help="Nom commercial du logiciel.")]
+Version = Annotated[str, typer.Option("--version", help="Version du logiciel.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Sortie JSON.")]
+
+_WORDS = {"conforme": "conforme", "non_conforme": "NON CONFORME", "non_observe": "non observé", "non_applicable": "sans objet"}
+
+
+@app.command("run")
+def run(
+    suite: Suite = "smoke",
+    start: Start = None,
+    end: End = None,
+    tenant: Tenant = None,
+    environment: In = "bac_a_sable",
+    declared: Declared = None,
+    vendor_name: VendorName = "",
+    product: Product = "",
+    version: Version = "",
+    data: DataFolder = Path(".socle"),
+    as_json: AsJson = False,
+) -> None:
+    """Juge les appels du journal. Code 1 dès qu'un contrôle n'est pas conforme."""
+    asked = _Asked(suite, start, end, tenant, environment, declared, Vendor(vendor_name, product, version), data)
+    found = _run(asked)
+    if as_json:
+        sys.stdout.buffer.write(reports.json(found))
+    else:
+        _show(found)
+    if found["resume"]["non_conforme"]:
+        raise typer.Exit(CHECK_FAILED)
+
+
+@app.command("report")
+def report(
+    layout: Annotated[str, typer.Option("--format", help="convergence, rem, csv, junit ou json.")],
+    out: Annotated[Path, typer.Option("-o", "--out", dir_okay=False, help="Fichier à écrire.")],
+    made: Annotated[Path | None, typer.Option("--run", dir_okay=False, help="Résultat déjà obtenu (run --json).")] = None,
+    suite: Suite = "smoke",
+    start: Start = None,
+    end: End = None,
+    tenant: Tenant = None,
+    environment: In = "bac_a_sable",
+    declared: Declared = None,
+    vendor_name: VendorName = "",
+    product: Product = "",
+    version: Version = "",
+    data: DataFolder = Path(".socle"),
+) -> None:
+    """Écrit le compte rendu dans un fichier. Code 1 dès qu'un contrôle n'est pas conforme."""
+    if layout not in reports.FORMATS:
+        fail(f"« {layout} » : format inconnu ; possibles : {', '.join(reports.FORMATS)}.", BAD_INPUT)
+    asked = _Asked(suite, start, end, tenant, environment, declared, Vendor(vendor_name, product, version), data)
+    found = _run(asked) if made is None else _made(made)
+    try:
+        out.write_bytes(reports.FORMATS[layout](found))
+    except OSError as error:
+        fail(f"Écriture impossible : {out} ({error.strerror}) ; donnez un autre fichier par -o.", BAD_INPUT)
+    typer.echo(str(out))
+    if found["resume"]["non_conforme"]:
+        raise typer.Exit(CHECK_FAILED)
+
+
+@app.command("rules")
+def rules(suite: Suite = ALL, as_json: AsJson = False) -> None:
+    """Liste les contrôles, leur texte et les exigences qu'ils citent."""
+    chosen = _rules(suite)
+    if as_json:
+        item = {
+            "regles": {"nom": chosen.name, "version": chosen.version, "sha256": chosen.sha256, "libelle": chosen.label},
+            "controles": [rule_item(rule) for rule in chosen.rules],
+        }
+        sys.stdout.buffer.write(orjson.dumps(item, option=orjson.OPT_INDENT_2) + b"\n")
+        return
+    table = Table(title=f"{chosen.label} — {chosen.name} {chosen.version}, sha256 {chosen.sha256[:16]}…", show_lines=True)
+    for column in ("contrôle", "texte", "exigences", "applicabilité"):
+        table.add_column(column)
+    for rule in chosen.rules:
+        cited = ", ".join(one.id for one in rule.requirements)
+        table.add_row(rule.id, f"{rule.title}. {rule.text}", cited, "proxy")
+    Console().print(table)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    suite: str
+    start: str | None
+    end: str | None
+    tenant: str | None
+    environment: str
+    declared: Path | None
+    vendor: Vendor
+    data: Path
+
+
+def _run(asked: _Asked) -> dict[str, Any]:
+    chosen, event = _rules(asked.suite), _period(asked.start, asked.end)
+    if asked.environment not in get_args(Environment):
+        fail(f"« {asked.environment} » : environnement inconnu ; possibles : {', '.join(get_args(Environment))}.", BAD_INPUT)
+    declaration = None if asked.declared is None else _declaration(asked.declared)
+    folder = asked.data / "gateway"
+    population = None if asked.environment == "production" else asked.data / "sandbox" / "population.json"
+    header = Header(asked.vendor, asked.environment, asked.tenant, event, SystemClock().real())
+    try:
+        with (
+            JournalWindow.open(folder, asked.environment, event=event, tenant=asked.tenant, declared=declaration) as window,
+            JournalReader(folder) as reader,
+        ):
+            evidence = Evidence(reader, folder, asked.environment, population)
+            return run_item(header, chosen, run_rules(window, chosen), evidence.describe)
+    except JournalMissing:
+        fail(f"Aucun journal dans {asked.data} : indiquez le bon dossier par --data, ou lancez d'abord socle up.", BAD_INPUT)
+    except RegistryError as error:
+        fail(str(error), BAD_INPUT)
+    except JournalError as error:
+        fail(f"Le journal de {asked.data} est illisible par cette version de Socle ({error}).", BAD_INPUT)
+
+
+def _rules(name: str) -> RuleSet:
+    if name not in set_names():
+        fail(f"« {name} » : jeu de contrôles inconnu ; possibles : {', '.join(set_names())}.", BAD_INPUT)
+    return rule_set(name)
+
+
+def _period(start: str | None, end: str | None) -> Period:
+    try:
+        return period(start, end)
+    except ValueError as error:
+        fail(f"« {error} » : date attendue, comme 2026-11-02.", BAD_INPUT)
+
+
+def _declaration(path: Path) -> dict[str, Any]:
+    try:
+        return read_declaration(path)
+    except OSError as error:
+        fail(f"{path} : lecture impossible ({error.strerror}).", BAD_INPUT)
+    except BadDeclaration as error:
+        fail(f"{path} : {error} ; voir docs/conformite.md.", BAD_INPUT)
+
+
+def _made(path: Path) -> dict[str, Any]:
+    try:
+        found = orjson.loads(path.read_bytes())
+    except OSError as error:
+        fail(f"{path} : lecture impossible ({error.strerror}).", BAD_INPUT)
+    except orjson.JSONDecodeError:
+        found = None
+    if not isinstance(found, dict) or found.get("version") != 1 or "controles" not in found:
+        fail(f"{path} : ce n'est pas un résultat de « socle conformance run --json ».", BAD_INPUT)
+    return found
+
+
+def _show(found: dict[str, Any]) -> None:
+    rules_, counts = found["regles"], found["resume"]
+    table = Table(title=f"{rules_['libelle']} — {rules_['nom']} {rules_['version']}, sha256 {rules_['sha256'][:16]}…")
+    for column in ("contrôle", "résultat", "observé", "écarts", "constat"):
+        table.add_column(column, justify="right" if column in ("observé", "écarts") else "left")
+    for check in found["controles"]:
+        worst = next((one for one in check["constats"] if one["etat"] == check["etat"]), None)
+        table.add_row(
+            f"{check['id']}\n{check['titre']}", _WORDS[check["etat"]], str(check["observations"]), str(check["ecarts"]),
+            _finding(worst),
+        )  # fmt: skip
+    Console().print(table)
+    typer.echo(" · ".join(f"{_WORDS[state]} : {counts[state]}" for state in _WORDS))
+
+
+def _finding(one: dict[str, Any] | None) -> str:
+    if one is None:
+        return "aucun appel de ce genre"
+    proof = f"\nentrée {one['entrees'][-1]}" if one["entrees"] else ""
+    if one["etat"] == "non_conforme":
+        return f"{one['lieu']}\nattendu : {one['attendu']}\ntrouvé : {one['trouve']}{proof}"
+    return f"{one['trouve']}{proof}"

@@ -1,0 +1,61 @@
+"""What a proof must show of one call: when, what, where in the journal, which test professional (programme-indicateurs-2 §10)."""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+from cryptography.exceptions import InvalidTag
+
+from gateway.journal.canonical import moment_of
+from gateway.journal.filters import PARIS
+from gateway.journal.query import JournalReader
+from gateway.journal.record import JournalError
+from gateway.journal.vault import Vault
+
+_NOT_FICTITIOUS = "professionnel hors du jeu de données : non imprimé"
+
+
+class Evidence:
+    """Describes entries of one journal. A professional is named only when the sandbox's population has him."""
+
+    def __init__(self, reader: JournalReader, folder: Path, environment: str, population: Path | None) -> None:
+        self._reader = reader
+        self._professionals = _professionals(population)
+        try:
+            self._unseal: Callable[[str, bytes], bytes] | None = Vault.open(folder / "keys", environment, create=False).unseal
+        except (JournalError, OSError):
+            self._unseal = None
+
+    def describe(self, entry_id: str) -> Mapping[str, Any] | None:
+        """``horodatage`` is local, with its offset: ECO.4.1.2 asks for local time. None when the entry is unknown."""
+        entry = self._reader.entry(entry_id)
+        if entry is None:
+            return None
+        return {
+            "horodatage": moment_of(entry["event_time"]).astimezone(PARIS).isoformat(timespec="milliseconds"),
+            "operation": entry["operation"],
+            "issue": entry["outcome"],
+            "journal": f"{entry['log']}/{entry['seq']}",
+            "finess_et": entry["finess_et"],
+            "utilisateur": self._user(entry),
+        }
+
+    def _user(self, entry: Mapping[str, Any]) -> str | None:
+        ref = entry["professional_ref"]
+        sealed = self._reader.names_of(dict(entry)).get(ref) if ref is not None else None
+        if sealed is None or self._unseal is None:
+            return None
+        try:
+            id_nat = self._unseal(ref, sealed).decode()
+        except (InvalidTag, UnicodeDecodeError):
+            return None
+        return self._professionals.get(id_nat, _NOT_FICTITIOUS)
+
+
+def _professionals(population: Path | None) -> dict[str, str]:
+    if population is None or not population.exists():
+        return {}
+    rows = orjson.loads(population.read_bytes())["professionals"]
+    return {row["id_nat"]: f"RPPS {row['rpps']}, {row['family']} {row['given']}" for row in rows}
