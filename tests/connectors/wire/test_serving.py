@@ -132,6 +132,25 @@ async def test_oversized_headers_are_dropped_and_counted() -> None:
     assert {listener for listener, _ in refused} == {"console"}
 
 
+async def test_connections_without_a_request_are_counted_once_and_those_with_one_never() -> None:
+    take_refused()
+    running = await Running.start([HttpService("console", echo)])
+    port = int(running.urls["console"].rsplit(":", 1)[1])
+    try:
+        for said in (b"", b"GET / HTTP/1.1\r\nHost: x\r\n"):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(said)
+            await writer.drain()
+            writer.close()
+            await writer.wait_closed()
+        async with Client() as client:
+            assert (await client.send("GET", running.urls["console"] + "/")).status == 418
+            assert (await client.send("GET", running.urls["console"] + "/")).status == 418
+    finally:
+        await running.stop(1)
+    assert take_refused() == {("console", "http_no_request"): 2}
+
+
 async def test_a_taken_port_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = bind_loopback(0)
     monkeypatch.setenv("SOCLE_PORTS", f'{{"imap": {taken.getsockname()[1]}}}')

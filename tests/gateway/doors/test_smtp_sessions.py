@@ -265,6 +265,25 @@ async def test_a_full_journal_refuses_the_session(bench: SmtpBench, monkeypatch:
     assert (bench.entries(None), bench.door.refused_full, bench.received(SESSION)) == ([], 1, 0)
 
 
+async def test_connections_that_never_speak_are_counted_and_have_no_entry(bench: SmtpBench) -> None:
+    for _ in range(3):
+        _, writer = await asyncio.open_connection("127.0.0.1", bench.port)
+        writer.close()
+        await writer.wait_closed()
+    async with bench.dui(login=False) as smtp:
+        await smtp.says("QUIT", 221)
+        await smtp.gone()
+    await asyncio.wait_for(_silent(bench, 3), 5)
+    assert bench.door.take_refused() == {("smtp", "smtp_silent"): 3}
+    assert bench.door.take_refused() == {}
+    assert len(bench.entries(None)) == 1
+
+
+async def _silent(bench: SmtpBench, count: int) -> None:
+    while bench.door.silent < count:
+        await asyncio.sleep(0.01)
+
+
 async def test_a_real_client_submits_through_the_door(bench: SmtpBench) -> None:
     client = aiosmtplib.SMTP(
         hostname="localhost", port=bench.port, start_tls=True, tls_context=client_context(pki()["ca"]), local_hostname="dui.test"

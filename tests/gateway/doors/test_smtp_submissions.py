@@ -311,6 +311,23 @@ async def test_a_journal_full_before_the_final_dot_stops_the_message(bench: Smtp
     assert (call["outcome"], call["service_code"], call["flags"][-1]) == ("failed", "451 4.3.1", "G-PLEIN")
 
 
+async def test_room_is_owed_from_mail_on(bench: SmtpBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A journal that fills between MAIL and the final dot: the operator has seen the MAIL, so the message has its entry."""
+    async with bench.dui() as sent, bench.dui() as dropped, bench.dui() as late:
+        for smtp in (sent, dropped):
+            await smtp.says(f"MAIL FROM:<{SHARED}>", 250)
+        with monkeypatch.context() as full:
+            full.setattr(type(bench.journal), "full", property(lambda _: True))
+            await late.says(f"MAIL FROM:<{SHARED}>", "451 4.3.1")
+            await sent.says(f"RCPT TO:<{COLLEAGUE}>", 250)
+            await sent.says("DATA", 354)
+            await sent.raw(message() + ".\r\n")
+            await sent.hears(250)
+            await dropped.says("RSET", 250)
+    assert sorted(call["outcome"] for call in bench.entries()) == ["cut", "ok"]
+    assert (bench.received(), len(bench.entries()), bench.units(), bench.door.refused_full) == (2, 2, 1, 1)
+
+
 async def test_a_stopped_journal_never_answers(bench: SmtpBench, monkeypatch: pytest.MonkeyPatch) -> None:
     async def stopped(*_: object) -> None:
         raise JournalStopped("disk failed")
