@@ -79,6 +79,8 @@ def demo(
         played = asyncio.run(_play(run, wanted, said, output or run))
     except (ChildFailed, PortTaken) as error:
         fail(str(error), error.code if isinstance(error, ChildFailed) else UNAVAILABLE)
+    except runs.NoRoom as error:
+        fail(str(error), UNAVAILABLE)
     except runs.GeneratorFailed as error:
         fail(str(error), CHECK_FAILED)
     except OSError as error:

@@ -65,6 +65,8 @@ def run(
         summary, report = asyncio.run(_load(folder, wanted))
     except (ChildFailed, PortTaken) as error:
         fail(str(error), error.code if isinstance(error, ChildFailed) else UNAVAILABLE)
+    except runs.NoRoom as error:
+        fail(str(error), UNAVAILABLE)
     except runs.GeneratorFailed as error:
         fail(str(error), CHECK_FAILED)
     except OSError as error:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -26,7 +27,12 @@ SUMMARY_FILE = "summary.json"
 NO_QUESTIONS = {"SOCLE_SETTLE_RETRY_S": "86400"}
 _INTENTS_S = 30.0  # design §9: the generator's last calls have so long to be settled
 _POLL_S = 0.1
+_ROOM_MIB = 300  # the journal's own reserve, its entries, the documents that the simulated DMP keeps
 _PERSONS_UNDECLARED = 10  # an ESSMS without a declared number has people all the same
+
+
+class NoRoom(RuntimeError):
+    """The disk cannot hold a run; the text is French and says how much is needed."""
 
 
 class GeneratorFailed(RuntimeError):
@@ -39,9 +45,13 @@ def new_folder(kind: str) -> Path:
 
 
 async def prepare(run: Path, seed: int, grappe: Grappe | None = None) -> None:
-    """A sandbox under ``run/data`` and its registry file: of the grappe's ESSMS, or of fictitious ones. Raises ChildFailed."""
+    """A sandbox under ``run/data`` and its registry file: of the grappe's ESSMS, or of fictitious ones.
+
+    Raises ChildFailed, NoRoom.
+    """
     data = run / "data"
     data.mkdir(parents=True)
+    _check_room(run)
     structures = None
     if grappe is not None:
         wanted = [{**one, "persons": one["persons"] or _PERSONS_UNDECLARED} for one in structures_of(grappe)]
@@ -50,6 +60,14 @@ async def prepare(run: Path, seed: int, grappe: Grappe | None = None) -> None:
     await make_sandbox(data, structures=structures, seed=seed)
     manifest, population = (orjson.loads((data / "sandbox" / f"{name}.json").read_bytes()) for name in ("sandbox", "population"))
     install(grappe or sandbox_grappe(manifest, population), manifest, population, data / "gateway" / "grappes")
+
+
+def _check_room(run: Path) -> None:
+    """A journal without room refuses every call: a run that starts so would only say that nothing was counted."""
+    free = shutil.disk_usage(run).free >> 20
+    if free < _ROOM_MIB:
+        said = f"Il faut {_ROOM_MIB} Mo libres pour une exécution ; il en reste {free} Mo dans {run.parent}."
+        raise NoRoom(f"{said} Libérez de la place.")
 
 
 async def generate(
