@@ -5,16 +5,17 @@ import sys
 
 import typer
 
-from gateway.cli import backup, conformance, demo, erase, grappe, journal, load, sandbox, up, usage
+from gateway.cli import backup, conformance, demo, erase, grappe, journal, load, sandbox, settle, up, usage
 
 app = typer.Typer(
     name="socle", no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
     help="Passerelle d'interopérabilité devant les services socles du Ségur, avec leur bac à sable.",
 )  # fmt: skip
 app.command("up")(up.up)
-app.command("gateway")(up.gateway)
+app.add_typer(up.gateway, name="gateway", help="La passerelle seule ; ses identités déposées.")
 app.command("mock")(up.mock)
 app.command("demo")(demo.demo)
+journal.app.command("settle")(settle.settle)
 app.add_typer(journal.app, name="journal", help="Lire le journal.")
 journal.app.command("erase")(erase.erase)
 journal.app.command("retention")(erase.retention)

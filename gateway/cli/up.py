@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
+from gateway.cli import identity
 from gateway.cli.common import UNAVAILABLE, DataFolder, fail
 from gateway.first_call import first_call
 from gateway.supervise import ChildFailed, PortTaken, Supervisor, make_sandbox
@@ -92,9 +93,15 @@ def _silent(_name: str, _url: str) -> None:
     return None
 
 
-def gateway(data: DataFolder = Path(".socle")) -> None:
-    """Démarre la passerelle seule, sur ses ports fixes."""
-    _become("gateway", "--data", str(data))
+gateway = typer.Typer(invoke_without_command=True)
+gateway.add_typer(identity.app, name="identity", help="Identités que des structures déposent : certificat et clé.")
+
+
+@gateway.callback()
+def start_gateway(context: typer.Context, data: DataFolder = Path(".socle")) -> None:
+    """Démarre la passerelle seule, sur ses ports fixes ; ou gère les identités déposées."""
+    if context.invoked_subcommand is None:
+        _become("gateway", "--data", str(data))
 
 
 def mock(

@@ -11,7 +11,7 @@ import os
 import random
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -25,6 +25,7 @@ from gateway.cli import runs
 from gateway.journal.database import open_for_reading
 from gateway.journal.journal import FILE_NAME
 from gateway.journal.query import JournalReader
+from gateway.journal.units import Unit
 from gateway.journal.vault import Vault
 from gateway.supervise import Supervisor
 from loadtests import world as loadtests_world
@@ -117,9 +118,9 @@ class Rig:
             self.token = (now, str(token.value))
         return self.token[1]
 
-    async def feed(self, number: int = 0) -> tuple[str, Reading]:
-        """One document; the name of its effect, and what the DUI read."""
-        structure = self.world.structures[0]
+    async def feed(self, number: int = 0, whose: int = 0) -> tuple[str, Reading]:
+        """One document from one of the two structures; the name of its effect, and what the DUI read."""
+        structure = self.world.structures[whose]
         people = [person for person in self.world.of(structure.finess_et) if person.dmp == "active"]
         author, signer = self.world.staff(structure.finess_et)[0], _signer(structure.sign)
         call = DmpUser(self.world, structure, author, signer, SystemClock(), self.numbers).feed(people[number % len(people)])
@@ -144,6 +145,14 @@ class Rig:
     def held(self, operation: str) -> Counter[str]:
         lines = [orjson.loads(line) for line in (self.run / "data/mocks/held.jsonl").read_bytes().splitlines()]
         return Counter(line["unit"] for line in lines if line["op"] == operation)
+
+    @property
+    def data(self) -> Path:
+        return self.run / "data"
+
+    def units(self) -> list[Unit]:
+        with JournalReader(self.data / "gateway") as reader:
+            return list(reader.units())
 
     def entries(self) -> list[dict[str, Any]]:
         with JournalReader(self.run / "data/gateway") as reader:
@@ -178,18 +187,30 @@ def _signer(pem: loadtests_world.Pem) -> Signer:
     return load_signer(pem.cert, pem.key)
 
 
+@dataclass(slots=True)
 class _Supervisor(Supervisor):
-    """Runs the gateway by the module that can kill it."""
+    """Runs the gateway by the module that can kill it, once ``prepared`` has had its way with the data folder."""
+
+    killable: bool = True
+    prepared: Callable[[Path], None] = lambda _data: None
 
     async def launch(self, name: str) -> None:
         if name == "gateway":
-            self.children[name].command[2] = "tests.faults.killable"
-        await super().launch(name)
+            self.prepared(self.data)
+            if self.killable:
+                self.children[name].command[2] = "tests.faults.killable"
+        await Supervisor.launch(self, name)
 
 
 @contextlib.asynccontextmanager
-async def sandbox(run: Path, *, killable: bool = True, **settings: str) -> AsyncIterator[Rig]:
-    """Every process on free ports, until the context ends. ``settings`` are environment variables of the gateway."""
+async def sandbox(
+    run: Path, *, killable: bool = True, prepared: Callable[[Path], None] = lambda _data: None, **settings: str
+) -> AsyncIterator[Rig]:
+    """Every process on free ports, until the context ends.
+
+    prepared  called with the data folder when the mocks run and the gateway does not yet
+    settings  environment variables of the gateway
+    """
     await runs.prepare(run, 1)
     (run / "hook").mkdir()
     (run / "hook" / "armed").write_text("")
@@ -197,11 +218,10 @@ async def sandbox(run: Path, *, killable: bool = True, **settings: str) -> Async
         "SOCLE_SETTLE_RETRY_S": NEVER_S, "SOCLE_DEADLINE_S": "3", "SOCLE_TEST_KILL_AT": str(run / "hook"),
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]), **settings,
     }  # fmt: skip
-    supervisor = (_Supervisor if killable else Supervisor)(run / "data", settings=environment)
-    sent = SentFile(run)
+    supervisor = _Supervisor(run / "data", settings=environment, killable=killable, prepared=prepared)
+    sent, world = SentFile(run), loadtests_world.load(run / "data")
     try:
         await supervisor.start()
-        world = loadtests_world.load(run / "data")
         doors = Doors(world, supervisor.ports, sent, asyncio.Semaphore(16))
         yield Rig(run, supervisor, world, doors, sent)
         await doors.close()
