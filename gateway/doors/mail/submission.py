@@ -107,7 +107,9 @@ class Submission:
     def complete(self, headers: Headers, commitment: bytes, registry: Registry, at: datetime, deadline_s: float) -> Intent:
         """The whole content has been read: say what the message is, before the final dot may go."""
         record = self.record
-        record.dui = Dui(headers.nil, record.dui.product, record.dui.version)
+        # Any other value is the client's own text, and has no place in clear in an entry (design §5.6).
+        declared = headers.nil if headers.nil == self.caller.dui.nil else None
+        record.dui = Dui(declared, record.dui.product, record.dui.version)
         if headers.nil is None:
             record.flag("V-NIL")
         if headers.message_id is None:

@@ -137,6 +137,15 @@ async def test_a_from_header_of_another_is_refused_after_the_data(bench: SmtpBen
         assert (bench.units(), bench.held(), bench.intents()) == (0, 0, 0)
 
 
+@pytest.mark.parametrize("said, kept", [("TEST0001", "TEST0001"), ("275126322074974", None)])
+async def test_only_the_deposited_nil_is_written_in_an_entry(bench: SmtpBench, said: str, kept: str | None) -> None:
+    """Any other text of that header could be anybody's number (design §5.6)."""
+    async with bench.dui() as smtp:
+        await smtp.send(message(extra=f"X-MSS-NIL: {said}\r\n"), 250)
+    [call] = bench.entries()
+    assert (call["outcome"], call["dui"]["nil"], call["flags"]) == ("ok", kept, [])
+
+
 @pytest.mark.parametrize("extra, flags", [("", ["V-NIL"]), ("X-MSS-NIL: un mot de trop\r\n", ["V-NIL"])])
 async def test_an_absent_nil_is_flagged_and_relayed(bench: SmtpBench, extra: str, flags: list[str]) -> None:
     async with bench.dui() as smtp:
