@@ -62,13 +62,13 @@ class World:
     door: Door
     url: str
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: SystemClock) -> None:
         self.folder = folder
         self.received = 0
         self.intents_seen: list[int] = []
         self.behave: Callable[[], Any] = lambda: "Success"
-        self.journal = Journal.open(folder, environment="bac_a_sable", clock=SystemClock())
-        self.road = Road(self.journal, Access(), SystemClock(), "bac_a_sable", lambda _service, _identity: None, deadline_s=0.4)  # type: ignore[arg-type,return-value]
+        self.journal = Journal.open(folder, environment="bac_a_sable", clock=clock)
+        self.road = Road(self.journal, Access(), clock, "bac_a_sable", lambda _service, _identity: None, deadline_s=0.4)  # type: ignore[arg-type,return-value]
 
     async def service(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         while (await receive()).get("more_body"):
@@ -92,9 +92,11 @@ class World:
 
 
 @contextlib.asynccontextmanager
-async def road_bench(folder: Path, *, patience_s: float | None = None) -> AsyncIterator[World]:
+async def road_bench(
+    folder: Path, *, patience_s: float | None = None, clock: SystemClock | None = None
+) -> AsyncIterator[World]:
     """Needs SOCLE_PORTS={}: free ports. The service's deadline is 0.4 s."""
-    world = World(folder)
+    world = World(folder, clock or SystemClock())
     if patience_s is not None:
         world.road.patience_s = {"DMP": patience_s}
     upstream = await Running.start([HttpService("mock-control", world.service)])
