@@ -18,7 +18,7 @@ from gateway.cli.common import BAD_INPUT, CHECK_FAILED, UNAVAILABLE, fail
 from gateway.exports.csv_rates import rates_csv
 from gateway.exports.json_rates import rates_json
 from gateway.exports.naming import file_name
-from gateway.exports.table_rates import rates_table
+from gateway.exports.table_rates import rates_table, terminal_width
 from gateway.grappes.model import Grappe
 from gateway.grappes.reading import RegistryError, example
 from gateway.grappes.registry import Registry
@@ -32,7 +32,6 @@ from gateway.usage.rates import measures
 _ENVIRONMENT = "bac_a_sable"
 _DEADLINE_S = 4.0  # a service armed to say nothing keeps its caller waiting for so long, not for its real deadline
 _PLAY_S = 240.0
-_WIDTH = 118  # wide enough for « non calculable » beside the longest name
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +174,7 @@ def _summary(played: Played, wanted: Wanted) -> dict[str, Any]:
 
 def _print(played: Played, run: Path) -> None:
     summary = played.summary
-    typer.echo(rates_table(played.rates, width=_WIDTH))
+    typer.echo(rates_table(played.rates, terminal_width()))
     typer.echo("Échecs provoqués ou subis, tels que les DUI les ont lus :")
     for reason, number in summary["failures"].items():
         typer.echo(f"  {number:>5}  {reason}")

@@ -18,7 +18,7 @@ from gateway.cli.common import BAD_INPUT, CHECK_FAILED, DataFolder, fail
 from gateway.exports.csv_rates import rates_csv
 from gateway.exports.json_rates import envelope, rates_json, to_bytes
 from gateway.exports.naming import file_name
-from gateway.exports.table_rates import rates_table
+from gateway.exports.table_rates import rates_table, terminal_width
 from gateway.grappes.reading import RegistryError
 from gateway.grappes.registry import Registry
 from gateway.journal.query import JournalMissing
@@ -57,7 +57,7 @@ def rates(
 ) -> None:
     """Montre les taux d'usage : la première période de trois mois, puis chaque mois."""
     found = _measures(_Asked(grappe, first, months, environment, data))
-    sys.stdout.buffer.write(to_bytes(envelope(found)) if as_json else rates_table(found).encode())
+    sys.stdout.buffer.write(to_bytes(envelope(found)) if as_json else rates_table(found, terminal_width()).encode())
 
 
 @app.command("export")

@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import io
+import shutil
+import sys
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -15,12 +17,22 @@ from gateway.usage.measure import Measure
 _LABELS = {"IND-MSS-01": "MSSanté, messages envoyés", "IND-DMP-01": "DMP, dossiers alimentés"}
 _REACHED = {True: "oui", False: "non", None: "—"}
 _STATUS = {"calcule": "calculé", "provisoire": "provisoire", "non_calculable": "non calculable"}
+_NARROW, _WIDE = 80, 118
 _WINDOWS = {"premiere": "première période", "mensuelle": "mois"}
 
 
-def rates_table(measures: Sequence[Measure], width: int = 112) -> str:
-    """Plain text, without colours, the same whatever the terminal. Its first line says that data are simulated when they
-    are. ValueError: mixed environments."""
+def terminal_width() -> int:
+    """Columns for a table: the terminal's, from 80, where names take two lines, to 118, where none does; 118 in a file."""
+    columns = shutil.get_terminal_size((_WIDE, 24)).columns if sys.stdout.isatty() else _WIDE
+    return min(max(columns, _NARROW), _WIDE)
+
+
+def rates_table(measures: Sequence[Measure], width: int = 118) -> str:
+    """Plain text, without colours. Its first line says that data are simulated when they are.
+
+    width  columns; no figure is cut from 80 on
+    ValueError: mixed environments.
+    """
     text = io.StringIO()
     console = Console(file=text, width=width, color_system=None, highlight=False, markup=False, emoji=False)
     for (_, window, _), rows in groupby(measures, key=lambda row: (row.grappe, row.window, row.indicator)):
@@ -34,17 +46,18 @@ def rates_table(measures: Sequence[Measure], width: int = 112) -> str:
 def _print(console: Console, rows: list[Measure], period: str) -> None:
     together = rows[-1]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("ESSMS", no_wrap=True, max_width=40)
+    table.add_column("ESSMS", max_width=40, overflow="fold")
     table.add_column("FINESS", no_wrap=True)
-    for heading in ("Num.", "Doute", "Dénom.", "Taux", "Cible"):
+    narrow = console.width < _WIDE  # the target, the same on every row, then goes to the title
+    for heading in ("Num.", "Doute", "Dénom.", "Taux") if narrow else ("Num.", "Doute", "Dénom.", "Taux", "Cible"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("Atteint", no_wrap=True)
     table.add_column("État", no_wrap=True)
     for row in rows:
         if row is together:
             table.add_section()
-        table.add_row(*_cells(row))
-    console.print(f"\n{_LABELS[together.indicator]} : {period}")
+        table.add_row(*_cells(row, narrow=narrow))
+    console.print(f"\n{_LABELS[together.indicator]} : {period}" + (f" (cible {together.target} %)" if narrow else ""))
     console.print(table)
     console.print(
         f"Grappe : somme des numérateurs / somme des dénominateurs, {together.calculable} ET sur {together.members}."
@@ -53,7 +66,7 @@ def _print(console: Console, rows: list[Measure], period: str) -> None:
     )
 
 
-def _cells(row: Measure) -> tuple[str, ...]:
+def _cells(row: Measure, *, narrow: bool) -> tuple[str, ...]:
     return (
         row.name if row.finess_et else f"Grappe {row.name}",
         row.finess_et or "",
@@ -61,7 +74,7 @@ def _cells(row: Measure) -> tuple[str, ...]:
         str(row.in_doubt),
         "—" if row.denominator is None else str(row.denominator),
         "—" if row.tenths is None else f"{row.tenths // 10},{row.tenths % 10} %",
-        f"{row.target} %",
+        *(() if narrow else (f"{row.target} %",)),
         _REACHED[row.reached],
         _STATUS[row.status],
     )

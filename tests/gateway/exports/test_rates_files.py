@@ -95,3 +95,17 @@ def test_the_table_reads_like_a_page() -> None:
     assert together.split()[2:] == ["40", "2", "48", "83,3", "%", "70", "%", "oui", "calculé"]
     assert "MSSanté, messages envoyés : première période du 01/11/2026 au 31/01/2027" in text
     assert any("1 ET sur 2. Échecs : 3 ; envois non attribués : 4." in line for line in text)
+
+
+def test_a_narrow_table_folds_names_and_cuts_no_figure() -> None:
+    long = replace(MURIERS, name="RESIDENCE AUTONOMIE LES BOUGAINVILLIERS", numerator=12345)
+    text = rates_table([CARMES, long, TOGETHER], 80).splitlines()
+    table = [line for line in text if line.startswith(" ")]
+    assert max(len(line) for line in table) <= 80
+    assert "…" not in "".join(table)
+    first = next(line for line in table if "060790508" in line)
+    assert first.split("060790508")[1].split() == ["40", "2", "48", "83,3", "%", "oui", "calculé"]
+    second = next(line for line in table if "830206587" in line)
+    assert second.split("830206587")[1].split() == ["12345", "0", "—", "—", "—", "non", "calculable"]
+    assert "BOUGAINVILLIERS" in "".join(line.strip() for line in table)
+    assert "MSSanté, messages envoyés : première période du 01/11/2026 au 31/01/2027 (cible 70 %)" in " ".join(text)
