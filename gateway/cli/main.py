@@ -6,6 +6,7 @@ import sys
 import typer
 
 from gateway.cli import backup, conformance, demo, erase, grappe, journal, load, sandbox, settle, up, usage
+from gateway.cli.french import UsageError, said
 
 app = typer.Typer(
     name="socle", no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
@@ -31,6 +32,9 @@ app.add_typer(load.app, name="load", help="Tests de charge.")
 def main() -> None:
     """Entry point of the console script."""
     try:
-        app()
-    except KeyboardInterrupt:
+        sys.exit(app(prog_name="socle", standalone_mode=False) or 0)
+    except UsageError as error:
+        typer.echo(said(error), err=True)
+        sys.exit(2)
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
