@@ -46,10 +46,15 @@ class OwnKeys:
         )
 
     def close(self, call_id: str, outcome: str | None, claim: Claim) -> None:
-        """Keep the answer of the call; without one the key is given back, unless nobody knows what the call did."""
+        """Keep the answer of the call, even of one that was refused before its intent; without an answer the key is given
+        back, unless nobody knows what the call did."""
         if claim.answer is not None:
             sealed = self._vault.seal(_name(call_id), claim.answer)
-            self._db.execute("UPDATE own_keys SET answer = ? WHERE lookup = ? AND call_id = ?", (sealed, claim.lookup, call_id))
+            self._db.execute(
+                "INSERT INTO own_keys (lookup, call_id, fingerprint, answer) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (lookup) DO UPDATE SET answer = excluded.answer WHERE call_id = excluded.call_id",
+                (claim.lookup, call_id, claim.fingerprint, sealed),
+            )
         elif outcome != "in_doubt":
             self._db.execute("DELETE FROM own_keys WHERE lookup = ? AND call_id = ?", (claim.lookup, call_id))
 

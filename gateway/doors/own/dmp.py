@@ -32,6 +32,7 @@ from gateway.doors.dmp import DmpDoor
 from gateway.doors.own.call import Message, OwnCall
 from gateway.doors.own.fields import field
 from gateway.doors.own.problem import Refused, Reply, refuse, refuse_road
+from gateway.journal.record import Record
 from gateway.road import Passed, Refusal, Request, Road
 
 ROOT = "1.2.250.1.999.99"  # fictitious root under which the gateway numbers what it writes
@@ -117,12 +118,12 @@ class Feed(Message):
 class _Relay(DmpDoor):
     """The DMP door for messages that the gateway writes itself: it refuses in our words."""
 
-    def __init__(self, door: DmpDoor, call_id: str) -> None:
+    def __init__(self, door: DmpDoor, record: Record) -> None:
         super().__init__(door.base, door.registry, door.now)
-        self._call_id = call_id
+        self._record = record
 
     def refuse(self, refusal: Refusal, request: Request) -> Answer:
-        return refuse_road(refusal, self._call_id)
+        return refuse_road(refusal, self._record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ class FeedDoor:
         lps = Lps(dui.product or "Socle", dui.version or "1.0", self.homologation, ROOT)
         made = await asyncio.to_thread(self._made, call, oid, lps, _signer(sign.cert, sign.key))
         request = Request(call.request.listener, "POST", BASE_PATH + made.endpoint, made.headers, made.body)
-        relay = _Relay(self.door, record.id)
+        relay = _Relay(self.door, record)
         passed = await self.road.passage(relay, request, record, structure.caller)
         record.dui = dui
         if passed.answer.header("x-socle-fault") is not None:

@@ -18,10 +18,10 @@ from gateway.doors.own.call import Message, OwnCall, OwnDoor
 from gateway.doors.own.fields import said
 from gateway.doors.own.openapi import PATH as OPENAPI_PATH
 from gateway.doors.own.openapi import document
-from gateway.doors.own.problem import Refused
+from gateway.doors.own.problem import Refused, refuse_road
 from gateway.journal.record import Claim, KeyTaken, Record
 from gateway.operations import OPERATIONS, unknown_of
-from gateway.road import Passed, Refusal, Request, Road
+from gateway.road import Passed, Request, Road
 
 App = Callable[..., Awaitable[None]]
 
@@ -67,7 +67,7 @@ class OwnDoors:
         else:
             early = None
         answer = await self._road.accompany(
-            record, request, lambda record: self._steps(path, request, record, early), lambda refusal, _: _road(refusal, record)
+            record, request, lambda _: self._steps(path, request, record, early), lambda refusal, _: refuse_road(refusal, record)
         )
         if not isinstance(early, Cut):
             await send_answer(send, request, answer, close=early is not None)
@@ -147,10 +147,6 @@ def _early(error: Exception) -> Refused:
 
 def _in_progress() -> Refused:
     return Refused("en-cours", "L'appel qui porte cette clé n'est pas fini. Attendez, puis renvoyez avec la même clé.")
-
-
-def _road(refusal: Refusal, record: Record) -> Answer:
-    return problem.refuse_road(refusal, record.id)
 
 
 def _read(door: OwnDoor[Any], request: Request) -> tuple[Message, dict[str, Any]]:

@@ -72,12 +72,12 @@ class _Stopped(Exception):
 class _Relay(InsiDoor):
     """The INSi door for requests that the gateway writes itself: it refuses in our words."""
 
-    def __init__(self, base: str, call_id: str) -> None:
+    def __init__(self, base: str, record: Record) -> None:
         super().__init__(base)
-        self._call_id = call_id
+        self._record = record
 
     def refuse(self, refusal: Refusal, request: Request) -> Answer:
-        return refuse_road(refusal, self._call_id)
+        return refuse_road(refusal, self._record)
 
 
 @dataclass(slots=True)
@@ -126,7 +126,7 @@ class SearchDoor:
         if caller.identity is None or caller.struct_id is None:
             raise Refused("identite", "Cette structure n'a pas déposé de certificat AUTH_CLI : rien ne peut être demandé à INSi.")
         client = InsiClient(
-            _Passage(self.road, _Relay(self.base, record.id), call), _PATH, emetteur=caller.struct_id, clock=self.clock,
+            _Passage(self.road, _Relay(self.base, record), call), _PATH, emetteur=caller.struct_id, clock=self.clock,
             software=Software(self.idam, dui.product or "Socle", dui.version or "1.0", str(uuid5(NAMESPACE_OID, record.tenant))),
         )  # fmt: skip
         try:

@@ -25,7 +25,7 @@ from gateway.doors.mail.upstream import Answer as Said
 from gateway.doors.mail.upstream import Lost, NotReady, Upstream
 from gateway.doors.own import once, problem
 from gateway.doors.own.call import Message, OwnCall
-from gateway.doors.own.problem import Refused
+from gateway.doors.own.problem import IN_DOUBT, Refused
 from gateway.doors.own.problem import Reply as Told
 from gateway.journal.record import Record
 from gateway.road import Passed
@@ -37,10 +37,6 @@ _END = b"\r\n.\r\n"
 _NOT_SENT = "L'opérateur MSSanté n'a pas pris le message : rien n'est parti. Renvoyez plus tard avec la même clé."
 _TOKEN = "Donnez dans X-PSC-Token un jeton d'accès Pro Santé Connect valide, d'un professionnel qui peut ouvrir cette BAL."  # noqa: S105
 _FULL = "Le journal n'a plus de place : rien n'a été transmis. Renouvelez l'appel plus tard."
-_LOST = (
-    "Le message a été transmis et la réponse de l'opérateur n'est pas venue : l'état de l'envoi est inconnu. Renvoyez plus tard "
-    "avec la même clé ; n'en prenez pas une autre, vous feriez deux envois."
-)
 
 Address = Annotated[str, Field(min_length=3, max_length=254)]
 
@@ -237,7 +233,7 @@ _REFUSALS = {
     "refused": ("refus", "L'opérateur refuse le message : aucun destinataire n'est accepté, ou le contenu ne l'est pas."),
     "unauthorised": ("jeton-psc", _TOKEN),
     "invalid": ("service-invalide", "L'opérateur n'a pas compris le message de la passerelle ; rien n'est parti."),
-    "in_doubt": ("delai", _LOST),
+    "in_doubt": ("delai", IN_DOUBT),
 }
 
 

@@ -63,6 +63,12 @@ _OF_REFUSAL = {
 }  # fmt: skip
 
 
+IN_DOUBT = (
+    "L'envoi a été transmis et la réponse du service n'est pas venue, ou n'est pas lisible : son état est inconnu. Renvoyez plus "
+    "tard avec la même clé ; n'en prenez pas une autre, vous feriez deux envois."
+)
+
+
 class Refused(Exception):
     """A call ends here. ``detail`` is French and says what to do; ``more`` are members of the problem, never a value received."""
 
@@ -92,10 +98,12 @@ def refuse(refused: Refused, record: Record) -> Answer:
     return _problem(kind, refused.detail, record.id, {"indicateurs": record.flags, "code_service": refused.code} | refused.more)
 
 
-def refuse_road(refusal: Refusal, call_id: str) -> Answer:
+def refuse_road(refusal: Refusal, record: Record) -> Answer:
     """The road's own refusal in this door's words; the road has told the entry."""
-    kind = KINDS[_OF_REFUSAL.get((refusal.flag, refusal.status), "interne")]
-    answer = _problem(kind, refusal.text, call_id, {"indicateurs": [refusal.flag]})
+    slug, detail = _OF_REFUSAL.get((refusal.flag, refusal.status), "interne"), refusal.text
+    if record.outcome == "in_doubt":
+        slug, detail = ("delai" if slug == "delai" else "perdue"), IN_DOUBT
+    answer = _problem(KINDS[slug], detail, record.id, {"indicateurs": [refusal.flag]})
     answer.headers.append((b"x-socle-fault", refusal.flag.encode("ascii")))
     return answer
 
