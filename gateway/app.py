@@ -43,6 +43,7 @@ from gateway.journal.bodies import Keeper
 from gateway.journal.journal import FILE_NAME, Journal
 from gateway.journal.query import JournalMissing, JournalReader
 from gateway.journal.recovery import SettlementWorker
+from gateway.journal.retention import retain_daily
 from gateway.journal.search import follow
 from gateway.metrics import GatewayCollector
 from gateway.operations import OPERATIONS
@@ -222,6 +223,7 @@ class Gateway:
         background = [asyncio.create_task(self._settlement().run()), asyncio.create_task(self.gaps.run())]
         background.append(asyncio.create_task(follow(self.settings.journal / FILE_NAME)))
         background.append(asyncio.create_task(self.denials.run()))
+        background.append(asyncio.create_task(retain_daily(self.journal, self.settings.retention(), self.clock)))
         running = await Running.start(self.services())
         try:
             stopped = asyncio.create_task(until_stopped())

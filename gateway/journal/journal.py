@@ -61,6 +61,7 @@ class Journal:
         dead process left finds no room.
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)  # another part may have made it first
         lock = FolderLock(folder / LOCK_NAME)
         try:
             path = folder / FILE_NAME

@@ -7,6 +7,7 @@ is freed leaves the file.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,12 +18,15 @@ from typing import Any
 import apsw
 import orjson
 
+from connectors.wire.clock import Clock
 from gateway.journal import database
 from gateway.journal.canonical import text_of
 from gateway.journal.erasure import BESIDE, empty_wal
 from gateway.journal.journal import FILE_NAME, Journal
-from gateway.journal.record import Record
+from gateway.journal.record import JournalError, Record
 from gateway.journal.store import Store
+
+log = logging.getLogger(__name__)
 
 ACTION = "retention"
 EVERYBODY = "*"
@@ -89,6 +93,20 @@ def _cutoffs(days: Mapping[str, int], default: int, now: datetime) -> CutoffOf:
         return text_of(now - timedelta(days=days.get(tenant, days.get(EVERYBODY, default))))
 
     return cutoff_of
+
+
+async def retain_daily(
+    journal: Journal, retention: Retention, clock: Clock, *, first_s: float = 3600.0, every_s: float = 86_400.0
+) -> None:
+    """Let go an hour after the start, then once a day, until cancelled; what finds no room today is tried tomorrow."""
+    await asyncio.sleep(first_s)
+    while True:
+        try:
+            removed = await retain(journal, retention, clock.real(), by="passerelle")
+            log.info("retention_done", extra={"bodies": removed.bodies, "facts": removed.facts, "refs": removed.refs})
+        except (JournalError, apsw.Error) as error:
+            log.warning("retention_put_off", extra={"error": type(error).__name__})
+        await asyncio.sleep(every_s)
 
 
 async def give_back(path: Path) -> None:

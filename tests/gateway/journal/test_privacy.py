@@ -41,6 +41,7 @@ async def test_no_personal_value_is_in_clear_in_any_file(tmp_path: Path) -> None
 
 
 async def test_only_their_owner_reads_the_files(tmp_path: Path) -> None:
+    (tmp_path / "gateway").mkdir(mode=0o755)  # by whoever installs a registry there first
     journal = open_journal(tmp_path / "gateway")
     await journal.write(feed("ok"))
     paths = [tmp_path / "gateway", *(tmp_path / "gateway").rglob("*")]

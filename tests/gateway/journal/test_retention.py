@@ -1,6 +1,7 @@
 """What has served goes after its delay, tenant by tenant; entries and measures stay; the disk gets its room back."""
 from __future__ import annotations
 
+import asyncio
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from gateway.journal import retention as module
 from gateway.journal.journal import FILE_NAME, Journal
 from gateway.journal.query import JournalReader
-from gateway.journal.record import Body, Intent, Named, Record
+from gateway.journal.record import Body, Intent, JournalFull, Named, Record
 from gateway.journal.retention import Retention, retain
 from gateway.usage.recount import recount
 from tests.gateway.journal.world import BORN, HandClock, feed, open_journal, rows
@@ -165,3 +166,25 @@ def test_refs_are_kept_longer_than_any_window(refs: dict[str, int], accepted: bo
             Retention({}, refs)
     with pytest.raises(ValueError, match="un jour au moins"):
         Retention({"*": 0})
+
+
+async def test_a_gateway_lets_go_by_itself_day_after_day(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await world.write("old", days=0)
+    world.clock.now = BORN + timedelta(days=31)
+    rounds: list[bool] = []
+    retained = module.retain
+
+    async def counted(*arguments: Any, **options: Any) -> module.Removed:
+        rounds.append(True)
+        if len(rounds) == 1:
+            raise JournalFull("no room")
+        return await retained(*arguments, **options)
+
+    monkeypatch.setattr(module, "retain", counted)
+    daily = asyncio.create_task(module.retain_daily(world.journal, KEEP, world.clock, first_s=0, every_s=0.01))
+    async with asyncio.timeout(20):
+        while world.places("bodies"):
+            await asyncio.sleep(0.01)
+    daily.cancel()
+    await asyncio.gather(daily, return_exceptions=True)
+    assert len(rounds) >= 2
