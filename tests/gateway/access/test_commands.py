@@ -13,6 +13,7 @@ import pytest_asyncio
 from click.testing import Result
 from typer.testing import CliRunner
 
+from connectors.wire.http import Client
 from gateway.access.identities import pem_of
 from gateway.cli.main import app
 from gateway.journal.query import JournalReader
@@ -111,8 +112,15 @@ async def test_what_cannot_be_settled_is_said_with_its_reason(rig: Rig) -> None:
 
 async def test_two_persons_at_once_settle_once(rig: Rig) -> None:
     entry = await doubt(rig)
-    results = await asyncio.gather(settle(rig, entry, "succeeded"), settle(rig, entry, "failed"))
-    assert sorted(result.exit_code for result in results) == [0, 2]
+    key = orjson.loads((rig.data / "sandbox" / "sandbox.json").read_bytes())["admin_key"]
+
+    async def decide(outcome: str) -> int:
+        headers = [(b"X-Socle-Admin-Key", key.encode()), (b"Content-Type", b"application/json")]
+        body = orjson.dumps({"entry": entry, "outcome": outcome, "by": PERSON, "reason": REASON})
+        async with Client() as http:
+            return (await http.send("POST", f"{rig.supervisor.url('console')}/admin/settle", headers=headers, body=body)).status
+
+    assert sorted(await asyncio.gather(decide("succeeded"), decide("failed"))) == [200, 409]
     assert len([one for one in rig.entries() if one["settles"] == entry]) == 1
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.doors.mail.upstream import Answer, Upstream
 from gateway.journal.record import Record
 from mocks.sandbox.faults import Fault
 from tests.gateway.doors.smtp_bench import SmtpBench, smtp_bench
@@ -61,6 +62,25 @@ async def test_the_accepted_resend_and_the_late_acceptance_count_once(bench: Smt
         ("call", "in_doubt"), ("call", "ok"), ("settlement", "succeeded"),
     ]  # fmt: skip
     assert (entries[2]["detail"]["how"], bench.units(), bench.held()) == ("superseded", 1, 1)
+
+
+async def test_the_late_refusal_settles_as_failed_and_counts_nothing(bench: SmtpBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    end_data = Upstream.end_data
+
+    async def thoughtful(self: Upstream) -> Answer:
+        answer = await end_data(self)
+        await asyncio.sleep(0.3)
+        return answer
+
+    monkeypatch.setattr(Upstream, "end_data", thoughtful)
+    bench.world.faults.arm(Fault("plein", "MSS.SOUMISSION", "status", "452"))
+    async with bench.dui() as smtp:
+        await smtp.send(message(), "451 4.4.2")
+    doubt, settlement = await settled(bench)
+    assert (settlement["settles"], settlement["outcome"]) == (doubt["id"], "failed")
+    assert settlement["service_code"].startswith("452") and settlement["flags"] == ["N-TEMPORAIRE"]
+    assert settlement["fault"] == "plein"
+    assert (bench.units(), bench.held()) == (0, 0)
 
 
 async def test_an_operator_that_never_answers_leaves_the_doubt(bench: SmtpBench) -> None:
