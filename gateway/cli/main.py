@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from gateway.cli import backup, conformance, demo, erase, grappe, journal, load, sandbox, settle, up, usage
+from gateway.cli import backup, bench, conformance, demo, erase, grappe, journal, load, sandbox, settle, up, usage
 from gateway.cli.french import UsageError, said
 
 app = typer.Typer(
@@ -16,6 +16,7 @@ app.command("up")(up.up)
 app.add_typer(up.gateway, name="gateway", help="La passerelle seule ; ses identités déposées.")
 app.command("mock")(up.mock)
 app.command("demo")(demo.demo)
+app.command("bench")(bench.bench)
 journal.app.command("settle")(settle.settle)
 app.add_typer(journal.app, name="journal", help="Lire le journal.")
 journal.app.command("erase")(erase.erase)

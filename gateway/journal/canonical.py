@@ -7,7 +7,6 @@ so that one bad record never reaches the transaction it would share with others.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from typing import Any
 import orjson
 
 from connectors.wire.clock import Clock
+from gateway.journal.randomness import random_bytes
 from gateway.journal.record import Body, Named, Record
 from gateway.operations import OPERATIONS
 
@@ -173,7 +173,7 @@ def _recipients(record: Record) -> dict[str, int] | None:
 
 
 def _body(body: Body) -> dict[str, Any]:
-    salt = os.urandom(_SALT_BYTES)
+    salt = random_bytes(_SALT_BYTES)
     commitment = hashlib.sha256(salt + body.sha256).hexdigest()
     return {"role": body.role, "size_bytes": body.size_bytes, "commitment": commitment, "salt": salt.hex(), "kept": body.kept}
 

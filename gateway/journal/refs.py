@@ -1,11 +1,11 @@
 """Random names for values that the hashed part must not hold (design §5.6)."""
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 
 import apsw
 
+from gateway.journal.randomness import random_bytes
 from gateway.journal.record import Named
 from gateway.journal.rows import Rows, in_groups
 from gateway.journal.vault import Vault
@@ -100,7 +100,7 @@ class Refs:
         return ref
 
     def _made(self, named: Named, lookup: bytes) -> str:
-        ref = os.urandom(16).hex()
+        ref = random_bytes(16).hex()
         sealed = None if named.kind == "person" else self._vault.seal(ref, named.value.encode("utf-8", "surrogatepass"))
         self._rows.add((ref, named.kind, lookup, sealed))
         self._fresh[lookup] = ref

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from gateway.journal.randomness import random_bytes
 from gateway.journal.record import JournalUnsafe
 
 _KEY_BYTES = 32
@@ -36,7 +37,7 @@ class Vault:
 
     def seal(self, name: str, value: bytes) -> bytes:
         """Nonce and ciphertext, under a key of ``name`` alone, so that no key seals more than a few values."""
-        nonce = os.urandom(_NONCE_BYTES)
+        nonce = random_bytes(_NONCE_BYTES)
         return nonce + self._cipher(name).encrypt(nonce, value, None)
 
     def unseal(self, name: str, sealed: bytes) -> bytes:
@@ -45,7 +46,7 @@ class Vault:
 
     def seal_alone(self, name: str, value: bytes) -> tuple[bytes, bytes]:
         """A key drawn for ``value`` alone, sealed under ``name``, and ``value`` sealed by it: without its key it is noise."""
-        key, nonce = os.urandom(_KEY_BYTES), os.urandom(_NONCE_BYTES)
+        key, nonce = random_bytes(_KEY_BYTES), random_bytes(_NONCE_BYTES)
         return self.seal(name, key), nonce + AESGCM(key).encrypt(nonce, value, None)
 
     def unseal_alone(self, name: str, sealed_key: bytes, sealed: bytes) -> bytes:

@@ -24,7 +24,7 @@ _PATIENCE_S = 0.004
 _NOTHING: Lookups = {}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Job:
     """Something to do in a transaction, who waits for it to be durable, and what is then true even if nobody waits.
 
@@ -40,7 +40,7 @@ class Job:
     then: Callable[[], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Done:
     job: Job
     result: Any = None

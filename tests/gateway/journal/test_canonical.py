@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from itertools import count
@@ -14,6 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.journal import canonical, refs
+from gateway.journal import vault as vaults
 from gateway.journal.canonical import draft_of, encode, text_of
 from gateway.journal.record import Body, Count, Dui, Exchange, Named, Recipients, Record
 from gateway.journal.store import Store
@@ -39,7 +40,8 @@ def _complete_record() -> Record:
 
 def test_the_form_of_an_entry_is_pinned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     numbers = count(1)
-    monkeypatch.setattr(os, "urandom", lambda size: next(numbers).to_bytes(2, "big") * (size // 2))
+    for user in (canonical, refs, vaults):
+        monkeypatch.setattr(user, "random_bytes", lambda size: next(numbers).to_bytes(2, "big") * (size // 2))
     clock = HandClock()
     vault = Vault(b"k" * 32, b"l" * 32, "bac_a_sable")
     store = Store(tmp_path / "journal.sqlite3", vault, clock, boot_id="b" * 32, log_id=1)

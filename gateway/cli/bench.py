@@ -1,0 +1,62 @@
+"""`socle bench`: figures measured here, beside what the machine allows (design §9)."""
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from gateway.bench import journal
+from gateway.bench.figure import Figure
+from gateway.cli.common import BAD_INPUT, CHECK_FAILED, DataFolder, fail
+
+_AREAS: dict[str, Callable[[Path, float], list[Figure]]] = {"journal": journal.figures}
+_WIDTH = 120
+_ROOM = 512 * 1024 * 1024
+
+
+def bench(
+    area: Annotated[str | None, typer.Argument(metavar="[DOMAINE]", help="Ce qu'on mesure : journal. Tout par défaut.")] = None,
+    data: DataFolder = Path(".socle"),
+    scale: Annotated[float, typer.Option("--scale", min=0.01, max=10, help="Multiplie les nombres et les durées.")] = 1.0,
+    enforce: Annotated[bool, typer.Option("--enforce", help="Code de sortie 1 si une cible n'est pas tenue.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Sortie JSON.")] = False,
+) -> None:
+    """Mesure ce que coûte Socle sur cette machine, à côté de ce qu'elle permet. À lancer sur une machine au repos."""
+    if area is not None and area not in _AREAS:
+        fail(f"« {area} » : domaine inconnu ; possibles : {', '.join(_AREAS)}.", BAD_INPUT)
+    folder_is_new = not data.exists()
+    data.mkdir(parents=True, exist_ok=True)
+    try:
+        if shutil.disk_usage(data).free < _ROOM:
+            fail(f"Il faut 512 Mio libres dans {data} : faites de la place, ou changez de disque par --data.", BAD_INPUT)
+        found = [figure for name, measure in _AREAS.items() if area in (None, name) for figure in measure(data, scale)]
+    finally:
+        if folder_is_new and not any(data.iterdir()):
+            data.rmdir()
+    if as_json:
+        rows = orjson.dumps([figure.as_json() for figure in found], option=orjson.OPT_INDENT_2)
+        sys.stdout.buffer.write(rows + b"\n")
+    else:
+        console = Console()
+        console.width = max(console.width, _WIDTH)  # a figure cut short says nothing
+        console.print(_table(found))
+    if enforce and any(figure.holds is False for figure in found):
+        raise typer.Exit(CHECK_FAILED)
+
+
+def _table(found: list[Figure]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for title in ("Mesure", "Valeur", "Unité", "Limite", "Rapport", "Cible", "Tenue"):
+        table.add_column(title, justify="right" if title in ("Valeur", "Limite", "Rapport") else "left", no_wrap=True)
+    for figure in found:
+        held = {None: "", True: "oui", False: "NON"}[figure.holds]
+        limit, ratio = ("" if number is None else f"{number:g}" for number in (figure.limit, figure.ratio))
+        table.add_row(figure.name, f"{figure.value:g}", figure.unit, limit, ratio, str(figure.target or ""), held)
+    return table
