@@ -17,6 +17,7 @@ from pydantic_settings import SettingsError
 from connectors.wire.logs import log_as_json
 from connectors.wire.serving import until_stopped
 from gateway.app import Gateway
+from gateway.grappes.reading import RegistryError
 from gateway.journal.record import JournalError, JournalLocked
 from gateway.settings import Settings
 
@@ -40,6 +41,8 @@ def main() -> int:
         return _stop(f"Réglage illisible : {error}. Un réglage composé s'écrit en JSON (docs/reglages.md).", BAD_INPUT)
     except FileNotFoundError as error:
         return _stop(f"Le bac à sable n'est pas préparé : {error.filename} manque. Lancez « socle up ».", BAD_INPUT)
+    except RegistryError as error:
+        return _stop(str(error), BAD_INPUT)
     except JournalLocked as error:
         return _stop(f"Le journal de {settings.journal} est déjà ouvert par le processus {error.pid}.", REFUSED_TO_START)
     except JournalError as error:

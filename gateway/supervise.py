@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -40,7 +41,7 @@ class ChildFailed(RuntimeError):
 
 
 class PortTaken(RuntimeError):
-    """A fixed port is in use; the text is French and names it."""
+    """A port is in use, or cannot be listened on; the text is French and names it."""
 
 
 @dataclass(slots=True)
@@ -99,6 +100,9 @@ class Supervisor:
             try:
                 sock = bind_loopback(port if self.fixed else 0)
             except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    where = os.environ.get("SOCLE_BIND", "127.0.0.1")
+                    raise PortTaken(f"Écoute impossible sur {where} ({name}) : {error.strerror or error}.") from error
                 raise PortTaken(
                     f"Le port {port} ({name}) est déjà pris. Arrêtez le programme qui l'occupe : peut-être un autre « socle up »."
                 ) from error

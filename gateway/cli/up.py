@@ -28,7 +28,7 @@ def up(
     try:
         code = asyncio.run(_up(data.resolve(), as_json=as_json, fixed=not free_ports))
     except (ChildFailed, PortTaken) as error:
-        fail(str(error), UNAVAILABLE)
+        fail(str(error), error.code if isinstance(error, ChildFailed) else UNAVAILABLE)
     raise typer.Exit(code)
 
 

@@ -85,3 +85,18 @@ async def test_a_host_added_since_is_put_on_the_server_certificate(data: Path, m
     monkeypatch.setenv("SOCLE_PUBLIC_HOSTS", "dui.example")
     await make_sandbox(data)
     assert "dui.example" in orjson.loads((data / "sandbox" / "sandbox.json").read_bytes())["pki"]["server"]["hosts"]
+
+
+async def test_an_address_that_cannot_be_listened_on_is_not_told_as_a_port_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOCLE_BIND", "192.0.2.1")
+    with pytest.raises(PortTaken, match=r"Écoute impossible sur 192\.0\.2\.1 \(console\)"):
+        await Supervisor(tmp_path).start()
+
+
+async def test_a_registry_file_that_is_wrong_is_told_by_its_name_alone(data: Path) -> None:
+    (data / "gateway" / "grappes" / "x.json").write_bytes(b"{oops")
+    with pytest.raises(ChildFailed, match=r"\(code 2\)\. Registre des grappes, x\.json") as failed:
+        await Supervisor(data).start()
+    assert failed.value.code == 2
