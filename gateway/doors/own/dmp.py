@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import AwareDatetime, Base64Bytes, BaseModel, ConfigDict, Field, model_validator
 
@@ -30,8 +30,8 @@ from gateway.access.callers import Identity
 from gateway.access.keys import Structure
 from gateway.doors.dmp import DmpDoor
 from gateway.doors.own.call import Message, OwnCall
-from gateway.doors.own.fields import field
-from gateway.doors.own.problem import Refused, Reply, refuse, refuse_road
+from gateway.doors.own.fields import Line, Name, Paragraph, field
+from gateway.doors.own.problem import IN_DOUBT, Refused, Reply, refuse, refuse_road
 from gateway.journal.record import Record
 from gateway.road import Passed, Refusal, Request, Road
 
@@ -42,9 +42,6 @@ _ID_NAT = r"^(8[0-9]{11}|3[0-9][0-9A-Z][0-9]{7}/[0-9A-Za-z.-]{1,40})$"
 
 _NO_IDENTITY = "Cette structure n'a pas déposé ses certificats AUTH_CLI et SIGN : la passerelle ne peut pas signer pour elle."
 
-Line = Annotated[str, Field(min_length=1, max_length=4000)]
-
-
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, hide_input_in_errors=True)
 
@@ -52,9 +49,9 @@ class _Part(BaseModel):
 class CodedValue(_Part):
     """A code, its system (OID) and its label."""
 
-    code: str = Field(min_length=1, max_length=40)
+    code: str = Field(pattern=r"^[0-9A-Za-z._/-]{1,40}$")
     oid: str = Field(pattern=r"^[0-2](\.(0|[1-9][0-9]*))+$", max_length=64)
-    libelle: str = Field(min_length=1, max_length=200)
+    libelle: Name
 
 
 class Patient(_Part):
@@ -62,8 +59,8 @@ class Patient(_Part):
 
     matricule: str = Field(description="Les 15 caractères de l'INS, clé comprise.")
     oid: str = Field(INS_NIR, description="OID de l'INS, tel qu'INSi l'a donné.")
-    nom_naissance: str = Field(min_length=1, max_length=100)
-    prenoms: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field(min_length=1, max_length=10)
+    nom_naissance: Name
+    prenoms: list[Name] = Field(min_length=1, max_length=10)
     sexe: str = Field(pattern="^[MF]$")
     date_naissance: date
     lieu_naissance: str = Field(pattern="^[0-9][0-9AB][0-9]{3}$", description="Code COG.")
@@ -82,9 +79,9 @@ class Content(_Part):
     """One document: a PDF, or paragraphs of which the gateway makes a PDF/A-1."""
 
     type: str = Field(pattern=r"^[0-9A-Za-z._-]{1,40}$", description="Code du type de document (jeu de valeurs du DMP).")
-    titre: str = Field(min_length=1, max_length=cda.TITLE_MAX)
+    titre: Line = Field(min_length=1, max_length=cda.TITLE_MAX)
     pdf_base64: Base64Bytes | None = Field(None, description="Un PDF/A-1.")
-    texte: list[Line] | None = Field(None, min_length=1, max_length=200, description="Ou des paragraphes.")
+    texte: list[Paragraph] | None = Field(None, min_length=1, max_length=200, description="Ou des paragraphes.")
     debut_acte: AwareDatetime | None = Field(None, description="Début de l'acte ; à défaut, l'heure de l'envoi.")
     debut_sejour: AwareDatetime | None = Field(None, description="Entrée dans la structure ; à défaut, le début de l'acte.")
 
@@ -101,8 +98,8 @@ class Author(_Part):
     """The professional in whose name the document is fed."""
 
     identifiant: str = Field(pattern=_ID_NAT, description="8 + RPPS, ou 3 + FINESS/identifiant interne.")
-    nom: str = Field(min_length=1, max_length=100)
-    prenom: str = Field(min_length=1, max_length=100)
+    nom: Name
+    prenom: Name
     profession: CodedValue
     role: CodedValue | None = Field(None, description="Savoir-faire d'un médecin, ou rôle de qui n'a pas de profession.")
 
@@ -207,6 +204,8 @@ class FeedDoor:
             return Reply(201, {"statut": "accepte", "code_service": record.service_code, **named, "ins": ins}).answer(record.id)
         meaning = codes.meaning(record.service_code or "")
         detail = meaning.text if meaning else "Le DMP a refusé l'envoi ; son code est dans « code_service »."
+        if record.outcome == "in_doubt":
+            detail = IN_DOUBT
         more: dict[str, Any] = {"code": record.service_code, "texte_service": _text(answer)}
         slugs = {"refused": "refus", "unauthorised": "service-interdit", "invalid": "service-invalide", "in_doubt": "perdue"}
         return refuse(Refused(slugs.get(str(record.outcome), "indisponible"), detail, **more), record)

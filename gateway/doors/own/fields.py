@@ -1,7 +1,34 @@
-"""What is wrong with the fields of a request, in French, by name: never the value received."""
+"""Fields of a request: texts that may go into a message, and what is wrong with them, by name, never the value received."""
 from __future__ import annotations
 
-from pydantic import ValidationError
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, ValidationError
+
+_HL7_SEPARATORS = frozenset("^&|~\\")  # in a name they would begin another component of an XCN or a PID (dmp §6)
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("caractère de contrôle ou saut de ligne")
+    return text
+
+
+def _a_name(text: str) -> str:
+    if not _HL7_SEPARATORS.isdisjoint(text):
+        raise ValueError("caractère refusé : ^ & | ~ ou barre inverse")
+    return _printable(text)
+
+
+def _paragraph(text: str) -> str:
+    for line in text.split("\n"):
+        _printable(line.replace("\t", " "))
+    return text
+
+
+Line = Annotated[str, AfterValidator(_printable)]
+Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_a_name)]
+Paragraph = Annotated[str, Field(min_length=1, max_length=4000), AfterValidator(_paragraph)]
 
 _REASONS = {
     "missing": "absent", "extra_forbidden": "inconnu", "string_type": "texte attendu", "bool_type": "vrai ou faux attendu",

@@ -25,6 +25,7 @@ from gateway.doors.mail.upstream import Answer as Said
 from gateway.doors.mail.upstream import Lost, NotReady, Upstream
 from gateway.doors.own import once, problem
 from gateway.doors.own.call import Message, OwnCall
+from gateway.doors.own.fields import Line
 from gateway.doors.own.problem import IN_DOUBT, Refused
 from gateway.doors.own.problem import Reply as Told
 from gateway.journal.record import Record
@@ -46,9 +47,9 @@ class Letter(Message):
 
     bal: Address = Field(description="BAL émettrice, d'une structure de votre clé.")
     destinataires: list[Address] = Field(min_length=1, max_length=_MAX_RECIPIENTS)
-    objet: str = Field(min_length=1, max_length=200, pattern=r"^[^\r\n\x00]*$")
+    objet: Line = Field(min_length=1, max_length=200)
     texte: str = Field(min_length=1, max_length=200_000)
-    libelle: str | None = Field(None, max_length=100, pattern=r"^[^\r\n\x00]*$", description="À défaut, le nom de la structure.")
+    libelle: Line | None = Field(None, max_length=100, description="À défaut, le nom de la structure.")
     accuse_lecture: bool = Field(False, description="Demander un accusé de lecture (MDN).")
     sans_reponse: bool = Field(False, description="À un usager : aucune réponse attendue.")
 
@@ -187,6 +188,8 @@ class LetterDoor:
         caller = self.smtp.access.by_mailbox(call.message.bal)
         if caller.finess_et != call.message.finess_et or caller.tenant != call.record.tenant:
             raise Refused("structure", "Cette BAL n'est pas de la structure : émettez de l'une des siennes.")
+        if call.record.dui.nil is None:
+            raise Refused("identite", "Votre logiciel n'a pas de NIL déposé : un message MSSanté en porte toujours un.")
         if not token or not token.isascii() or not token.isprintable():
             raise Refused("jeton-psc", _TOKEN)
         record, outgoing = call.record, self._outgoing(call)

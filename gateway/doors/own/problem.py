@@ -92,9 +92,10 @@ class Reply:
 def refuse(refused: Refused, record: Record) -> Answer:
     """The problem of a refusal; the entry gets its outcome and flag unless the service's answer already gave them."""
     kind = refused.kind
-    record.outcome = record.outcome or kind.outcome
-    if kind.flag is not None:
-        record.flag(kind.flag)
+    if record.outcome is None:
+        record.outcome = kind.outcome
+        if kind.flag is not None:
+            record.flag(kind.flag)
     return _problem(kind, refused.detail, record.id, {"indicateurs": record.flags, "code_service": refused.code} | refused.more)
 
 

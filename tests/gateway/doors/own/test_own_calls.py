@@ -223,6 +223,8 @@ async def test_what_the_dmp_refuses_keeps_its_code(
     assert said(answer).get("code_service") == (value if kind == "soap" else None)
     [entry] = bench.entries()
     assert (entry["outcome"], bench.units()) == (outcome, [])
+    assert "E-RESEAU" not in entry["flags"]  # the service did answer
+    assert outcome != "in_doubt" or "même clé" in said(answer)["detail"]
 
 
 @pytest.mark.parametrize(
@@ -231,6 +233,10 @@ async def test_what_the_dmp_refuses_keeps_its_code(
         ({"patient__matricule": "275126322074975"}, "patient"),
         ({"document__type": "00000-0"}, "document.type"),
         ({"document__pdf_base64": "JVBERi0="}, "document"),
+        ({"document__titre": "Projet\x00"}, "document.titre"),
+        ({"document__texte": ["un\x0bdeux"]}, "document.texte.0"),
+        ({"auteur__nom": "DUPONT^^^&1.2.3&ISO"}, "auteur.nom"),
+        ({"patient__nom_naissance": "ADRUN\nZOE"}, "patient.nom_naissance"),
         ({"document__texte": None, "document__pdf_base64": "AAAA"}, "document"),
     ],
 )
@@ -301,6 +307,14 @@ async def test_a_refused_recipient_is_told_by_its_rank(bench: Bench) -> None:
     assert [entry["outcome"] for entry in bench.entries("MSS.SOUMISSION")] == ["refused", "ok"]
     assert len(bench.units()) == 1
     bench.reconciles()
+
+
+@pytest.mark.parametrize("field", ["objet", "libelle"])
+@pytest.mark.parametrize("end", ["\n", "\r", "\x0b", "\x85", "\u2028"])
+async def test_a_header_takes_one_line(bench: Bench, field: str, end: str) -> None:
+    answer = await bench.post("/mss/messages", changed(LETTER, **{field: f"un{end}Bcc: autre@ailleurs.example"}), once="k1")
+    assert (answer.status, said(answer)["champs"][0]["champ"]) == (422, field)
+    assert bench.received("MSS.SESSION_SMTP") == 0
 
 
 async def test_an_operator_that_cannot_be_reached_leaves_the_key_free(bench: Bench) -> None:
