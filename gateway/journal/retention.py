@@ -180,6 +180,9 @@ async def _retain_refs(journal: Journal, connection: apsw.Connection, cutoff_of:
         old_keys = _old_keys(connection, cutoff_of)
         while keys := await asyncio.to_thread(next, old_keys, None):
             await journal.change(lambda store: _forget_keys(store, keys))
+        old_own = _old_own_keys(connection, cutoff_of)
+        while lookups := await asyncio.to_thread(next, old_own, None):
+            await journal.change(lambda store: _forget_own_keys(store, lookups))
         await asyncio.to_thread(_note_living, connection, cutoff_of)
         gone = 0
         dead = _dead(connection)
@@ -204,6 +207,20 @@ def _forget_keys(store: Store, keys: Sequence[Key]) -> None:
     store.connection().executemany(
         "DELETE FROM keys WHERE tenant = ? AND operation = ? AND key_ref = ? AND log = ? AND seq = ?", keys
     )
+
+
+def _old_own_keys(connection: apsw.Connection, cutoff_of: CutoffOf) -> Iterator[list[tuple[bytes]]]:
+    """Idempotency-Keys of our own doors, with the answers kept under them."""
+    last = b""
+    while rows := _fetch(connection, _OWN_KEYS, (last, _CHUNK)):
+        last = rows[-1][0]
+        old = [(lookup,) for lookup, tenant, recorded_at in rows if recorded_at < cutoff_of(tenant)]
+        if old:
+            yield old
+
+
+def _forget_own_keys(store: Store, lookups: Sequence[tuple[bytes]]) -> None:
+    store.connection().executemany("DELETE FROM own_keys WHERE lookup = ?", lookups)
 
 
 def _note_living(connection: apsw.Connection, cutoff_of: CutoffOf) -> None:
@@ -256,6 +273,10 @@ _ENTRIES = "SELECT pos, tenant, recorded_at, body FROM entries WHERE pos > ? ORD
 _LIVES = "INSERT OR IGNORE INTO living SELECT value FROM json_each(?)"
 _DEAD = "SELECT ref FROM refs WHERE ref > ? AND ref NOT IN living ORDER BY ref LIMIT ?"
 _UNDER_WAY = "SELECT key_ref, NULL FROM intents UNION ALL SELECT key_ref, person_ref FROM doubts"
+_OWN_KEYS = """
+SELECT o.lookup, e.tenant, e.recorded_at FROM own_keys o JOIN entries e ON e.id = o.call_id
+WHERE o.lookup > ? ORDER BY o.lookup LIMIT ?
+"""
 _KEYS = """
 SELECT k.tenant, k.operation, k.key_ref, k.log, k.seq, e.recorded_at
 FROM keys k JOIN entries e ON e.pos = (k.log << 40) + k.seq

@@ -12,7 +12,7 @@ import pytest
 from gateway.journal import retention as module
 from gateway.journal.journal import FILE_NAME, Journal
 from gateway.journal.query import JournalReader
-from gateway.journal.record import Body, Intent, JournalFull, Named, Record
+from gateway.journal.record import Body, Claim, Intent, JournalFull, Named, Record
 from gateway.journal.retention import Retention, retain
 from gateway.usage.recount import recount
 from tests.gateway.journal.world import BORN, HandClock, feed, open_journal, rows
@@ -115,6 +115,17 @@ async def test_who_decided_a_settlement_keeps_a_name_too(world: World) -> None:
     await world.retain(days=1001)
     assert rows(world.folder, "SELECT kind FROM refs") == [("label",)]
     assert (await world.retain(days=1401)).refs == 1
+
+
+async def test_idempotency_keys_go_with_the_refs_of_their_call(world: World) -> None:
+    for number, days in ((1, 0), (2, 300)):
+        world.clock.now = BORN + timedelta(days=days)
+        record = feed("ok")
+        record.claim = Claim(bytes([number]) * 32, b"body", b"answer")
+        await world.journal.intend(record, Intent(None, 30.0))
+        await world.journal.write(record)
+    await world.retain(days=401)
+    assert rows(world.folder, "SELECT hex(lookup) FROM own_keys") == [("02" * 32,)]
 
 
 async def test_a_name_that_a_call_uses_meanwhile_stays(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
