@@ -119,7 +119,8 @@ def test_health_readiness_and_metrics(up: Up) -> None:
 def test_a_second_up_on_the_same_data_is_refused(up: Up) -> None:
     second = start(up.data)
     out, error = second.communicate(timeout=60)
-    assert second.returncode == 3
+    assert second.returncode == 4
+    assert (up.data / "run.json").exists(), "the first one's commands must still find it"
     assert b"gateway" in error and "déjà ouvert par le processus".encode() in error, (out, error)
 
 
