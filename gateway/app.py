@@ -83,7 +83,9 @@ class Gateway:
         access = Access.from_manifest(sandbox)
         registry = Registry.load(settings.journal / "grappes")
         clock = _clock_of(settings.journal)
-        journal = Journal.open(settings.journal, environment=settings.environment, clock=clock)
+        journal = Journal.open(
+            settings.journal, environment=settings.environment, clock=clock, ballast_bytes=settings.ballast_mio << 20
+        )
         return cls(settings, clock, journal, access, registry, manifest, ports())
 
     def __post_init__(self) -> None:

@@ -27,6 +27,7 @@ class Settings(BaseSettings):
         None, description="Attente du DUI avant de lui dire que l'état d'un envoi est inconnu ; un nombre, ou un par service."
     )
     drain_s: float = Field(30.0, gt=0, description="À l'arrêt, temps laissé aux appels en cours, en secondes.")
+    ballast_mio: int = Field(64, ge=1, description="Place gardée sur le disque pour finir les appels en cours, en Mio.")
     settle_retry_s: float = Field(300.0, gt=0, description="Attente avant de reposer une question sans preuve, en secondes.")
 
     bodies: dict[str, BodyPolicy] = Field(
