@@ -164,10 +164,14 @@ async def test_a_deposit_works_at_once_is_on_record_and_ends_with_its_removal(ri
     assert (accepted.ok, entry["tenant"], rig.held(FEED)[unit]) == (True, second["tenant"], 1)
 
     await _settlement_uses_it(rig, second)
+    await armed(rig, f"{FEED}=reset")
+    unit, _ = await rig.feed(whose=1)
     removed = await socle("gateway", "identity", "remove", said["name"], "--by", PERSON, "--data", rig.data)
     assert removed.exit_code == 0, removed.stderr
     _, refused = await rig.feed(whose=1)
     assert refused.code == "V-IDENTITE"
+    await asyncio.sleep(4)
+    assert rig.account(FEED).in_doubt[unit] == 1, "a removed identity asks nothing any more, not even for an older call"
     acts = [entry["detail"] for entry in rig.entries() if (entry["detail"] or {}).get("action") == "identity"]
     assert [(act["done"], act["use"]) for act in acts] == [("deposited", "auth"), ("deposited", "sign"), ("removed", "auth")]
     assert all(len(act["by"]) == 32 and act["service"] == "DMP" for act in acts)
