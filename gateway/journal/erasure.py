@@ -140,6 +140,7 @@ async def empty_wal(path: Path) -> bool:
 def _truncate_wal(path: Path) -> bool:
     connection = database.open_beside(path)
     try:
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()  # the long part, which holds up nobody
         (busy, _, _) = next(iter(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")))
     finally:
         connection.close()

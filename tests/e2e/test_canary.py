@@ -33,7 +33,9 @@ from connectors.wire.clock import SystemClock
 from connectors.wire.http import Answer, Client
 from connectors.wire.saml import load_signer
 from gateway.doors.own.examples import REQUESTS
+from gateway.journal.bodies import text_of
 from gateway.journal.query import JournalReader
+from gateway.journal.vault import Vault
 from loadtests import world as worlds
 from loadtests.calls import HttpCall
 from loadtests.users.annuaire import AnnuaireUser
@@ -220,6 +222,12 @@ def http_places(deployment: Deployment) -> Iterator[tuple[str, bytes, str]]:
             ("GET", f"{path}?x=%32{CANARY[1:]}"), ("DELETE", path), ("GET", f"http://{CANARY}/"),
         ):  # fmt: skip
             yield listener, request(method, target, {}), "localhost"
+        if listener == "console":
+            for own in ("/api/journal/entries", f"/api/journal/entries/{CANARY}/contents", "/admin/erasure", "/admin/settle"):
+                query = f"?person={CANARY}&flag={CANARY}&{CANARY}=1"
+                for key in ({}, {"Authorization": f"Bearer {CANARY}"}, {"X-Socle-Admin-Key": CANARY}):
+                    yield listener, request("GET", own + query, key), "localhost"
+                    yield listener, request("POST", own, key, orjson.dumps({"matricule": CANARY, "by": CANARY})), "localhost"
         for content_type, body in (
             (_FORM, f"client_id={CANARY}&code={CANARY}&login_id={CANARY}&identifier={CANARY}".encode()),
             (_JSON, orjson.dumps({"matricule": CANARY, CANARY: [CANARY]})), (_JSON, b'{"matricule": "' + CANARY.encode()),
@@ -436,8 +444,21 @@ def test_no_file_of_the_gateway_holds_a_matricule(deployment: Deployment, tmp_pa
     assert deployment.stop() == 0
     assert {path.name for path in deployment.files()} >= {"journal.sqlite3", "gateway.log"}
     assert leaks(deployment.files()) == []
-    [(blobs,)] = rows(deployment.data / "gateway", "SELECT count(*) FROM blobs")
-    assert blobs > 100  # the messages are there, and unreadable
+    copies = _opened(deployment)
+    assert sum(copy.count(CANARY.encode()) for _, copy in copies) > 100  # it was in the messages kept, and is unreadable there
+    assert {operation.partition(".")[0] for operation, _ in copies} == {"INS", "DMP", "PSC", "ANN"}
+    manifest = orjson.loads((deployment.data / "sandbox" / "sandbox.json").read_bytes())
+    secrets = [token, manifest["own_keys"][0]["key"], manifest["annuaire_keys"][0]["key"]]
+    secrets += [client["client_secret"] for client in manifest["psc_clients"]]
+    assert [(operation, copy) for operation, copy in copies for secret in secrets if secret.encode() in copy] == []
+
+
+def _opened(deployment: Deployment) -> list[tuple[str, bytes]]:
+    """Operation and redacted copy of every message kept: only here, with the keys, are they read."""
+    folder = deployment.data / "gateway"
+    vault = Vault.open(folder / "keys", "bac_a_sable", create=False)
+    found = rows(folder, "SELECT operation, id, n, sealed_key, sealed FROM blobs JOIN entries USING (pos)")
+    return [(operation, text_of(vault.unseal_alone(f"{entry}|{n}", key, sealed))) for operation, entry, n, key, sealed in found]
 
 
 def _counts(deployment: Deployment) -> dict[str, dict[str, Any]]:
