@@ -1,4 +1,4 @@
-"""Rates as a CSV that opens in a French spreadsheet (programme-indicateurs §13.2), with four more columns at its end.
+"""Rates as a CSV that opens in a French spreadsheet (programme-indicateurs §13.2), with six more columns at its end.
 
 UTF-8 with BOM, « ; », CRLF. The same measures and the same ``generated_at`` give the same bytes.
 """
@@ -18,7 +18,7 @@ COLUMNS = (
     "grappe", "finess_ej", "finess_et", "raison_sociale", "indicateur", "periode_debut", "periode_fin", "fenetre",
     "numerateur", "denominateur", "denominateur_definition", "denominateur_date", "taux_pct", "cible_pct", "atteint",
     "statut", "nb_echecs", "non_attribues", "version_mesure", "hash_detail", "genere_le",
-    "en_doute", "et_calculables", "environnement", "simulation",
+    "en_doute", "et_calculables", "environnement", "simulation", "finess_statut", "finess_saisi",
 )  # fmt: skip
 _PARIS = ZoneInfo("Europe/Paris")
 _REACHED = {True: "oui", False: "non", None: "nc"}
@@ -65,4 +65,6 @@ def _line(row: Measure, stamp: str) -> list[str]:
         f"{row.calculable} sur {row.members}",
         row.environment,
         "oui" if row.simulated else "non",
+        row.finess_statut or "",
+        number_as_text(row.finess_saisi),
     ]

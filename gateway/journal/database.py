@@ -73,8 +73,20 @@ def open_for_reading(path: Path) -> apsw.Connection:
     except apsw.Error as error:
         raise JournalError(f"{path.name} cannot be read: {error}") from error
     if version != len(migrations()):
-        raise JournalError(f"{path.name} has schema version {version}, this program knows {len(migrations())}")
+        raise JournalError(_other_schema(path, version))
     return connection
+
+
+def _other_schema(path: Path, version: int) -> str:
+    """French: said as it is to whoever reads the journal with another version of the program."""
+    known = len(migrations())
+    if version > known:
+        newer = f"{path.name} a été écrit par une version plus récente de Socle (schéma {version}, connu ici : {known})"
+        return f"{newer} : mettez Socle à jour."
+    return (
+        f"{path.name} a été écrit par une version plus ancienne de Socle (schéma {version}, connu ici : {known}) : "
+        "ouvrez-le une fois par « socle gateway --data … », qui le met à jour, puis relisez-le."
+    )
 
 
 def migrations() -> list[str]:

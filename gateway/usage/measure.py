@@ -25,6 +25,7 @@ class Measure:
     unattributed  accepted calls that belong to no ESSMS, environment-wide; given with the grappe only
     detail_sha256 hex digest of the counted rows, one line ``unit_ref event_time log seq`` each, in that order
     calculable, members  how many ESSMS are inside the sums, out of how many
+    finess_statut, finess_saisi  how sure the number of the ESSMS is, and what its source wrote; None for the grappe
     """
 
     grappe: str
@@ -46,6 +47,8 @@ class Measure:
     detail_sha256: str
     calculable: int
     members: int
+    finess_statut: str | None = None
+    finess_saisi: str | None = None
 
     @property
     def simulated(self) -> bool:

@@ -81,6 +81,8 @@ class _Table:
             detail_sha256=self.counting.detail_sha256(slot),
             calculable=1 if persons else 0,
             members=1,
+            finess_statut=essms.statut,
+            finess_saisi=essms.saisi,
         )
 
     def _of_grappe(self, indicator: str, window: Window, rows: Sequence[Measure]) -> Measure:

@@ -23,13 +23,15 @@ CARMES = Measure(
     grappe="antibes", finess_et="060790508", finess_ej="060791001", name="RESIDENCE LES CARMES", indicator="IND-MSS-01",
     window=WINDOW, numerator=40, in_doubt=2, denominator=48, denominator_label="personnes ; sous-ensemble éligible inconnu",
     denominator_since=date(2025, 6, 6), target=70, status="calcule", environment="bac_a_sable", failures=3, unattributed=None,
-    detail_sha256="ab" * 32, calculable=1, members=1,
+    detail_sha256="ab" * 32, calculable=1, members=1, finess_statut="corrige_propose", finess_saisi="60790508",
 )  # fmt: skip
 MURIERS = replace(
     CARMES, finess_et="830206587", name="=HYPERLINK(1)", numerator=5, in_doubt=0, denominator=None, denominator_since=None,
-    status="non_calculable", failures=0, calculable=0,
+    status="non_calculable", failures=0, calculable=0, finess_statut="confirme", finess_saisi="830206587",
 )  # fmt: skip
-TOGETHER = replace(CARMES, finess_et=None, finess_ej=None, name="Antibes", unattributed=4, calculable=1, members=2)
+TOGETHER = replace(
+    CARMES, finess_et=None, finess_ej=None, name="Antibes", unattributed=4, members=2, finess_statut=None, finess_saisi=None
+)
 ROWS = [CARMES, MURIERS, TOGETHER]
 GOLDEN = Path(__file__).parent / "golden" / "taux.csv"
 
@@ -45,6 +47,12 @@ def test_the_csv_is_the_golden_one_to_the_byte() -> None:
 def test_a_finess_keeps_its_leading_zero_in_a_spreadsheet() -> None:
     [_, _, first, *_] = lines(rates_csv(ROWS, AT))
     assert first[COLUMNS.index("finess_et")] == '="060790508"'
+
+
+def test_each_line_says_how_sure_its_number_is() -> None:
+    [_, _, *rows] = lines(rates_csv(ROWS, AT))
+    sure = [(row[COLUMNS.index("finess_statut")], row[COLUMNS.index("finess_saisi")]) for row in rows]
+    assert sure == [("corrige_propose", '="60790508"'), ("confirme", '="830206587"'), ("", "")]
 
 
 def test_a_name_is_never_a_formula() -> None:

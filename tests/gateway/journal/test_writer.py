@@ -168,5 +168,5 @@ def test_a_journal_of_a_newer_program_is_refused(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(JournalUnsafe, match="schema version 99"):
         database.open_for_writing(path)
-    with pytest.raises(JournalError, match="schema version 99"):
+    with pytest.raises(JournalError, match="plus récente de Socle"):
         database.open_for_reading(path)
