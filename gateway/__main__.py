@@ -19,7 +19,7 @@ from connectors.wire.serving import until_stopped
 from gateway.app import Gateway
 from gateway.grappes.reading import RegistryError
 from gateway.journal.record import JournalError, JournalLocked
-from gateway.settings import Settings
+from gateway.settings import Settings, why_refused
 
 BAD_INPUT, UNAVAILABLE, REFUSED_TO_START = 2, 3, 4
 _WATCH_S = 0.5
@@ -34,11 +34,8 @@ def main() -> int:
     try:
         settings = Settings() if chosen.data is None else Settings(data=chosen.data)
         gateway = Gateway.open(settings)
-    except ValidationError as error:
-        first = error.errors()[0]
-        return _stop(f"Réglage SOCLE_{str(first['loc'][0]).upper()} : {first['msg']}", BAD_INPUT)
-    except SettingsError as error:
-        return _stop(f"Réglage illisible : {error}. Un réglage composé s'écrit en JSON (docs/reglages.md).", BAD_INPUT)
+    except (ValidationError, SettingsError) as error:
+        return _stop(why_refused(error), BAD_INPUT)
     except FileNotFoundError as error:
         return _stop(f"Le bac à sable n'est pas préparé : {error.filename} manque. Lancez « socle up ».", BAD_INPUT)
     except RegistryError as error:

@@ -1,11 +1,12 @@
 """Every setting of the gateway, from the environment (prefix SOCLE_). Each is listed in docs/reglages.md."""
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from gateway.journal.bodies import check_levels
 from gateway.journal.retention import Retention
@@ -77,3 +78,12 @@ class Settings(BaseSettings):
     @property
     def identities(self) -> Path:
         return self.journal / "identities"
+
+
+def why_refused(error: ValidationError | SettingsError) -> str:
+    """One French line for a setting that cannot be used; its value is not repeated."""
+    if isinstance(error, SettingsError):
+        name = re.search(r'field "(\w+)"', str(error))
+        return f"Réglage SOCLE_{name[1].upper() if name else '?'} : ce n'est pas du JSON lisible (docs/reglages.md)."
+    first = error.errors()[0]
+    return f"Réglage SOCLE_{str(first['loc'][0]).upper()} : {first['msg'].removeprefix('Value error, ')} (docs/reglages.md)."

@@ -4,9 +4,12 @@ from __future__ import annotations
 import sys
 
 import typer
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
-from gateway.cli import backup, bench, conformance, demo, erase, grappe, journal, load, sandbox, settle, up, usage
+from gateway.cli import backup, bench, conformance, demo, erase, grappe, journal, journal_key, load, sandbox, settle, up, usage
 from gateway.cli.french import UsageError, said
+from gateway.settings import why_refused
 
 app = typer.Typer(
     name="socle", no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
@@ -18,11 +21,12 @@ app.command("mock")(up.mock)
 app.command("demo")(demo.demo)
 app.command("bench")(bench.bench)
 journal.app.command("settle")(settle.settle)
-app.add_typer(journal.app, name="journal", help="Lire le journal.")
 journal.app.command("erase")(erase.erase)
 journal.app.command("retention")(erase.retention)
 journal.app.command("backup")(backup.backup)
 journal.app.command("restore")(backup.restore)
+journal.app.add_typer(journal_key.app, name="key", help="Clés de lecture du journal par HTTP.")
+app.add_typer(journal.app, name="journal", help="Lire le journal.")
 app.add_typer(usage.app, name="usage", help="Taux d'usage, recomptage.")
 app.add_typer(conformance.app, name="conformance", help="Contrôles de conformité, comptes rendus.")
 app.add_typer(grappe.app, name="grappe", help="Grappes et ESSMS.")
@@ -36,6 +40,9 @@ def main() -> None:
         sys.exit(app(prog_name="socle", standalone_mode=False) or 0)
     except UsageError as error:
         typer.echo(said(error), err=True)
+        sys.exit(2)
+    except (ValidationError, SettingsError) as error:
+        typer.echo(why_refused(error), err=True)
         sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
