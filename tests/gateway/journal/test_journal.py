@@ -55,6 +55,7 @@ async def test_the_entry_of_a_call_takes_its_intent_away(tmp_path: Path) -> None
     record.outcome = "ok"
     await journal.write(record)
     assert (journal.in_flight_intents, rows(tmp_path, "SELECT * FROM intents")) == (0, [])
+    assert journal._store.intents._open == {}, "closed intents are kept in memory"
     assert rows(tmp_path, "SELECT operation, log, seq, state FROM keys") == [("DMP.TD2.1", 1, 0, "ok")]
     await journal.close()
 
@@ -102,6 +103,17 @@ async def test_a_resent_message_counts_once_in_the_first(tmp_path: Path) -> None
     await journal.write(message("ok", "<1@ehpad.test>"))
     await journal.close()
     assert rows(tmp_path, "SELECT seq FROM usage_units ORDER BY seq") == [(0,), (1,)]
+
+
+async def test_what_one_transaction_has_written_so_far_counts_in_it(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    await journal.write(message("ok", "<1@ehpad.test>"), message("ok", "<1@ehpad.test>"))
+    doubt = feed("in_doubt", person=PERSON)
+    settlement = Record(doubt.operation, kind="settlement", settles=doubt.id, outcome="succeeded")
+    _, settled = await journal.write(doubt, settlement)
+    await journal.close()
+    assert content(settled)["finess_et"] == doubt.finess_et
+    assert rows(tmp_path, "SELECT seq FROM usage_units ORDER BY seq") == [(0,), (3,)]
 
 
 async def test_the_same_value_has_one_ref_and_asking_makes_none(tmp_path: Path) -> None:
