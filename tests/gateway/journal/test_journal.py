@@ -55,7 +55,7 @@ async def test_the_entry_of_a_call_takes_its_intent_away(tmp_path: Path) -> None
     record.outcome = "ok"
     await journal.write(record)
     assert (journal.in_flight_intents, rows(tmp_path, "SELECT * FROM intents")) == (0, [])
-    assert journal._store.intents._open == {}, "closed intents are kept in memory"
+    assert (journal._store.intents._open, journal._store.intents._closed) == ({}, []), "closed intents are kept in memory"
     assert rows(tmp_path, "SELECT operation, log, seq, state FROM keys") == [("DMP.TD2.1", 1, 0, "ok")]
     await journal.close()
 
