@@ -36,6 +36,7 @@ from gateway.doors.own.examples import REQUESTS
 from gateway.journal.bodies import text_of
 from gateway.journal.query import JournalReader
 from gateway.journal.vault import Vault
+from gateway.usage.recount import recount
 from loadtests import world as worlds
 from loadtests.calls import HttpCall
 from loadtests.users.annuaire import AnnuaireUser
@@ -441,9 +442,6 @@ def test_no_file_of_the_gateway_holds_a_matricule(deployment: Deployment, tmp_pa
         "PSC.USERINFO", "ANN.RECHERCHE",
     )), counts  # fmt: skip
     assert all(counts[f"{service}.INCONNUE"]["journal"] for service in ("INS", "DMP", "PSC", "ANN")), counts
-    assert deployment.stop() == 0
-    assert {path.name for path in deployment.files()} >= {"journal.sqlite3", "gateway.log"}
-    assert leaks(deployment.files()) == []
     copies = _opened(deployment)
     assert sum(copy.count(CANARY.encode()) for _, copy in copies) > 100  # it was in the messages kept, and is unreadable there
     assert {operation.partition(".")[0] for operation, _ in copies} == {"INS", "DMP", "PSC", "ANN"}
@@ -451,6 +449,33 @@ def test_no_file_of_the_gateway_holds_a_matricule(deployment: Deployment, tmp_pa
     secrets = [token, manifest["own_keys"][0]["key"], manifest["annuaire_keys"][0]["key"]]
     secrets += [client["client_secret"] for client in manifest["psc_clients"]]
     assert [(operation, copy) for operation, copy in copies for secret in secrets if secret.encode() in copy] == []
+
+    _erase_everywhere(deployment)
+    assert deployment.stop() == 0
+    assert {path.name for path in deployment.files()} >= {"journal.sqlite3", "gateway.log"}
+    assert leaks(deployment.files()) == []
+
+
+def _erase_everywhere(deployment: Deployment) -> None:
+    """By the command, through the gateway that runs: what was kept of the person goes, what was counted stays."""
+    folder = deployment.data / "gateway"
+    before, units = recount(folder), _units(deployment)
+    command = [*SOCLE, "journal", "erase", "--by", "dpo", "--json", "--data", str(deployment.data)]
+    done = subprocess.run(command, input=CANARY.encode(), capture_output=True, cwd=ROOT, timeout=120)
+    assert done.returncode == 0, done.stderr
+    said = orjson.loads(done.stdout)
+    assert said["known"] and said["entries"] > 100 and said["messages"] > 10 and said["sealed_values"] > 5, said
+    assert not [operation for operation, copy in _opened(deployment) if CANARY[:13].encode() in copy]
+    vault = Vault.open(folder / "keys", "bac_a_sable", create=False)
+    sealed = [vault.unseal(ref, value) for ref, value in rows(folder, "SELECT ref, sealed FROM refs WHERE sealed IS NOT NULL")]
+    assert sealed and not [value for value in sealed if CANARY.encode() in value]
+    assert vault.lookup("person", CANARY) not in {lookup for (lookup,) in rows(folder, "SELECT lookup FROM refs")}
+    assert (recount(folder).gap_count, before.gap_count, _units(deployment)) == (0, 0, units)
+
+
+def _units(deployment: Deployment) -> list[Any]:
+    with JournalReader(deployment.data / "gateway") as reader:
+        return list(reader.units())
 
 
 def _opened(deployment: Deployment) -> list[tuple[str, bytes]]:
