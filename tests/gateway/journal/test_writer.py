@@ -13,7 +13,7 @@ import pytest
 
 from gateway.journal import database
 from gateway.journal.journal import FILE_NAME, Journal
-from gateway.journal.record import Intent, JournalError, JournalFull, JournalStopped, JournalUnsafe, Record
+from gateway.journal.record import Intent, JournalError, JournalFull, JournalStopped, JournalUnsafe, Named, Record
 from gateway.journal.room import BALLAST_NAME, no_room
 from gateway.journal.store import Store
 from gateway.journal.writer import Done, Job, Writer
@@ -105,6 +105,26 @@ async def test_a_full_disk_releases_the_ballast_to_what_is_owed_and_refuses_the_
         await journal.write(feed("ok"))
     await journal.close()
     assert rows(tmp_path, "SELECT pos & 0xffff FROM entries") == [(0,)]
+
+
+class SlowFailingJournal(FailingJournal):
+    writer_class = SlowDisk
+
+
+async def test_on_a_full_disk_what_is_owed_is_tried_without_what_is_not(tmp_path: Path) -> None:
+    SlowDisk.allowed.clear()
+    journal = open_journal(tmp_path, SlowFailingJournal)
+    journal._room.give_up()  # long ago: nothing more can be freed
+    held = asyncio.create_task(journal.ref(Named("person", "279035121518989")))
+    await asyncio.sleep(0.05)  # the thread holds this one; the next two go together
+    gap = asyncio.create_task(journal.write(Record(None, kind="gap", detail={"count": 1})))
+    call = asyncio.create_task(journal.write(feed("ok")))
+    await asyncio.sleep(0)
+    FailingStore.armed.append(apsw.FullError("database or disk is full"))
+    SlowDisk.allowed.set()
+    found, refused, written = await asyncio.gather(held, gap, call, return_exceptions=True)
+    assert (found, isinstance(refused, JournalFull), isinstance(written, list)) == (None, True, True)
+    await journal.close()
 
 
 @pytest.mark.parametrize("number", [errno.EDQUOT, errno.EFBIG])
