@@ -188,6 +188,30 @@ async def test_newer_misses_nothing_that_is_written_meanwhile(tmp_path: Path) ->
     assert seen == written
 
 
+async def test_what_is_written_while_a_page_is_read_does_not_come_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await write(tmp_path, *(feed("ok") for _ in range(5)))
+    with JournalReader(tmp_path) as reader:
+        monkeypatch.setattr(JournalReader, "_end", lambda _reader: 3 + (1 << 40))  # as before the last two were written
+        page = reader.entries(after=BEGINNING)
+        assert (len(page.entries), page.newer) == (5, str(5 + (1 << 40)))
+
+
+async def test_a_walk_ends_with_what_was_there_when_it_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.journal.query._CHUNK", 10)
+    journal = open_journal(tmp_path)
+    await journal.write(*(feed("ok") for _ in range(15)))
+    seen = 0
+    with JournalReader(tmp_path) as reader:
+        for _ in reader.select():
+            seen += 1
+            if seen == 10:
+                await journal.write(*(feed("ok") for _ in range(30)))
+    await journal.close()
+    assert seen == 15
+
+
 async def test_a_page_after_a_cursor_does_not_change_while_entries_arrive(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     await journal.write(*(feed("ok") for _ in range(30)))
@@ -237,7 +261,8 @@ async def test_an_index_of_another_form_is_made_again(tmp_path: Path) -> None:
     assert len(ids(tmp_path, Filters(outcome="ok"))) == 1
 
 
-async def test_two_followers_do_not_disturb_each_other(tmp_path: Path) -> None:
+async def test_two_followers_do_not_disturb_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "_BATCH", 500)
     await write(tmp_path, *(feed("ok") for _ in range(1200)))
     one, other = Follower(tmp_path / FILE_NAME), Follower(tmp_path / FILE_NAME)
     done = [one.catch_up(), other.catch_up(), one.catch_up(), other.catch_up()]
