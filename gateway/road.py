@@ -13,105 +13,33 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Never, Protocol, TypeVar
+from typing import Any, Never, TypeVar
 
 from connectors.wire.clock import Clock
-from connectors.wire.http import Answer, Client, Headers, NoAnswer, NotSent, UpstreamError, end_to_end, first_header
+from connectors.wire.http import Answer, Client, NoAnswer, NotSent, end_to_end
 from gateway.access.callers import Access, Caller, Identity
 from gateway.closing import close_call, settle
 from gateway.conformance.live import Observer
 from gateway.conformance.model import Message as Seen
+from gateway.door import NativeDoor as NativeDoor
+from gateway.door import Passed as Passed
+from gateway.door import Refusal as Refusal
+from gateway.door import Request as Request
+from gateway.door import Steps as Steps
 from gateway.journal.bodies import Keeper, Message
 from gateway.journal.journal import Journal
-from gateway.journal.record import Body, Exchange, Intent, JournalFull, JournalStopped, Outcome, Record
-from gateway.operations import OPERATIONS, Operation, Service, unknown_of
+from gateway.journal.record import Body, Intent, JournalFull, JournalStopped, Outcome, Record
+from gateway.operations import OPERATIONS, unknown_of
+from gateway.outcomes import FULL, INTERNAL, NO_ROUTE, conclude, refused, told
+from gateway.proofs import late, proved
 
 log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
 
-@dataclass(slots=True)
-class Request:
-    """One HTTP request as the DUI sent it. ``target`` is the raw path with its query."""
-
-    listener: str
-    method: str
-    target: str
-    headers: Headers = field(repr=False)
-    body: bytes = field(repr=False)
-    client_der: bytes | None = field(default=None, repr=False)
-
-    def header(self, name: str) -> str | None:
-        """The first header of this name, decoded as latin-1, or None."""
-        return first_header(self.headers, name)
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why the gateway answers by itself. ``flag`` is listed in docs/errors.md; ``text`` is French, for the vendor."""
-
-    flag: str  # V-IDENTITE, V-TAILLE, G-PLEIN, G-DELAI, E-RESEAU …
-    text: str
-    status: int = 503
-    fault_code: str = "Receiver"  # SOAP doors: Receiver or Sender
-
-
-class NativeDoor(Protocol):
-    """What one service decides. No socket, no clock, no database in an implementation."""
-
-    service: Service
-    lends_identity: bool  # the gateway presents the caller's deposited certificate upstream (mutual TLS)
-
-    def identify(self, request: Request, access: Access) -> Caller | Refusal:
-        """Whose call. A Refusal only where design §8 says the gateway must not lend credentials."""
-        ...
-
-    def upstream(self, request: Request) -> str:
-        """The absolute URL to which the request goes, path and query as received."""
-        ...
-
-    def read(self, request: Request, record: Record, caller: Caller) -> Intent | None:
-        """Fill ``record`` from the message: operation, person, key … Never raises: what it cannot read is
-        ``<service>.INCONNUE`` with a V flag, and is relayed all the same. Returns the intent of a side effect."""
-        ...
-
-    def conclude(self, record: Record, request: Request, answer: Answer) -> None:
-        """Read the service's answer into ``record``: outcome, service_code, flags, counts_for."""
-        ...
-
-    def refuse(self, refusal: Refusal, request: Request) -> Answer:
-        """The refusal in the protocol's own words (SOAP fault, OAuth error, OperationOutcome)."""
-        ...
-
-
-_TOO_LATE = Refusal(
-    "G-DELAI",
-    "Le service n'a pas répondu dans le délai : l'état de l'opération est inconnu. Ne la renvoyez pas sans avoir vérifié ; "
-    "la passerelle poursuit la vérification et l'inscrit au journal.",
-    status=504,
-)
-_NO_NEWS = Refusal("G-DELAI", "Le service n'a pas répondu dans le délai. Renouvelez l'appel plus tard.", status=504)
-_NO_ROUTE = Refusal(
-    "E-RESEAU", "Le service n'a pas pu être joint ; rien ne lui a été transmis. Renouvelez l'appel plus tard.", status=502
-)
-_UNREADABLE = Refusal("N-ILLISIBLE", "La réponse du service n'est pas lisible ; elle n'a pas pu être transmise.", status=502)
-_FULL = Refusal("G-PLEIN", "Le journal n'a plus de place : l'appel n'a pas été transmis. Renouvelez-le plus tard.", status=503)
 #: Listeners where a DUI speaks a national protocol itself: what our own doors write is not the DUI's to answer for.
 _NATIVE = frozenset({"insi", "insi-oneway", "dmp", "psc", "psc-wallet", "annuaire"})
-_INTERNAL = Refusal("G-INTERNE", "Erreur interne de la passerelle ; l'appel est au journal.", status=500)
-
-
-@dataclass(frozen=True, slots=True)
-class Passed:
-    """How a call ended: what the DUI is told, and what the answer proves of earlier calls.
-
-    closed  the entry is written, or owed to nobody: a mail door has done it
-    """
-
-    answer: Answer
-    settlements: list[Record] = field(default_factory=list)
-    closed: bool = False
 
 
 @dataclass(slots=True)
@@ -124,10 +52,6 @@ class _Progress:
 
     forwarded: bool = False
     late: Callable[[], Coroutine[Any, Any, None]] | None = None
-
-
-#: What a call does between its first byte and its entry; it fills the record that it is given. May raise JournalFull.
-Steps = Callable[[Record], Awaitable[Passed]]
 
 
 @dataclass(slots=True)
@@ -200,7 +124,7 @@ class Road:
         started = time.perf_counter_ns()
         settled: list[Record] = []
         progress = self._progress[record.id] = _Progress()
-        record.bodies.append(_body("request", request.body))
+        record.bodies.append(Body("request", len(request.body), hashlib.sha256(request.body).digest()))
         try:
             self.journal.reserve(record)
             passed = await steps(record)
@@ -210,32 +134,40 @@ class Road:
             answer, settled = passed.answer, passed.settlements
         except JournalFull:  # nothing was forwarded: after the intent, the journal owes room to this call
             self.journal.let_go(record)
-            self._refused_full[request.listener, _FULL.flag] += 1
-            return refuse(_FULL, request)
+            self._refused_full[request.listener, FULL.flag] += 1
+            return refuse(FULL, request)
         except JournalStopped:
             await self._unanswered()
         except Exception:
             log.exception("unhandled_error", extra={"call_id": record.id})
             acted = progress.forwarded and OPERATIONS[str(record.operation)].side_effect
             record.outcome = "in_doubt" if acted else "failed"
-            record.flag(_INTERNAL.flag)
-            answer = refuse(_INTERNAL, request)
+            record.flag(INTERNAL.flag)
+            answer = refuse(INTERNAL, request)
         finally:
             del self._progress[record.id]
         record.event_time = record.event_time or self.clock.business()
-        record.bodies = self.keeper.keep(
-            record,
-            Message("request", f"{request.method} {request.target}", request.headers, request.body),
-            Message("response", str(answer.status), answer.headers, answer.body),
-        )
-        if self.observer is not None and request.listener in _NATIVE:
-            await self.observer.observe(record, _seen(record, request, answer))
+        await self._remember(record, request, answer)
         upstream = sum(exchange.upstream_us for exchange in record.exchanges)
         record.gateway_us = max(0, (time.perf_counter_ns() - started) // 1000 - upstream - record.journal_us)
         await self._close(record, *settled)
         if progress.late is not None:
             self._keep(progress.late())
         return answer
+
+    async def _remember(self, record: Record, request: Request, answer: Answer) -> None:
+        """What is kept of the messages. Whatever they hold, the call is still owed its entry."""
+        try:
+            record.bodies = self.keeper.keep(
+                record,
+                Message("request", f"{request.method} {request.target}", request.headers, request.body),
+                Message("response", str(answer.status), answer.headers, answer.body),
+            )
+            if self.observer is not None and request.listener in _NATIVE:
+                await self.observer.observe(record, _seen(record, request, answer))
+        except Exception:
+            log.exception("messages_not_kept", extra={"call_id": record.id})
+            record.flag(INTERNAL.flag)
 
     async def _unanswered(self) -> Never:
         """The journal cannot write any more: no answer may be read. The process ends (exit 4) and recovery speaks."""
@@ -248,14 +180,14 @@ class Road:
         try:
             self.journal.reserve(record)
         except JournalFull:
-            self._refused_full[request.listener, _FULL.flag] += 1
-            return door.refuse(_FULL, request)
+            self._refused_full[request.listener, FULL.flag] += 1
+            return door.refuse(FULL, request)
         caller = door.identify(request, self.access)
         if isinstance(caller, Caller):
             record.tenant, record.dui = caller.tenant, caller.dui
         record.outcome = outcome
         record.event_time = self.clock.business()
-        answer = _refused(door, refusal, request, record)
+        answer = refused(door, refusal, request, record)
         await self._close(record)
         return answer
 
@@ -267,7 +199,7 @@ class Road:
         caller = door.identify(request, self.access)
         if isinstance(caller, Refusal):
             record.outcome = "unauthorised"
-            return Passed(_refused(door, caller, request, record))
+            return Passed(refused(door, caller, request, record))
         record.tenant, record.dui = caller.tenant, caller.dui
         return await self.passage(door, request, record, caller)
 
@@ -283,7 +215,7 @@ class Road:
             answer = await self.forward(door, request, record, caller)
         else:
             answer = await self._forward_patiently(door, request, record, caller, intent)
-        return Passed(answer, await self._proved(record, intent))
+        return Passed(answer, await proved(self.journal, record, intent))
 
     async def forward(self, door: NativeDoor, request: Request, record: Record, caller: Caller) -> Answer:
         """One exchange with the service, noted and concluded in ``record``: its answer, or the gateway's refusal."""
@@ -298,7 +230,7 @@ class Road:
         if sending.done():
             return await self._answered(door, request, record, sending)
         self._progress[record.id].late = lambda: self._hear(door, request, record, intent, sending)
-        return _told(door, request, record, NoAnswer("timeout", upstream_us=(time.perf_counter_ns() - started) // 1000))
+        return told(door, request, record, NoAnswer("timeout", upstream_us=(time.perf_counter_ns() - started) // 1000))
 
     def _waits(self, door: NativeDoor, record: Record) -> tuple[float, float]:
         return OPERATIONS[str(record.operation)].waits(self.deadline_s, self.patience_s.get(door.service))
@@ -315,11 +247,11 @@ class Road:
             answer = await sending
         except NotSent:
             record.outcome = "failed"
-            return _refused(door, _NO_ROUTE, request, record)
+            return refused(door, NO_ROUTE, request, record)
         except NoAnswer as error:
-            return _told(door, request, record, error)
+            return told(door, request, record, error)
         record.event_time = self.clock.business()
-        _conclude(door, request, record, answer)
+        conclude(door, request, record, answer)
         return answer
 
     async def _hear(
@@ -330,52 +262,29 @@ class Road:
         What is not an answer leaves the doubt to the settlement worker, or to a person.
         """
         heard = replace(record, outcome=None, service_code=None, flags=[], exchanges=[], bodies=[], event_time=None)
+        heard.clock_version = self.clock.version
         try:
             answer = await sending
         except NotSent:  # connecting took longer than the DUI waited
             heard.outcome = "failed"
-            heard.flag(_NO_ROUTE.flag)
+            heard.flag(NO_ROUTE.flag)
         except Exception as error:
             log.info("no_late_answer", extra={"call_id": record.id, "error": type(error).__name__})
             return
         else:
             heard.event_time = self.clock.business()
-            _conclude(door, request, heard, answer)
+            conclude(door, request, heard, answer)
             if record.bodies:  # the operation keeps digests
-                heard.bodies.append(_body("response", answer.body))
-        if heard.outcome == "in_doubt":
+                heard.bodies.append(Body("response", len(answer.body), hashlib.sha256(answer.body).digest()))
+        settlement = late(record, heard)
+        if settlement is None:
             return
-        late = Record(
-            record.operation, kind="settlement", settles=record.id, outcome="succeeded" if heard.outcome == "ok" else "failed",
-            tenant=record.tenant, service_code=heard.service_code, flags=heard.flags, fault=heard.fault,
-            event_time=heard.event_time, clock_version=self.clock.version, exchanges=heard.exchanges, bodies=heard.bodies,
-            detail={"how": "late", "by": "passerelle"},
-        )  # fmt: skip
         try:
-            earlier = [one for one in await self._proved(heard, intent) if one.settles != record.id]
-            for settlement in (late, *earlier):
-                await settle(self.journal, settlement)
+            earlier = [one for one in await proved(self.journal, heard, intent) if one.settles != record.id]
+            for one in (settlement, *earlier):
+                await settle(self.journal, one)
         except JournalStopped:
             log.warning("late_answer_lost", extra={"call_id": record.id})
-
-    async def _proved(self, record: Record, intent: Intent | None) -> list[Record]:
-        """Settlements of the calls in doubt that this answer proves: same key, same person, same documents (§5.3)."""
-        if intent is None or intent.key is None or not _proves_earlier(record):
-            return []
-        try:
-            doubts = await self.journal.doubts(intent.key)
-            proved = [doubt for doubt in doubts if await self.journal.same_as(doubt, record.person, intent.commitment)]
-        except JournalStopped:
-            raise
-        except Exception as error:  # no room, or a fault of ours: the worker asks later; this call must be closed now
-            log.warning("proof_not_used", extra={"call_id": record.id, "error": type(error).__name__})
-            return []
-        detail = {"how": "duplicate", "by": "passerelle", "proof": record.id}
-        return [
-            Record(record.operation, kind="settlement", tenant=record.tenant, outcome="succeeded", settles=doubt.entry_id,
-                   clock_version=self.clock.version, detail=detail)
-            for doubt in proved
-        ]  # fmt: skip
 
     def _client(self, door: NativeDoor, caller: Caller) -> Client:
         identity = caller.identity if door.lends_identity else None
@@ -391,52 +300,9 @@ class Road:
             await self._unanswered()
 
 
-def _conclude(door: NativeDoor, request: Request, record: Record, answer: Answer) -> None:
-    """What the service's answer makes of ``record``; one that the door cannot read proves nothing of a side effect."""
-    record.fault = answer.header("x-socle-injected-fault")
-    try:
-        door.conclude(record, request, answer)
-    except Exception:  # the answer is the service's, and stays true: it is relayed; what it meant is settled later
-        log.exception("unreadable_answer", extra={"call_id": record.id})
-        record.outcome = "in_doubt" if OPERATIONS[str(record.operation)].side_effect else "failed"
-        record.flag("G-INTERNE")
-    record.exchanges.append(Exchange(record.service_code or str(answer.status), answer.upstream_us))
-
-
-def _told(door: NativeDoor, request: Request, record: Record, error: NoAnswer) -> Answer:
-    """The last byte left and no answer was read: the entry says so, and the DUI is told so."""
-    side_effect = OPERATIONS[str(record.operation)].side_effect
-    record.exchanges.append(Exchange(None, error.upstream_us))
-    record.outcome = "in_doubt" if side_effect else "failed"
-    record.time_basis = "estimated"
-    return _refused(door, _lost(error, side_effect=side_effect), request, record)
-
-
-def _refused(door: NativeDoor, refusal: Refusal, request: Request, record: Record) -> Answer:
-    record.flag(refusal.flag)
-    return door.refuse(refusal, request)
-
-
-def _proves_earlier(record: Record) -> bool:
-    operation: Operation = OPERATIONS[str(record.operation)]
-    return operation.proof_code is not None and record.service_code == operation.proof_code
-
-
-def _lost(error: UpstreamError, *, side_effect: bool) -> Refusal:
-    """What the DUI is told when no answer came: a read may be made again, a side effect must not."""
-    if error.reason == "garbage":
-        return _UNREADABLE
-    late = _TOO_LATE if side_effect else _NO_NEWS
-    return late if error.reason == "timeout" else Refusal("E-RESEAU", late.text, late.status)
-
-
 def _seen(record: Record, request: Request, answer: Answer) -> Seen:
     return Seen(
         str(record.operation), target=request.target, method=request.method, request_headers=request.headers,
         request=request.body, status=answer.status, response_headers=answer.headers, response=answer.readable(),
         client_certificate=request.client_der is not None,
     )  # fmt: skip
-
-
-def _body(role: str, data: bytes) -> Body:
-    return Body(role, len(data), hashlib.sha256(data).digest())

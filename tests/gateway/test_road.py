@@ -166,3 +166,13 @@ async def test_a_doubt_that_is_settled_meanwhile_does_not_cost_the_retry_its_ent
     assert [(entry["kind"], entry["outcome"]) for entry in world.entries()] == [
         ("call", "in_doubt"), ("settlement", "succeeded"), ("call", "refused"),
     ]  # fmt: skip
+
+
+async def test_a_message_that_cannot_be_kept_costs_no_entry(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> Any:
+        raise ValueError("a hostile message")
+
+    monkeypatch.setattr(type(world.road.keeper), "keep", broken)
+    assert (await post(world)).body == b"Success"
+    [entry] = world.entries()
+    assert (entry["outcome"], entry["flags"], world.intents()) == ("ok", ["G-INTERNE"], 0)
