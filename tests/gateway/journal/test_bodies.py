@@ -91,6 +91,7 @@ def test_credentials_in_headers_are_taken_out_and_listed(name: str) -> None:
         (request(b"", start=f"GET /callback?c%6Fde={SECRET}"), ["paramètre code"]),
         (request(b"", (b"Location", f"https://dui.test/cb?code={SECRET}#x".encode())), ["paramètre code"]),
         (request(b"", (b"Location", f"https://dui.test/cb#access_token={SECRET}".encode())), ["paramètre access_token"]),
+        (request(b"", (b"Location", f"https://dui.test/cb?a=1#access_token={SECRET}".encode())), ["paramètre access_token"]),
         (request(f"grant_type=x&client_secret={SECRET}&code={SECRET}".encode(), FORM), ["champ client_secret", "champ code"]),
         (request(f"cl%69ent_secret={SECRET}".encode(), FORM), ["champ client_secret"]),
         (request(orjson.dumps({"a": [{"Access_Token": SECRET}]}), JSON), ["membre access_token"]),
