@@ -122,7 +122,7 @@ def failures_are_counted_as_failures(run: Run) -> Iterator[Finding]:
 
 
 def the_sequence_has_no_hole(run: Run) -> Iterator[Finding]:
-    """CHK-JRN-06, what the window shows: positions that follow one another. The chain itself: ``socle journal verify``."""
+    """CHK-JRN-06: positions that follow one another in each log."""
     last: dict[int, Call] = {}
     number = 0
     for call in run.entries():

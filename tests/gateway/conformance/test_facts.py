@@ -1,9 +1,12 @@
 """Facts: never a text of the message, comparable across calls, and made whatever a message holds."""
 from __future__ import annotations
 
+import base64
 import io
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
+from unittest.mock import ANY
 
 import orjson
 import pytest
@@ -11,11 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.conformance.facts import EXTRACTORS, extract
+from gateway.conformance.facts.cda import pdf_kind
 from gateway.conformance.facts.classes import class_of
+from gateway.conformance.facts.identity import normalised, patient_facts
+from gateway.conformance.facts.mss import sasl_facts
 from gateway.conformance.facts.xdm import MAX_MEMBERS, archive_facts
 from gateway.conformance.judging import verdict_of
 from gateway.conformance.model import Made, Message
 from gateway.operations import OPERATIONS
+from tests.connectors.dmp import samples
 from tests.connectors.dmp.samples import Dui
 from tests.gateway.conformance.world import (
     COLLEAGUE,
@@ -107,6 +114,49 @@ def test_a_value_is_said_by_its_class(text: str | None, said: str) -> None:
     assert class_of(text) == said
 
 
+def test_first_names_compare_with_hyphen_and_space_alike_and_birth_names_do_not() -> None:
+    """reference insi §15, EXI ID 10."""
+    assert normalised("first_name", "Pierre-Alain") == normalised("first_name", "PIERRE ALAIN") == "PIERRE ALAIN"
+    assert normalised("birth_name", "Le-Goff") != normalised("birth_name", "LE GOFF")
+    assert normalised("birth_date", "1969-05-22") == normalised("birth_date", "196905220000") == "19690522"
+
+
+def test_only_the_oid_of_an_ins_is_written() -> None:
+    assert patient_facts((MATRICULE, "1.2.250.1.213.1.4.8"), EYES, Made())["oid"] == "1.2.250.1.213.1.4.8"
+    assert patient_facts((MATRICULE, "1.2.250.1.999.7.1"), EYES, Made())["oid"] == "autre"
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        (lambda pdf: pdf, "PDF/A-1"), (lambda pdf: pdf.replace(b"<pdfaid:part>1<", b"<pdfaid:part>2<"), "PDF"),
+        (lambda pdf: pdf + b"/Encrypt", "PDF"), (lambda pdf: pdf[1:], "autre"), (lambda pdf: b"", "autre"),
+    ],
+    ids=["a-1", "a-2", "encrypted", "no header", "empty"],
+)  # fmt: skip
+def test_a_pdf_is_what_it_claims_to_be(change: Callable[[bytes], bytes], kind: str) -> None:
+    assert pdf_kind(change(samples.pdf())) == kind
+
+
+@pytest.mark.parametrize(
+    ("response", "form"),
+    [
+        ("user=a@b.mssante.fr\x01auth=Bearer a.b.c\x01\x01", True), ("user=a@b.mssante.fr\x01auth=Bearer a.b.c\x01", False),
+        ("user=a@b.mssante.fr\x01auth=Bearer a.b.c\x01\x01x", False), ("user=a@b.mssante.fr\x01auth=Bearer \x01\x01", False),
+        ("user=a@b.mssante.fr\x01auth=bearer a.b.c\x01\x01", False), ("a@b.mssante.fr\x01auth=Bearer a.b.c\x01\x01", False),
+    ],
+)  # fmt: skip
+def test_a_sasl_response_has_one_form(response: str, form: bool) -> None:
+    assert sasl_facts("XOAUTH2", base64.b64encode(response.encode()))["form"] is form
+
+
+def test_two_message_ids_are_no_form(dui: Dui) -> None:
+    message = plain(dui).sent()
+    twice = replace(message, request=b"Message-ID: <m2@ehpad-test.mssante.fr>\r\n" + message.request)
+    assert facts_of(message)["message_id"]["form"] is True  # type: ignore[index]
+    assert facts_of(twice)["message_id"] | {"digest": ""} == {"count": 2, "form": False, "class": ANY, "digest": ""}  # type: ignore[operator]
+
+
 def packed(*names: str, content: bytes = b"x") -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -178,3 +228,10 @@ def test_an_injected_recursion_does_not_stop_the_extractor(dui: Dui) -> None:
 def test_attachments_beyond_the_bound_are_not_opened(dui: Dui) -> None:
     letter = plain(dui, others=tuple((f"{n}.pdf", "application/pdf", b"%PDF-1.4") for n in range(60)))
     assert len(facts_of(letter.sent())["pdfs"]) < 40  # type: ignore[arg-type]
+
+
+def test_a_parameter_given_twice_is_read_once_and_said() -> None:
+    message = authorize()
+    facts = facts_of(replace(message, target=message.target + "&acr_values=eidas3&other=1&other=2"))
+    assert facts["acr"]["levels"] == ["eidas1"]  # type: ignore[index]
+    assert facts["twice"] == ["acr_values"]
