@@ -107,6 +107,27 @@ async def test_a_full_disk_releases_the_ballast_to_what_is_owed_and_refuses_the_
     assert rows(tmp_path, "SELECT pos & 0xffff FROM entries") == [(0,)]
 
 
+@pytest.mark.parametrize("reserved", [True, False])
+async def test_an_intent_that_fails_leaves_owed_what_was_owed_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reserved: bool
+) -> None:
+    async def full(*_: object, **__: object) -> None:
+        raise JournalFull("no room")
+
+    journal = open_journal(tmp_path)
+    call = feed("ok")
+    if reserved:
+        journal.reserve(call)
+    with monkeypatch.context() as disk:
+        disk.setattr(journal._writer, "run_job", full)
+        with pytest.raises(JournalFull):
+            await journal.intend(call, Intent(None, 30.0))
+    assert journal.in_flight_intents == reserved  # a MAIL was seen by the operator: its entry is still to be written
+    await journal.write(call)
+    assert journal.in_flight_intents == 0
+    await journal.close()
+
+
 class SlowFailingJournal(FailingJournal):
     writer_class = SlowDisk
 
