@@ -153,10 +153,6 @@ class Access:
         """By PSC client_id."""
         return self._clients.get(client_id, UNKNOWN)
 
-    def by_structure(self, struct_id: str) -> Caller:
-        """Who calls with the deposited identity of a structure; UNKNOWN when it deposited none."""
-        return next((caller for caller in self._certificates.values() if caller.struct_id == struct_id), UNKNOWN)
-
     def tls_identity(self, struct_id: str, service: str = "DMP") -> Identity | None:
         """The ORG AUTH_CLI identity of a structure, for settlement and own doors: its deposit, else the manifest's."""
         own = (caller for (name, _), caller in self._deposited.items() if name == service)

@@ -47,8 +47,9 @@ class OwnKeys:
         duis = {row["id"]: Dui(manifest.get("nil"), row.get("product"), row.get("version")) for row in manifest["tenants"]}
         known: dict[str, Structure] = {}
         for row in manifest["structures"]:
-            caller = access.by_structure(row["struct_id"])
-            known[row["finess_et"]] = Structure(caller, row["name"], row["sector"])
+            caller = access.structure(row["struct_id"])
+            if caller is not None:
+                known[row["finess_et"]] = Structure(caller, row["name"], row["sector"])
         keys = cls()
         for row in manifest.get("own_keys", []):
             tenant = row["tenant"]

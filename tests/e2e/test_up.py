@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
@@ -102,6 +103,12 @@ def test_everything_a_vendor_sets_is_there(up: Up) -> None:
     assert len(said["personnes"]) == 5
     assert len(said["professionnels"]) == 3
     assert said["bal"] and said["nil"] and said["annuaire_key"]
+    request = Request(said["bases"]["console"] + "/ins/recherche", data=b"{}")
+    request.add_header("Authorization", f"Bearer {said['cle_portes_simples']}")
+    with pytest.raises(HTTPError) as refused:  # the key is good: the body is what is refused
+        urlopen(request, timeout=10)
+    assert refused.value.code == 422
+    refused.value.close()
     assert said["certificats"]["auth_cli"]["cn"] == "INSI-AUTO"
     for kind in ("auth_cli", "sign"):
         assert all(Path(said["certificats"][kind][name]).exists() for name in ("cert", "key", "p12"))

@@ -8,6 +8,8 @@ import orjson
 import pytest
 
 from gateway.access.callers import UNKNOWN, Access
+from gateway.access.keys import OwnKeys
+from mocks.sandbox.build import init
 
 AUTH, SIGN = b"auth certificate", b"sign certificate"
 
@@ -60,3 +62,23 @@ def test_settlement_finds_the_deposited_keys_of_a_structure(access: Access) -> N
     assert signer is not None and signer.cert.name == "s.pem"
     assert identity is not None and identity.cert.name == "a.pem"
     assert access.signer("1999999999") is access.tls_identity("1999999999") is None
+
+
+def test_a_key_never_acts_for_a_structure_of_another_tenant(tmp_path: Path) -> None:
+    rows = [
+        {"finess_et": "0B0990008", "finess_ej": "0B0990107", "name": "UN", "tenant": "a"},
+        {"finess_et": "0B0990016", "finess_ej": "0B0990107", "name": "DEUX", "tenant": "b"},
+    ]
+    init(tmp_path, structures=rows, persons=1)
+    folder = tmp_path / "sandbox"
+    manifest = orjson.loads((folder / "sandbox.json").read_bytes())
+    for row in manifest["own_keys"]:
+        row["structures"] = ["0B0990008", "0B0990016", "0B0999999"]
+    (folder / "sandbox.json").write_bytes(orjson.dumps(manifest))
+    keys = OwnKeys.from_manifest(folder, Access.from_manifest(folder))
+    for row in manifest["own_keys"]:
+        holder = keys.holder(f"bearer {row['key']}")
+        assert holder is not None and holder.tenant == row["tenant"]
+        assert [one.caller.tenant for one in holder.structures.values()] == [row["tenant"]] * (row["tenant"] in ("a", "b"))
+    for wrong in (None, "", "Bearer", "Bearer ", f"Basic {manifest['own_keys'][0]['key']}", manifest["own_keys"][0]["key"]):
+        assert keys.holder(wrong) is None

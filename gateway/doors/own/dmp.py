@@ -149,7 +149,7 @@ class FeedDoor:
             raise Refused("identite", _NO_IDENTITY)
         oid = self._oid(call.message.patient.oid)
         lps = Lps(dui.product or "Socle", dui.version or "1.0", self.homologation, ROOT)
-        made = await asyncio.to_thread(self._made, call, oid, lps, _signer(sign.cert, sign.key))
+        made = await asyncio.to_thread(self._made, call, oid, lps, _signer(sign.cert, sign.key, sign.key.stat().st_mtime_ns))
         request = Request(call.request.listener, "POST", BASE_PATH + made.endpoint, made.headers, made.body)
         relay = _Relay(self.door, record)
         passed = await self.road.passage(relay, request, record, structure.caller)
@@ -212,8 +212,8 @@ class FeedDoor:
 
 
 @lru_cache(maxsize=256)
-def _signer(cert: Path, key: Path) -> Signer:
-    """Reading a key costs more than signing with it."""
+def _signer(cert: Path, key: Path, _changed_ns: int) -> Signer:
+    """Reading a key costs more than signing with it; one that is deposited anew is read anew."""
     return load_signer(cert, key)
 
 

@@ -8,6 +8,7 @@ import pytest
 from connectors.nomenclatures.mssante import usager_address
 from connectors.wire import tls
 from connectors.wire.http import Client
+from gateway.access.callers import Access
 from gateway.doors.own.examples import REQUESTS
 from tests.gateway.doors.own.bench import STRUCTURES, Bench, said
 
@@ -56,6 +57,19 @@ async def test_a_mailbox_of_another_structure_cannot_send(bench: Bench) -> None:
     answer = await bench.post("/mss/messages", changed(LETTER, bal=other), once="k1")
     assert (answer.status, said(answer)["type"]) == (403, "docs/errors.md#probleme-structure")
     assert bench.received("MSS.SESSION_SMTP") == 0
+
+
+@pytest.mark.parametrize("path", ["/ins/recherche", "/dmp/documents"])
+async def test_a_structure_without_a_deposited_identity_is_refused(
+    bench: Bench, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as withdrawn:  # looked up at each call: deposits change while the gateway runs
+        withdrawn.setattr(Access, "tls_identity", lambda *_: None)
+        answer = await bench.post(path, REQUESTS[path], once="k1")
+    assert (answer.status, said(answer)["type"]) == (403, "docs/errors.md#probleme-identite")
+    [entry] = bench.entries()
+    assert (entry["outcome"], entry["flags"], entry["exchanges"]) == ("unauthorised", ["V-IDENTITE"], [])
+    assert (await bench.post(path, REQUESTS[path], once="k1")).status in (200, 201)
 
 
 @pytest.mark.parametrize(
