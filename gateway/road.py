@@ -38,8 +38,9 @@ log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
-#: Listeners where a DUI speaks a national protocol itself: what our own doors write is not the DUI's to answer for.
-_NATIVE = frozenset({"insi", "insi-oneway", "dmp", "psc", "psc-wallet", "annuaire"})
+#: Where a DUI speaks a national protocol itself, by listener: what our own doors write is not the DUI's to answer for, and
+#: they share a listener.
+_NATIVE = {"insi": "INS", "insi-oneway": "INS", "dmp": "DMP", "psc": "PSC", "psc-wallet": "PSC", "annuaire": "ANN"}
 
 
 @dataclass(slots=True)
@@ -163,7 +164,7 @@ class Road:
                 Message("request", f"{request.method} {request.target}", request.headers, request.body),
                 Message("response", str(answer.status), answer.headers, answer.body),
             )
-            if self.observer is not None and request.listener in _NATIVE:
+            if self.observer is not None and OPERATIONS[str(record.operation)].service == _NATIVE.get(request.listener):
                 await self.observer.observe(record, _seen(record, request, answer))
         except Exception:
             log.exception("messages_not_kept", extra={"call_id": record.id})

@@ -4,11 +4,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import orjson
+import pytest
 
 from gateway.conformance.live import Observer, eyes_of
 from gateway.doors.mail.content import MAX_READ, Content
+from gateway.road import Request
+from tests.connectors.dmp.samples import Dui
 from tests.gateway.doors.smtp_bench import smtp_bench
 from tests.gateway.journal.world import rows
+from tests.gateway.road_bench import road_bench
 from tests.mocks.mssante.bench import COLLEAGUE, SHARED, message
 
 
@@ -45,6 +49,21 @@ async def test_a_mail_before_tls_is_observed(tmp_path: Path) -> None:
             await smtp.says("QUIT", 221)
         [session] = bench.entries("MSS.SESSION_SMTP")
     assert session["verdict"]["non_conforme"] == ["CHK-MSS-01"]
+
+
+@pytest.mark.parametrize(("listener", "seen"), [("dmp", ["DMP.TD2.1"]), ("annuaire", []), ("console", [])])
+async def test_only_what_a_dui_says_on_a_native_door_is_observed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dui: Dui, listener: str, seen: list[str]
+) -> None:
+    monkeypatch.setenv("SOCLE_PORTS", "{}")
+    call = dui.feed()
+    async with road_bench(tmp_path / "gateway") as world:
+        world.road.observer = Observer(eyes_of(world.journal.vault, None))
+        await world.road.carry(world.door, Request(listener, "POST", "/feed", call.headers, call.body))
+        [entry] = world.entries()
+        assert entry["outcome"] == "ok"
+        assert list(facts(tmp_path)) == seen
+        assert (entry["verdict"] is not None) is bool(seen)
 
 
 async def test_without_an_observer_nothing_changes(tmp_path: Path) -> None:
