@@ -16,7 +16,7 @@ import typer
 from gateway.cli.common import BAD_INPUT, DataFolder, fail
 from gateway.cli.journal_filters import Asked, filters_of, with_filters
 from gateway.cli.journal_text import NARROW, entry_lines, list_lines, sheet
-from gateway.exports.journal_lines import Format, lines, warning_for
+from gateway.exports.journal_lines import Format, first_line, lines, warning_for
 from gateway.journal.filters import Filters
 from gateway.journal.journal import FILE_NAME
 from gateway.journal.query import JournalMissing, JournalReader, Page, PrefixTooShort
@@ -94,14 +94,19 @@ def tail(
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Attend la suite, même si la passerelle redémarre.")] = False,
     for_s: Annotated[float | None, typer.Option("--for", min=0, help="Avec -f : s'arrête après tant de secondes.")] = None,
     data: DataFolder = Path(".socle"),
-    as_json: Annotated[bool, typer.Option("--json", help="Une entrée JSON par ligne.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="NDJSON : une ligne sur le flux, puis une par entrée.")] = False,
 ) -> None:
     """Montre les dernières entrées, la plus récente en bas."""
     show_entry = _teller(as_json)
     with open_reader(data) as reader:
         filters = filters_of(asked, reader, data)
         page = _page(reader, filters, None, max(number, 1), None)
-        _say(None if as_json else _warning(reader, page.entries))
+        warning = _warning(reader, page.entries)
+        if as_json:
+            sys.stdout.buffer.write(first_line(warning))
+            sys.stdout.flush()
+        else:
+            _say(warning)
         for entry in reversed(page.entries[:number]):
             show_entry(entry)
     deadline = None if for_s is None else time.monotonic() + for_s
@@ -154,7 +159,9 @@ def open_reader(data: Path) -> Iterator[JournalReader]:
     except JournalError as error:
         fail(f"Le journal de {data} est illisible par cette version de Socle ({error}).", BAD_INPUT)
     with reader:
-        if reader.late > _LATE:
+        late = reader.late
+        if late > _LATE:
+            typer.echo(f"Indexation de {late} entrées, une fois pour toutes …", err=True)
             _index(data)
         yield reader
 

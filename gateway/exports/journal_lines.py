@@ -47,9 +47,14 @@ def lines(rows: Iterable[Row], form: Format, warning: str | None) -> Iterator[by
     return _csv(rows, warning) if form == "csv" else _ndjson(rows, warning)
 
 
+def first_line(warning: str | None) -> bytes:
+    """Of an NDJSON: what the lines after it are."""
+    return orjson.dumps({"socle": "journal", "version": 1, "simulated": warning is not None, "avertissement": warning}) + b"\n"
+
+
 def _ndjson(rows: Iterable[Row], warning: str | None) -> Iterator[bytes]:
     """A first line about the file, then the canonical JSON of each entry, byte for byte as in the journal."""
-    yield orjson.dumps({"socle": "journal", "version": 1, "simulated": warning is not None, "avertissement": warning}) + b"\n"
+    yield first_line(warning)
     for body, _ in rows:
         yield body + b"\n"
 

@@ -102,6 +102,15 @@ def test_a_person_is_asked_for_on_standard_input_only(mixed: tuple[Path, dict[st
     assert (code, out, err) == (2, "", "Entrée standard : un matricule de 15 caractères est attendu, 2 lus.\n")
 
 
+def test_a_journal_that_nobody_indexed_is_indexed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.cli.journal._LATE", 3)
+    fill(tmp_path, *(feed("ok") for _ in range(5)))
+    assert run("list", "--data", str(tmp_path), "--outcome", "ok")[2] == "Indexation de 5 entrées, une fois pour toutes …\n"
+    assert run("list", "--data", str(tmp_path), "--outcome", "ok")[2] == ""
+    with JournalReader(tmp_path / "gateway") as reader:
+        assert reader.late == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -276,7 +285,8 @@ def test_tail_follows_over_a_restart_and_ends_by_itself(tmp_path: Path) -> None:
     code, out, err = run("tail", "-n", "0", "-f", "--for", "3", "--outcome", "ok", "--data", str(tmp_path), "--json")
     writer.join()
     assert (code, err) == (0, "")
-    assert [orjson.loads(line)["id"] for line in out.splitlines()] == [record.id for record in records]
+    assert orjson.loads(out.splitlines()[0])["simulated"]
+    assert [orjson.loads(line)["id"] for line in out.splitlines()[1:]] == [record.id for record in records]
 
 
 # --- export -------------------------------------------------------------------------------------------------------------------
@@ -328,7 +338,8 @@ def test_ndjson_is_the_journal_byte_for_byte(mixed: tuple[Path, dict[str, Record
 
 def test_production_says_nothing_of_simulation(tmp_path: Path) -> None:
     fill(tmp_path, feed("ok"), environment="production")
-    for arguments in (("list",), ("show", "1/0"), ("tail",), ("export",), ("list", "--json"), ("export", "--format", "ndjson")):
+    as_json = (("list", "--json"), ("tail", "--json"), ("export", "--format", "ndjson"))
+    for arguments in (("list",), ("show", "1/0"), ("tail",), ("export",), *as_json):
         assert "SIMUL" not in run(*arguments, "--data", str(tmp_path))[1]
     assert "production;non;" in run("export", "--data", str(tmp_path))[1]
 
