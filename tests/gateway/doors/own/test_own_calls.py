@@ -1,6 +1,7 @@
 """What our own doors answer and journal, on a real gateway in front of real mocks."""
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -31,24 +32,27 @@ def changed(body: dict[str, Any], **changes: Any) -> dict[str, Any]:
 # --- who may call --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", REQUESTS)
-@pytest.mark.parametrize("key", ["", "une-cle-devinee"])
-async def test_without_a_good_key_nothing_is_forwarded_and_the_entry_says_so(bench: Bench, path: str, key: str) -> None:
-    answer = await bench.post(path, REQUESTS[path], key=key, once="k1")
-    assert (answer.status, answer.header("content-type")) == (401, "application/problem+json")
-    assert answer.header("www-authenticate") == 'Bearer realm="socle"'
-    assert said(answer)["type"] == "docs/errors.md#probleme-cle-acces"
-    [entry] = bench.entries()
-    assert (entry["outcome"], entry["flags"], entry["tenant"]) == ("unauthorised", ["V-CLE-PORTE"], "inconnu")
+async def test_without_a_good_key_nothing_is_forwarded_and_the_entry_says_so(bench: Bench) -> None:
+    for path, key in product(REQUESTS, ("", "une-cle-devinee")):
+        answer = await bench.post(path, REQUESTS[path], key=key, once="k1")
+        assert (answer.status, answer.header("content-type")) == (401, "application/problem+json")
+        assert answer.header("www-authenticate") == 'Bearer realm="socle"'
+        assert said(answer)["type"] == "docs/errors.md#probleme-cle-acces"
+    entries = bench.entries()
+    assert len(entries) == 6 and {entry["operation"] for entry in entries} == {
+        "INS.RECHERCHE_TRAITS", "DMP.TD2.1", "MSS.SOUMISSION",
+    }  # fmt: skip
+    for entry in entries:
+        assert (entry["outcome"], entry["flags"], entry["tenant"]) == ("unauthorised", ["V-CLE-PORTE"], "inconnu")
     assert bench.world.trace.counts()["received"] == {}
 
 
-@pytest.mark.parametrize("path", REQUESTS)
-async def test_a_key_acts_for_its_own_structures_only(bench: Bench, path: str) -> None:
-    answer = await bench.post(path, REQUESTS[path], key=bench.key("autre-editeur"), once="k1")
-    assert (answer.status, said(answer)["type"]) == (403, "docs/errors.md#probleme-structure")
-    [entry] = bench.entries()
-    assert (entry["outcome"], entry["flags"], entry["tenant"]) == ("unauthorised", ["V-STRUCTURE"], "autre-editeur")
+async def test_a_key_acts_for_its_own_structures_only(bench: Bench) -> None:
+    for path in REQUESTS:
+        answer = await bench.post(path, REQUESTS[path], key=bench.key("autre-editeur"), once="k1")
+        assert (answer.status, said(answer)["type"]) == (403, "docs/errors.md#probleme-structure")
+        entry = bench.entries()[-1]
+        assert (entry["outcome"], entry["flags"], entry["tenant"]) == ("unauthorised", ["V-STRUCTURE"], "autre-editeur")
     assert bench.world.trace.counts()["received"] == {}
 
 
@@ -88,27 +92,26 @@ async def test_what_is_not_a_door_is_journaled_as_unknown(
     assert (answer.status, entry["operation"], entry["outcome"], entry["flags"]) == (status, operation, "invalid", [flag])
 
 
-@pytest.mark.parametrize(
-    ("body", "status", "fields"),
-    [
-        (b"{", 400, None),
-        (b"[]", 400, None),
-        ({**SEARCH, "nom": "ADRUN"}, 422, [{"champ": "nom", "raison": "inconnu"}]),
-        ({**SEARCH, "date_naissance": "31/12/1975"}, 422, [{"champ": "date_naissance", "raison": "date illisible"}]),
-        ({**SEARCH, "nom_naissance": "4DRUN"}, 422, [
-            {"champ": "nom_naissance", "raison": "caractère ou ponctuation refusés par INSi"}]),
-        ({"finess_et": FINESS_ET}, 422, [
-            {"champ": name, "raison": "absent"} for name in ("nom_naissance", "prenoms", "sexe", "date_naissance")]),
-    ],
-)  # fmt: skip
-async def test_a_body_that_cannot_be_used_names_its_fields_and_no_value(
-    bench: Bench, body: Any, status: int, fields: list[dict[str, str]] | None
-) -> None:
-    answer = await bench.post("/ins/recherche", body)
-    assert (answer.status, said(answer).get("champs")) == (status, fields)
-    [entry] = bench.entries()
-    assert (entry["outcome"], entry["flags"]) == ("invalid", ["V-JSON" if status == 400 else "V-CHAMPS"])
-    assert b"ADRUN" not in answer.body and b"4DRUN" not in answer.body
+_WRONG_BODIES: list[tuple[Any, int, list[dict[str, str]] | None]] = [
+    (b"{", 400, None),
+    (b"[]", 400, None),
+    ({**SEARCH, "nom": "ADRUN"}, 422, [{"champ": "nom", "raison": "inconnu"}]),
+    ({**SEARCH, "date_naissance": "31/12/1975"}, 422, [{"champ": "date_naissance", "raison": "date illisible"}]),
+    ({**SEARCH, "nom_naissance": "4DRUN"}, 422, [
+        {"champ": "nom_naissance", "raison": "caractère ou ponctuation refusés par INSi"}]),
+    ({"finess_et": FINESS_ET}, 422, [
+        {"champ": name, "raison": "absent"} for name in ("nom_naissance", "prenoms", "sexe", "date_naissance")]),
+]  # fmt: skip
+
+
+async def test_a_body_that_cannot_be_used_names_its_fields_and_no_value(bench: Bench) -> None:
+    for body, status, fields in _WRONG_BODIES:
+        answer = await bench.post("/ins/recherche", body)
+        assert (answer.status, said(answer).get("champs")) == (status, fields)
+        entry = bench.entries()[-1]
+        assert (entry["outcome"], entry["flags"]) == ("invalid", ["V-JSON" if status == 400 else "V-CHAMPS"])
+        assert b"ADRUN" not in answer.body and b"4DRUN" not in answer.body
+    assert len(bench.entries()) == len(_WRONG_BODIES)
 
 
 async def test_the_same_doors_are_on_https_beside_the_annuaire(bench: Bench) -> None:
@@ -241,22 +244,22 @@ async def test_what_the_dmp_refuses_keeps_its_code(
     assert outcome != "in_doubt" or "même clé" in said(answer)["detail"]
 
 
-@pytest.mark.parametrize(
-    ("changes", "field"),
-    [
-        ({"patient__matricule": "275126322074975"}, "patient"),
-        ({"document__type": "00000-0"}, "document.type"),
-        ({"document__pdf_base64": "JVBERi0="}, "document"),
-        ({"document__titre": "Projet\x00"}, "document.titre"),
-        ({"document__texte": ["un\x0bdeux"]}, "document.texte.0"),
-        ({"auteur__nom": "DUPONT^^^&1.2.3&ISO"}, "auteur.nom"),
-        ({"patient__nom_naissance": "ADRUN\nZOE"}, "patient.nom_naissance"),
-        ({"document__texte": None, "document__pdf_base64": "AAAA"}, "document"),
-    ],
-)
-async def test_a_document_that_cannot_be_fed_is_not_forwarded(bench: Bench, changes: Any, field: str) -> None:
-    answer = await bench.post("/dmp/documents", changed(FEED, **changes), once="k1")
-    assert (answer.status, [one["champ"] for one in said(answer)["champs"]]) == (422, [field])
+_CANNOT_BE_FED: list[tuple[dict[str, Any], str]] = [
+    ({"patient__matricule": "275126322074975"}, "patient"),
+    ({"document__type": "00000-0"}, "document.type"),
+    ({"document__pdf_base64": "JVBERi0="}, "document"),
+    ({"document__titre": "Projet\x00"}, "document.titre"),
+    ({"document__texte": ["un\x0bdeux"]}, "document.texte.0"),
+    ({"auteur__nom": "DUPONT^^^&1.2.3&ISO"}, "auteur.nom"),
+    ({"patient__nom_naissance": "ADRUN\nZOE"}, "patient.nom_naissance"),
+    ({"document__texte": None, "document__pdf_base64": "AAAA"}, "document"),
+]
+
+
+async def test_a_document_that_cannot_be_fed_is_not_forwarded(bench: Bench) -> None:
+    for changes, field in _CANNOT_BE_FED:
+        answer = await bench.post("/dmp/documents", changed(FEED, **changes), once="k1")
+        assert (answer.status, [one["champ"] for one in said(answer)["champs"]]) == (422, [field]), changes
     assert bench.received("DMP.TD2.1") == 0
 
 
@@ -323,11 +326,10 @@ async def test_a_refused_recipient_is_told_by_its_rank(bench: Bench) -> None:
     bench.reconciles()
 
 
-@pytest.mark.parametrize("field", ["objet", "libelle"])
-@pytest.mark.parametrize("end", ["\n", "\r", "\x0b", "\x85", "\u2028"])
-async def test_a_header_takes_one_line(bench: Bench, field: str, end: str) -> None:
-    answer = await bench.post("/mss/messages", changed(LETTER, **{field: f"un{end}Bcc: autre@ailleurs.example"}), once="k1")
-    assert (answer.status, said(answer)["champs"][0]["champ"]) == (422, field)
+async def test_a_header_takes_one_line(bench: Bench) -> None:
+    for field, end in product(("objet", "libelle"), "\n\r\x0b\x85\u2028"):
+        answer = await bench.post("/mss/messages", changed(LETTER, **{field: f"un{end}Bcc: autre@ailleurs.example"}), once="k1")
+        assert (answer.status, said(answer)["champs"][0]["champ"]) == (422, field)
     assert bench.received("MSS.SESSION_SMTP") == 0
 
 
