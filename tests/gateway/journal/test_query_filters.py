@@ -128,7 +128,7 @@ def questions(draw: st.DrawFn, entries: list[dict[str, Any]]) -> dict[str, Any]:
     return {name: choices[name] for name in asked}
 
 
-@settings(max_examples=80, derandomize=True, deadline=None)
+@settings(max_examples=60, derandomize=True, deadline=None)
 @given(data=st.data())
 def test_any_question_gets_what_the_slow_way_gets(written: Written, data: st.DataObject) -> None:
     wanted = data.draw(questions(written.entries))

@@ -91,13 +91,13 @@ async def test_a_rare_flag_is_found_without_looking_at_the_others(tmp_path: Path
 ], ids=str)  # fmt: skip
 async def test_a_page_far_down_costs_what_the_first_costs(tmp_path: Path, filters: Filters) -> None:
     journal = open_journal(tmp_path)
-    for _ in range(4):
+    for _ in range(2):
         await journal.write(*(feed("ok") for _ in range(1000)))
     await journal.close()
     follow(tmp_path)
     costs, cursor = [], None
     with JournalReader(tmp_path) as reader:
-        for _ in range(390):
+        for _ in range(190):
             with counted(reader) as steps:
                 page = reader.entries(filters, cursor, limit=10)
                 costs.append(steps())
