@@ -119,6 +119,16 @@ async def test_a_full_journal_refuses_new_calls_without_forwarding_them(world: W
     answer = await post(world)
     assert (answer.status, answer.header("x-socle-fault")) == (503, "G-PLEIN")
     assert (world.entries(), world.received, world.road.take_refused()) == ([], 0, {("dmp", "G-PLEIN"): 1})
+    assert world.journal.in_flight_intents == 0, "a refused call keeps no room"
+
+
+async def test_a_journal_without_room_is_asked_before_the_message_is_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as full:
+        full.setattr(type(world.journal), "full", property(lambda _: True))
+        answer = await post(world)
+    assert (answer.status, answer.header("x-socle-fault")) == (503, "G-PLEIN")
+    assert (world.entries(), world.received, world.road.take_refused()) == ([], 0, {("dmp", "G-PLEIN"): 1})
+    assert (await post(world)).body == b"Success"
 
 
 async def test_an_entry_that_finds_no_room_holds_its_answer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,8 +30,11 @@ class SlowDisk(Writer):
         return super()._commit(batch)
 
 
-class SmallJournal(Journal):
+class SlowJournal(Journal):
     writer_class = SlowDisk
+
+
+class SmallJournal(SlowJournal):
     capacity = 3
 
 
@@ -63,6 +66,20 @@ async def test_new_calls_are_refused_at_capacity_and_owed_entries_never(tmp_path
     await journal.write(feed("ok"))
     await journal.close()
     assert rows(tmp_path, "SELECT count(*) FROM entries") == [(3 + 4 - len(refused) + 1,)]
+
+
+async def test_a_lone_caller_does_not_wait_for_those_of_a_large_group(tmp_path: Path) -> None:
+    SlowDisk.allowed.clear()
+    journal = open_journal(tmp_path, SlowJournal)
+    first = asyncio.create_task(journal.write(feed("ok")))
+    await asyncio.sleep(0.05)  # the thread holds this one
+    group = [asyncio.create_task(journal.write(feed("ok"))) for _ in range(40)]
+    await asyncio.sleep(0)
+    SlowDisk.allowed.set()
+    await asyncio.gather(first, *group)
+    for _ in range(3):
+        await asyncio.wait_for(journal.write(feed("ok")), 5)
+    await journal.close()
 
 
 async def test_a_call_that_lets_go_leaves_its_room_to_another(tmp_path: Path) -> None:
