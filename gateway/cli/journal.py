@@ -4,7 +4,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
@@ -193,7 +193,7 @@ def _selected(reader: JournalReader, filters: Filters) -> Iterator[tuple[bytes, 
         fail(f"« {filters.id_prefix} » : trop d'identifiants commencent ainsi ; donnez-en plus.", BAD_INPUT)
 
 
-def _following(data: Path, filters: Filters, after: str, deadline: float | None) -> Iterator[dict[str, Any]]:
+def _following(data: Path, filters: Filters, after: str, deadline: float | None) -> Generator[dict[str, Any], None, None]:
     """Entries as they are committed. A gateway that restarts, or a journal not there for a while, is waited for."""
     reader: JournalReader | None = None
     try:

@@ -9,6 +9,7 @@ import time
 import tracemalloc
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,10 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from gateway.cli.journal import app
+from gateway.cli.journal import _following, app
 from gateway.cli.journal_text import NARROW, list_lines, meanings, sheet
 from gateway.exports.journal_lines import COLUMNS, lines
-from gateway.journal.query import JournalReader
+from gateway.journal.query import Filters, JournalReader
 from gateway.journal.record import Body, Dui, Named, Record
 from gateway.usage.measure import SIMULATED
 from tests.gateway.journal.world import feed, message, open_journal
@@ -266,7 +267,7 @@ def test_tail_shows_the_last_ones_in_order(mixed: tuple[Path, dict[str, Record]]
     assert run("tail", "-n", "0", "--data", str(data))[1].splitlines() == out[:1]
 
 
-def test_tail_follows_over_a_restart_and_ends_by_itself(tmp_path: Path) -> None:
+def test_tail_follows_over_restarts_and_while_the_journal_is_away(tmp_path: Path) -> None:
     fill(tmp_path, feed("ok"))
     records = [feed("ok") for _ in range(7)]
 
@@ -282,11 +283,19 @@ def test_tail_follows_over_a_restart_and_ends_by_itself(tmp_path: Path) -> None:
 
     writer = threading.Thread(target=restart_and_write)
     writer.start()
-    code, out, err = run("tail", "-n", "0", "-f", "--for", "3", "--outcome", "ok", "--data", str(tmp_path), "--json")
+    following = _following(tmp_path, Filters(outcome="ok"), str(1 + (1 << 40)), time.monotonic() + 60)
+    seen = [entry["id"] for entry in islice(following, len(records))]
+    following.close()
     writer.join()
-    assert (code, err) == (0, "")
-    assert orjson.loads(out.splitlines()[0])["simulated"]
-    assert [orjson.loads(line)["id"] for line in out.splitlines()[1:]] == [record.id for record in records]
+    assert seen == [record.id for record in records]
+
+
+def test_tail_ends_by_itself_after_what_it_has_seen(tmp_path: Path) -> None:
+    record = feed("ok")
+    fill(tmp_path, record)
+    code, out, err = run("tail", "-f", "--for", "0.3", "--data", str(tmp_path), "--json")
+    first, entry = (orjson.loads(line) for line in out.splitlines())
+    assert (code, err, first["simulated"], entry["id"]) == (0, "", True, record.id)
 
 
 # --- export -------------------------------------------------------------------------------------------------------------------
