@@ -1,12 +1,17 @@
 """How findings become a state, and a state a verdict."""
 from __future__ import annotations
 
+import copy
+
 import pytest
 
+from gateway.conformance.facts import extract
 from gateway.conformance.judging import judge_call, state_of, verdict_of
 from gateway.conformance.model import Finding, State
 from gateway.conformance.rules import catalogue, rule_set
 from gateway.conformance.running import MAX_FINDINGS, MAX_PROOFS, Result
+from tests.connectors.dmp.samples import Dui
+from tests.gateway.conformance.world import EYES, Letter
 
 ASKED = {"operation": "PSC.AUTHORIZE", "environment": "bac_a_sable"}
 
@@ -45,3 +50,15 @@ def test_a_result_counts_everything_and_keeps_some() -> None:
     assert (result.observations, result.deviations, result.state) == (200, 100, "non_conforme")
     assert len(result.findings) == MAX_FINDINGS + MAX_PROOFS
     assert result.proofs == ["bad-0", "bad-1", "bad-2"]
+
+
+def test_an_archive_with_one_unqualified_document_is_said_not_qualified(dui: Dui) -> None:
+    """mssante §7.4: what several documents are worth is not specified; O only when all are qualified."""
+    made = extract(Letter(dui, ins="N").sent(), EYES)
+    assert made is not None
+    rule, entry = catalogue()["CHK-MSS-23"], {"operation": "MSS.SOUMISSION", "environment": "bac_a_sable"}
+    assert state_of(judge_call(rule, made.values, entry)) == "non_conforme"
+    other = copy.deepcopy(made.values["archive"]["documents"][0])
+    other["cda"]["identity"]["present"].remove("sex")
+    made.values["archive"]["documents"].append(other)
+    assert state_of(judge_call(rule, made.values, entry)) == "conforme"
