@@ -19,7 +19,7 @@ from gateway.conformance.declared import BadDeclaration, read_declaration
 from gateway.conformance.live import Observer, eyes_of
 from gateway.conformance.model import Message
 from gateway.conformance.rules import rule_set
-from gateway.conformance.running import run_rules
+from gateway.conformance.running import rule_item, run_rules
 from gateway.conformance.window import JournalWindow
 from gateway.journal.filters import period
 from gateway.journal.record import Named, Record
@@ -274,14 +274,21 @@ async def test_a_proof_names_test_professionals_and_nobody_else(tmp_path: Path) 
 
 
 def test_no_cell_is_taken_for_a_formula() -> None:
+    check = rule_item(rule_set("smoke").rules[0]) | {
+        "titre": "=1+1", "texte": "+1", "scenario": "-1", "etat": "non_observe", "observations": 0, "ecarts": 0, "constats": [],
+        "preuves": [],
+    }  # fmt: skip
     run: dict[str, Any] = {
         "simule": False, "entete": {"raison_sociale": "@SUM(A1)", "environnement": "production"},
-        "regles": {"nom": "n", "version": "1", "sha256": "0"}, "controles": [], "resume": {}, "preuves": {},
+        "regles": {"nom": "n", "version": "1", "sha256": "0"}, "controles": [check], "resume": {}, "preuves": {},
     }  # fmt: skip
     layouts: list[Callable[[dict[str, Any]], bytes]] = [reports.convergence, reports.rem, reports.plain]
     for layout in layouts:
         text = layout(run).decode("utf-8-sig")
         assert text.startswith("raison_sociale;'@SUM(A1)\r\n")
+        cells = [cell for line in csv.reader(io.StringIO(text, newline=""), delimiter=";") for cell in line]
+        assert "'=1+1" in cells
+        assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
 
 
 async def test_the_journal_set_holds_on_a_journal_of_its_own(tmp_path: Path, dui: Dui) -> None:

@@ -202,6 +202,8 @@ PAIRS = [
     Pair("CHK-JRN-08", lambda d: window(), lambda d: window(gaps=2), "usage_units", "2 écart"),
     Pair("CHK-JRN-09", lambda d: window(search()),
          lambda d: window(search({**PERSON, "matricule": STRANGER})), "identités", "inconnue"),
+    Pair("CHK-JRN-09", lambda d: window(Letter(d).sent()),
+         lambda d: window(Letter(d).sent(COLLEAGUE, f"{STRANGER}@patient.mssante.fr")), "identités", "inconnue", "one of two"),
 ]  # fmt: skip
 
 
