@@ -215,17 +215,18 @@ class Conversation:
         while answer.reply.code == 334:
             challenged = answer
             await self._pass_on(answer)
-            line = await self._dui.line(_LINE_LIMIT, self._door.idle_s)
-            bearer = bearer or bearer_of(line)
             try:
+                line = await self._dui.line(_LINE_LIMIT, self._door.idle_s)
+                bearer = bearer or bearer_of(line)
                 answer = await operator.command(line)
-            except Lost as lost:
-                if response is None or lost.reason != "closed":
+            except (Closed, Lost) as gone:
+                # A challenge after the token is a refusal. Some operators leave then without a 535 (mssante §5.3), and
+                # some clients without the empty line that ends it (curl).
+                if response is None or (isinstance(gone, Lost) and gone.reason != "closed"):
                     raise
                 self._session.auth = sasl_facts(mechanism, response)
-                # An operator was seen to leave after its challenge, without a 535 (mssante §5.3).
                 self._authenticated(bearer, challenged)
-                raise _Over from lost
+                raise _Over from gone
             response = response or line
         self._session.auth = sasl_facts(mechanism, response)
         self._authenticated(bearer, answer)
