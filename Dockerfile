@@ -6,6 +6,7 @@ RUN python -m venv /opt/socle
 COPY requirements.lock ./
 RUN /opt/socle/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
+COPY docs/errors.md ./docs/
 COPY gateway ./gateway
 COPY connectors ./connectors
 COPY mocks ./mocks
