@@ -39,7 +39,8 @@ def moment_of(text: str) -> datetime:
 def intended_draft(record: Record, environment: str, clock: Clock) -> Draft:
     """The draft of a call under way: what recovery will complete if nobody does, without having read an acknowledgement."""
     bodies = [replace(body, kept=None) for body in record.bodies]  # an intent holds no message
-    return draft_of(replace(record, outcome="in_doubt", bodies=bodies, facts=None), environment, clock) | {"time_basis": "estimated"}
+    under_way = replace(record, outcome="in_doubt", bodies=bodies, facts=None)
+    return draft_of(under_way, environment, clock) | {"time_basis": "estimated"}
 
 
 def draft_of(record: Record, environment: str, clock: Clock) -> Draft:
