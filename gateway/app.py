@@ -135,8 +135,8 @@ class Gateway:
         annuaire = NativeApp(AnnuaireDoor(self._upstream("ANN")), self.road, "annuaire")
         own = self._own(dmp)
         return [
-            HttpService("console", own.beside(self._console(), "console")),
-            HttpService("annuaire", own.beside(annuaire, "annuaire"), self._door_tls("none")),
+            HttpService("console", own.beside(self._console(), "console"), dated=False),
+            HttpService("annuaire", own.beside(annuaire, "annuaire"), self._door_tls("none"), dated=False),
             self._native("insi", insi, self._door_tls("required")),
             self._native("dmp", dmp, self._door_tls("required", "dmp")),
             self._native("psc", psc, self._door_tls("optional")),
@@ -154,7 +154,7 @@ class Gateway:
         return OwnDoors(doors, OwnKeys.from_manifest(self.settings.sandbox, self.access), self.road)
 
     def _native(self, listener: str, door: NativeDoor, context: ssl.SSLContext) -> HttpService:
-        return HttpService(listener, NativeApp(door, self.road, listener), context)
+        return HttpService(listener, NativeApp(door, self.road, listener), context, dated=False)
 
     def _console(self) -> Any:
         behind = {name: ("127.0.0.1", self.ports[name]) for name in (*_UPSTREAMS.values(), "mock-smtp")}

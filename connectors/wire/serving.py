@@ -40,11 +40,15 @@ _KEEP_ALIVE_S = 75  # above the clients' own limit, so that a kept connection is
 
 @dataclass(frozen=True, slots=True)
 class HttpService:
-    """An ASGI application on one listener. The client's certificate is in ``scope["extensions"]["tls"]["client_cert_der"]``."""
+    """An ASGI application on one listener. The client's certificate is in ``scope["extensions"]["tls"]["client_cert_der"]``.
+
+    dated  the server adds the Date header; False for an application that relays the one of another server
+    """
 
     name: str
     app: Callable[..., Awaitable[None]]
     tls: ssl.SSLContext | None = None
+    dated: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +267,7 @@ def _http_server(service: HttpService) -> _Server:
     tls = service.tls
     config = uvicorn.Config(
         service.app, interface="asgi3", http=protocol, loop="none", ws="none", lifespan="off", log_config=None, access_log=False,
-        server_header=False, date_header=True, proxy_headers=False, backlog=1024, timeout_keep_alive=_KEEP_ALIVE_S,
+        server_header=False, date_header=service.dated, proxy_headers=False, backlog=1024, timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=30, ssl_context_factory=None if tls is None else (lambda _config, _default: tls),
     )  # fmt: skip
     config.load()

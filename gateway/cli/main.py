@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import sys
+from importlib import metadata
+from typing import Annotated
 
 import typer
 from pydantic import ValidationError
@@ -15,6 +17,17 @@ app = typer.Typer(
     name="socle", no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
     help="Passerelle d'interopérabilité devant les services socles du Ségur, avec leur bac à sable.",
 )  # fmt: skip
+
+
+@app.callback()
+def socle(
+    version: Annotated[bool, typer.Option("--version", help="Donne la version et s'arrête.", is_eager=True)] = False,
+) -> None:
+    if version:
+        typer.echo(f"socle {metadata.version('socle')}")
+        raise typer.Exit
+
+
 app.command("up")(up.up)
 app.add_typer(up.gateway, name="gateway", help="La passerelle seule ; ses identités déposées.")
 app.command("mock")(up.mock)

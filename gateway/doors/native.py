@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from email.utils import formatdate
 from typing import Any
 
 from connectors.wire.http import Answer
@@ -81,6 +82,8 @@ async def send_answer(send: Send, request: Request, answer: Answer, *, close: bo
     headers = [(key.lower(), value) for key, value in answer.headers if key.lower() != b"content-length"]
     if request.method != "HEAD" and answer.status not in _WITHOUT_BODY:  # a length there would speak of another body
         headers.append((b"content-length", str(len(answer.body)).encode("ascii")))
+    if not any(key == b"date" for key, _ in headers):
+        headers.append((b"date", formatdate(usegmt=True).encode("ascii")))
     if close:
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
