@@ -19,13 +19,19 @@ app = typer.Typer(
 )  # fmt: skip
 
 
-@app.callback()
-def socle(
-    version: Annotated[bool, typer.Option("--version", help="Donne la version et s'arrête.", is_eager=True)] = False,
-) -> None:
-    if version:
+def _version(asked: bool) -> None:
+    if asked:
         typer.echo(f"socle {metadata.version('socle')}")
         raise typer.Exit
+
+
+@app.callback()
+def socle(
+    _asked: Annotated[
+        bool, typer.Option("--version", help="Donne la version et s'arrête.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    """Passerelle d'interopérabilité devant les services socles du Ségur, avec leur bac à sable."""
 
 
 app.command("up")(up.up)
