@@ -36,6 +36,7 @@ class Memory:
 
     tokens: dict[int, str] = field(default_factory=dict)  # day of the plan → access token; two minutes later it is worthless
     fed: tuple[Person, str] | None = None  # last document accepted: whose, and its submission set
+    known: set[str] = field(default_factory=set)  # professional addresses that an Annuaire search returned
 
 
 @dataclass(slots=True)
@@ -84,7 +85,7 @@ class Dui:
         if token is not None:
             self._of(structure).tokens[self._days] = token
         colleagues = self._colleagues(structure)
-        await self.doors.send(AnnuaireUser(self.world).mailbox(colleagues[self._days % len(colleagues)]))
+        await self._look_up(structure, colleagues[self._days % len(colleagues)])
         async with asyncio.TaskGroup() as lanes:
             lanes.create_task(self._feed_lane(structure, professional, [act for act in acts if act.kind == "feed"]))
             lanes.create_task(self._mail_lane(structure, professional, token, [act for act in acts if act.kind == "message"]))
@@ -110,8 +111,17 @@ class Dui:
             return
         mail = MailUser(self.world, structure, author, self.control.clock)
         others = self._colleagues(structure)
-        messages = [mail.message(mail.recipient(act.person, act.to, others), self._reference()) for act in acts]
+        recipients = [mail.recipient(act.person, act.to, others) for act in acts]
+        for colleague in others:
+            if colleague.mailbox in recipients and colleague.mailbox not in self._of(structure).known:
+                await self._look_up(structure, colleague)
+        messages = [mail.message(recipient, self._reference()) for recipient in recipients]
         await self.doors.mail(mail.mailbox, token).run(messages)
+
+    async def _look_up(self, structure: Structure, colleague: Professional) -> None:
+        """Before a first message to somebody, the Annuaire says that the address is theirs (CHK-ANN-03)."""
+        if (await self.doors.send(AnnuaireUser(self.world).mailbox(colleague))).ok:
+            self._of(structure).known.add(colleague.mailbox)
 
     async def _login(self, professional: Professional) -> str | None:
         """PSC's four calls, as long as each one succeeds; the access token."""
@@ -164,13 +174,16 @@ class Dui:
     async def _feed_again(self, structure: Structure) -> None:
         """A software that lost the answer, or its head: the same identifiers a second time."""
         owner = structure if self._of(structure).fed else self._who_fed()
+        if owner is None:  # no feed was accepted: the failure that was planned is missed, and the reconciliation says so
+            return
         fed = self._of(owner).fed
         assert fed is not None
         person, unique_id = fed
         await self.doors.send(self._dmp(owner, self._on_duty(owner)).feed(person, unique_id=unique_id), owner)
 
-    def _who_fed(self) -> Structure:
-        return self.world.structure(next(finess_et for finess_et, memory in self._memory.items() if memory.fed))
+    def _who_fed(self) -> Structure | None:
+        fed = [finess_et for finess_et, memory in self._memory.items() if memory.fed]
+        return self.world.structure(fed[0]) if fed else None
 
     async def _mail_incident(self, incident: Incident, structure: Structure) -> None:
         author = self._on_duty(structure)
@@ -182,7 +195,10 @@ class Dui:
         if token is None:
             return
         recipients = {failures.UNKNOWN_MAILBOX: mail.unknown(), failures.FOREIGN_DOMAIN: mail.foreign()}
-        recipient = recipients.get(incident.why) or self._colleagues(structure)[0].mailbox
+        colleague = self._colleagues(structure)[0]
+        recipient = recipients.get(incident.why) or colleague.mailbox
+        if recipient == colleague.mailbox and recipient not in self._of(structure).known:
+            await self._look_up(structure, colleague)
         if incident.why == failures.UPSTREAM_TIMEOUT:
             await self._arm_timeout(incident.operation)
         message = mail.message(recipient, self._reference())
