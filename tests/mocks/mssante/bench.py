@@ -24,6 +24,7 @@ from connectors.wire.tls import client_context
 from mocks.sandbox.faults import Faults
 from mocks.sandbox.trace import Trace
 from mocks.sandbox.world import World
+from tests.certificates import strict
 
 SHARED = "infirmerie@ehpad-test.mssante.fr"
 PERSONAL = "nadia.fictive@ehpad-test.mssante.fr"
@@ -47,7 +48,7 @@ def pki() -> dict[str, Path]:
         builder = x509.CertificateBuilder().subject_name(name(common)).issuer_name(name(issuer)).public_key(key.public_key())
         builder = builder.serial_number(x509.random_serial_number())
         builder = builder.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(days=2))
-        builder = builder.add_extension(x509.BasicConstraints(ca, None), critical=True)
+        builder = strict(builder, key, signer, ca=ca)
         if not ca:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         return builder.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
