@@ -125,7 +125,8 @@ class Road:
         started = time.perf_counter_ns()
         settled: list[Record] = []
         progress = self._progress[record.id] = _Progress()
-        record.bodies.append(Body("request", len(request.body), hashlib.sha256(request.body).digest()))
+        asked = Body("request", len(request.body), hashlib.sha256(request.body).digest())
+        record.bodies.append(asked)
         try:
             self.journal.reserve(record)
             passed = await steps(record)
@@ -148,7 +149,7 @@ class Road:
         finally:
             del self._progress[record.id]
         record.event_time = record.event_time or self.clock.business()
-        await self._remember(record, request, answer)
+        await self._remember(record, request, answer, asked.sha256)
         upstream = sum(exchange.upstream_us for exchange in record.exchanges)
         record.gateway_us = max(0, (time.perf_counter_ns() - started) // 1000 - upstream - record.journal_us)
         await self._close(record, *settled)
@@ -156,12 +157,12 @@ class Road:
             self._keep(progress.late())
         return answer
 
-    async def _remember(self, record: Record, request: Request, answer: Answer) -> None:
-        """What is kept of the messages. Whatever they hold, the call is still owed its entry."""
+    async def _remember(self, record: Record, request: Request, answer: Answer, sha256: bytes) -> None:
+        """What is kept of the messages, ``sha256`` being the request's. Whatever they hold, the call is owed its entry."""
         try:
             record.bodies = self.keeper.keep(
                 record,
-                Message("request", f"{request.method} {request.target}", request.headers, request.body),
+                Message("request", f"{request.method} {request.target}", request.headers, request.body, sha256),
                 Message("response", str(answer.status), answer.headers, answer.body),
             )
             if self.observer is not None and OPERATIONS[str(record.operation)].service == _NATIVE.get(request.listener):

@@ -49,12 +49,16 @@ _BARE_NUMBER = re.compile(rf"NumIdentifiant[^>]*>\s*({_NUMBER})\s*<")
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One side of a call. ``start``: ``POST /path?query`` of a request, the status of an answer."""
+    """One side of a call. ``start``: ``POST /path?query`` of a request, the status of an answer.
+
+    sha256  of the body, when somebody computed it already
+    """
 
     role: str
     start: str = field(repr=False)
     headers: Headers = field(repr=False)
     body: bytes = field(repr=False)
+    sha256: bytes | None = field(default=None, repr=False)
 
     def header(self, name: bytes) -> str:
         return next((value.decode("latin-1") for key, value in self.headers if key.lower() == name), "")
@@ -85,7 +89,7 @@ class Keeper:
         return [self._body(message, level) for message in messages]
 
     def _body(self, message: Message, level: BodyPolicy) -> Body:
-        digest = hashlib.sha256(message.body).digest()
+        digest = message.sha256 or hashlib.sha256(message.body).digest()
         kept = None if level == "digest" else redacted(message, self, whole=level == "full")
         return Body(message.role, len(message.body), digest, kept)
 
