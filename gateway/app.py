@@ -222,10 +222,11 @@ class Gateway:
         ``announce(name, url)`` is called per listener once all listen, then ``announce(None, None)``.
         Raises OSError when a port is taken.
         """
-        background = [asyncio.create_task(self._settlement().run()), asyncio.create_task(self.gaps.run())]
-        background.append(asyncio.create_task(follow(self.settings.journal / FILE_NAME)))
-        background.append(asyncio.create_task(self.denials.run()))
-        background.append(asyncio.create_task(retain_daily(self.journal, self.settings.retention(), self.clock)))
+        work = (
+            self._settlement().run(), self.gaps.run(), self.denials.run(), follow(self.settings.journal / FILE_NAME),
+            retain_daily(self.journal, self.settings.retention(), self.clock),
+        )  # fmt: skip
+        background = [asyncio.create_task(one) for one in work]
         running = await Running.start(self.services())
         try:
             stopped = asyncio.create_task(until_stopped())
@@ -243,9 +244,9 @@ class Gateway:
             await asyncio.gather(*background, return_exceptions=True)
             for client in self._questions:
                 await client.close()
-            with contextlib.suppress(Exception):
-                await self.denials.flush(ending=True)
-                await self.gaps.flush()
+            for flush in (self.denials.flush(ending=True), self.gaps.flush()):
+                with contextlib.suppress(Exception):  # one that fails must not cost the other its entry
+                    await flush
             await self.journal.close()
 
 
