@@ -13,6 +13,7 @@ from lxml import etree
 
 from connectors.insi import codes
 from connectors.insi.errors import Unreadable
+from connectors.nomenclatures.identifiers import matricule_key
 from connectors.wire import soap
 from connectors.wire.xmlsafe import MalformedXml
 
@@ -62,6 +63,17 @@ class Ins:
     def matricule(self) -> str:
         """The 15 characters of the INS, or 13 when the service gave no key."""
         return self.number + (self.key or "")
+
+    @property
+    def completed(self) -> str:
+        """The 15 characters under which every service knows the person: the key is optional in an answer (insi §5), and is
+        computed when absent. As returned when the number is none that has a key."""
+        if self.key is not None:
+            return self.matricule
+        try:
+            return self.number + matricule_key(self.number)
+        except ValueError:
+            return self.number
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from connectors.insi import codes, messages
 from connectors.insi.errors import Unreadable
-from connectors.nomenclatures.identifiers import matricule_key
 from connectors.wire import soap
 from connectors.wire.http import Answer
 from connectors.wire.xmlsafe import MalformedXml
@@ -116,19 +115,9 @@ def _dui(message: soap.Envelope, deposited: Dui) -> Dui:
 def _conclude_result(record: Record, result: messages.Result) -> None:
     if result.code == codes.INSI_OK and result.identity is not None:
         record.outcome = "ok"
-        record.person = Named("person", _matricule(result.identity.active))
+        record.person = Named("person", result.identity.active.completed)
     else:
         record.outcome = "refused"  # CR 01 and 02: the service gives no INS, nobody is at fault
-
-
-def _matricule(active: messages.Ins) -> str:
-    """The 15 characters that every service's entries share; the key is optional in the answer (insi §5)."""
-    if active.key is not None:
-        return active.matricule
-    try:
-        return active.number + matricule_key(active.number)
-    except ValueError:
-        return active.number
 
 
 #: By siram family: outcome, flag. Any other fault is the service's own.
