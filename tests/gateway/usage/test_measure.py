@@ -7,6 +7,7 @@ from datetime import date
 import pytest
 
 from gateway.usage.measure import Measure
+from gateway.usage.parts import External
 from gateway.usage.periods import Window
 
 ROW = Measure(
@@ -29,6 +30,19 @@ def test_the_least_numerator_that_reaches_seventy_percent(persons: int, minimum:
     assert of(minimum - 1, persons).reached is False
 
 
+@pytest.mark.parametrize("persons, minimum", [(25, 18), (80, 56), (646, 453), (0, None), (None, None)])
+def test_what_is_left_is_counted_in_whole_units(persons: int | None, minimum: int | None) -> None:
+    assert of(0, persons).remaining == minimum
+    if minimum is not None:
+        assert (of(minimum - 1, persons).remaining, of(minimum + 5, persons).remaining) == (1, 0)
+
+
+def test_what_somebody_else_counted_stands_beside() -> None:
+    row = replace(of(36, 61), external=External(131, "SI-DMP", date(2026, 12, 3)))
+    assert (row.gap, row.numerator) == (95, 36)
+    assert row.item()["external"] == {"count": 131, "origin": "SI-DMP", "gap": 95, "received": "2026-12-03"}
+
+
 def test_69_96_percent_shows_as_70_and_is_not_reached() -> None:
     row = of(1749, 2500)
     assert (row.rate, row.reached) == (70.0, False)
@@ -47,8 +61,9 @@ def test_without_a_denominator_there_is_no_rate_at_all(denominator: int | None) 
     assert (row.rate, row.reached) == (None, None)
 
 
-def test_an_item_has_the_agreed_keys() -> None:
-    assert replace(ROW, numerator=43, in_doubt=2).item() == {
+def test_an_item_begins_with_the_agreed_keys() -> None:
+    item = replace(ROW, numerator=43, in_doubt=2).item()
+    assert dict(list(item.items())[:16]) == {
         "grappe": "g", "finess_et": "130790199", "indicator": "IND-MSS-01", "window": "premiere",
         "period_start": "2026-11-01", "period_end": "2027-01-31", "numerator": 43, "in_doubt": 2, "denominator": 61,
         "rate": 70.5, "target": 70, "reached": True, "status": "calcule", "environment": "bac_a_sable",

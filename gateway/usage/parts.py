@@ -1,0 +1,138 @@
+"""What stands beside the integers of a measure: how it was counted, why it changed, what is left, what others counted."""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Literal
+
+from gateway.usage.periods import Window
+
+#: Number of entries of each log that a measure rests on, by log id.
+Vector = tuple[tuple[int, int], ...]
+CauseKind = Literal["reglement", "appel", "registre", "denominateur", "extraction", "regles", "autre"]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Choices that no convention settles (programme-indicateurs §6.1, §15.3). The defaults are the definition's own.
+
+    per                   what one message is worth: itself, or each of its accepted recipients
+    patients              whether messages to citizens' mailboxes count
+    deduire_suppressions  whether a document deleted later is taken away; the journal sees no deletion, so it is never so
+    premiere_mesure_fin   last day of the first period, when it is not the third whole month after the go-live
+    """
+
+    per: Literal["message", "destinataire"] = "message"
+    patients: bool = True
+    deduire_suppressions: bool = False
+    premiere_mesure_fin: date | None = None
+
+    @property
+    def label(self) -> str:
+        """One French line for every output. Replies are messages: nothing in an entry tells them apart."""
+        end = self.premiere_mesure_fin
+        return " ; ".join((
+            f"une unité par {self.per}", "réponses comptées", f"messages aux usagers {'comptés' if self.patients else 'exclus'}",
+            f"suppressions {'déduites' if self.deduire_suppressions else 'non déduites'}",
+            "première période : trois premiers mois entiers" if end is None else f"première période : finit le {end:%d/%m/%Y}",
+        ))  # fmt: skip
+
+    def item(self) -> dict[str, Any]:
+        end = self.premiere_mesure_fin
+        return {
+            "per": self.per, "replies": True, "patients": self.patients, "deduire_suppressions": self.deduire_suppressions,
+            "premiere_mesure_fin": None if end is None else end.isoformat(),
+        }  # fmt: skip
+
+
+STANDARD = Options()
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One reason why a version is not the one before. ``text`` is French; ``entries`` are (log, seq) of the journal."""
+
+    kind: CauseKind
+    text: str
+    entries: tuple[tuple[int, int], ...] = ()
+
+    def item(self) -> dict[str, Any]:
+        return {"kind": self.kind, "text": self.text, "entries": [list(place) for place in self.entries]}
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """Where an open window is going at its own pace: numerator so far / days begun, straight on (``METHOD``).
+
+    at_end  numerator on the last day, rounded down
+    on      day on which the target is reached at that pace; None when that is after the window, or nothing was counted
+    """
+
+    days: int
+    of_days: int
+    at_end: int
+    on: date | None
+
+    def item(self) -> dict[str, Any]:
+        on = None if self.on is None else self.on.isoformat()
+        return {"days": self.days, "of_days": self.of_days, "at_end": self.at_end, "on": on, "method": METHOD}
+
+
+METHOD = "au rythme moyen des jours commencés de la fenêtre, prolongé en ligne droite"
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """What somebody else counted for the same indicator, ESSMS and window (programme-indicateurs-2 §1)."""
+
+    count: int
+    origin: str
+    received: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """An earlier window of the same row."""
+
+    window: Window
+    numerator: int
+    denominator: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Breakdown:
+    """Three counters of the counted events, and what they are made of; ``absent`` is where an entry does not say.
+
+    events             accepted events: feeds or messages, one for each counted row
+    documents          documents that they carried, as far as entries name them
+    persons            distinct persons; None when no entry names one
+    recipients         accepted recipients: pro, citoyen, interne
+    by_*               events by code
+    estimated          events whose time is not that of a read acknowledgement
+    """
+
+    events: int = 0
+    messages: int = 0
+    documents: int = 0
+    persons: int | None = None
+    recipients: dict[str, int] = field(default_factory=dict)
+    by_document_type: dict[str, int] = field(default_factory=dict)
+    by_ins_status: dict[str, int] = field(default_factory=dict)
+    by_channel: dict[str, int] = field(default_factory=dict)
+    estimated: int = 0
+
+    def item(self) -> dict[str, Any]:
+        return {
+            "events": self.events, "messages": self.messages, "documents": self.documents, "persons": self.persons,
+            "recipients": self.recipients, "by_document_type": self.by_document_type, "by_ins_status": self.by_ins_status,
+            "by_channel": self.by_channel, "estimated": self.estimated,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """The admin entry that closed a version: where it is, and when."""
+
+    log: int
+    seq: int
+    at: datetime
