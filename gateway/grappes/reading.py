@@ -1,6 +1,7 @@
 """Registry files: JSON in, checked grappes out. What is wrong is said in French, with the file and the line's place."""
 from __future__ import annotations
 
+import re
 from collections import Counter
 from datetime import date
 from importlib.resources import files
@@ -12,10 +13,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from connectors.nomenclatures.identifiers import is_finess_form
 from gateway.grappes.finess import normalise
-from gateway.grappes.model import Essms, Grappe
+from gateway.grappes.model import Denominator, Essms, Grappe
 
 _GRAPPE = TypeAdapter(Grappe)
 _WHY = {"missing": "champ obligatoire absent", "unexpected_keyword_argument": "champ inconnu", "json_invalid": "JSON illisible"}
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 _FORM = "neuf caractères attendus, une lettre seulement en deuxième position."
 
 
@@ -26,16 +28,27 @@ class RegistryError(ValueError):
 def read_grappe(path: Path | Traversable) -> Grappe:
     """One grappe from its file. Raises RegistryError; a missing file is one too."""
     try:
-        grappe = _GRAPPE.validate_json(path.read_bytes())
+        return parse_grappe(path.read_bytes(), path.name)
     except OSError as error:
         raise RegistryError(f"Registre des grappes, {path.name} : lecture impossible ({error.strerror}).") from error
+
+
+def parse_grappe(content: bytes, name: str) -> Grappe:
+    """One grappe from its JSON, checked; ``name`` says in a refusal where it comes from. Raises RegistryError."""
+    try:
+        grappe = _GRAPPE.validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(step) for step in first["loc"]) or "fichier entier"
         why = _WHY.get(first["type"], "valeur non acceptée")
-        raise RegistryError(f"Registre des grappes, {path.name}, {place} : {why}. Corrigez le fichier.") from error
+        raise RegistryError(f"Registre des grappes, {name}, {place} : {why}. Corrigez le fichier.") from error
+    return check_grappe(grappe, name)
+
+
+def check_grappe(grappe: Grappe, name: str = "") -> Grappe:
+    """The grappe, when it is one that a registry may hold. Raises RegistryError with the first thing that is wrong."""
     for problem in _problems(grappe):
-        raise RegistryError(f"Registre des grappes, {path.name}, {problem}")
+        raise RegistryError(f"Registre des grappes, {name or grappe.id}, {problem}")
     return grappe
 
 
@@ -84,12 +97,37 @@ def _essms_problems(essms: Essms, legal: set[str]) -> list[str]:
     corrected = essms.statut == "corrige_propose" or normalise(essms.saisi) != essms.finess_et
     if corrected and essms.decision is None:
         found.append("numéro corrigé sans décision ; indiquez qui l'a retenu, quand et pourquoi.")
+    if essms.member_until is not None and essms.member_until < essms.member_from:
+        found.append("sortie avant l'entrée.")
+    found += [f"BAL {box.address} : fin avant le début." for box in essms.mailboxes if box.until and box.until < box.since]
+    for one in essms.certificates:
+        if not _FINGERPRINT.fullmatch(one.fingerprint):
+            found.append("empreinte de certificat : 64 chiffres hexadécimaux attendus (SHA-256 du certificat).")
+        if one.until is not None and one.until < one.since:
+            found.append("certificat : fin avant le début.")
+    found += ["comptage externe : période vide." for one in essms.external_counts if one.until <= one.since]
+    return found + _denominator_problems(essms)
+
+
+def _denominator_problems(essms: Essms) -> list[str]:
     days: Counter[date] = Counter(one.since for one in essms.denominators)
-    found += [f"deux dénominateurs le {day.isoformat()}." for day, times in days.items() if times > 1]
+    found = [f"deux dénominateurs le {day.isoformat()}." for day, times in days.items() if times > 1]
     for one in essms.denominators:
-        subsets = [part for part in (one.population_eligible_mss, one.population_eligible_dmp) if part is not None]
-        if any(part > one.persons for part in subsets):
-            found.append("population éligible supérieure aux personnes accompagnées.")
-        if any(part < one.persons for part in subsets) and not one.motif_exclusion:
-            found.append("population éligible réduite sans motif_exclusion.")
+        found += _eligible_problems(one, "IND-MSS-01", one.population_eligible_mss)
+        found += _eligible_problems(one, "IND-DMP-01", one.population_eligible_dmp)
+        if any(part.motif == "autre" and not part.justificatif.strip() for part in one.exclusions):
+            found.append("exclusion « autre » sans justificatif : dites de quoi il s'agit.")
     return found
+
+
+def _eligible_problems(one: Denominator, indicator: str, declared: int | None) -> list[str]:
+    left = one.persons - one.excluded(indicator)
+    if left < 0:
+        return ["plus de personnes exclues que de personnes accompagnées."]
+    if declared is None or declared == left:
+        return []
+    if declared > one.persons:
+        return ["population éligible supérieure aux personnes accompagnées."]
+    if left < one.persons:
+        return [f"population éligible ({indicator}) de {declared}, alors que les exclusions en laissent {left}."]
+    return [] if one.motif_exclusion else ["population éligible réduite sans exclusion déclarée (motif_exclusion)."]

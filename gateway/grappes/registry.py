@@ -5,7 +5,7 @@ A reason not to attribute is part of the answer: the unit is shown apart, never 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import Literal, Self
@@ -13,7 +13,8 @@ from typing import Literal, Self
 from gateway.access.callers import Caller
 from gateway.grappes.finess import from_institution, zone_of
 from gateway.grappes.model import Essms, Grappe, within
-from gateway.grappes.reading import RegistryError, read_grappe
+from gateway.grappes.reading import RegistryError
+from gateway.grappes.versions import in_force
 
 Reason = Literal["absent", "divergent", "hors_grappe", "entite_juridique", "non_habilite", "bal_inconnue"]
 
@@ -27,24 +28,64 @@ class Attribution:
     source: str
 
 
+@dataclass(slots=True)
+class _State:
+    """One moment of the registry, made whole before anybody sees it."""
+
+    grappes: dict[str, Grappe] = field(default_factory=dict)
+    essms: dict[str, Essms] = field(default_factory=dict)
+    mailboxes: dict[str, list[tuple[date, date | None, Essms]]] = field(default_factory=dict)
+    legal: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, grappes: Iterable[Grappe]) -> Self:
+        state = cls()
+        for grappe in grappes:
+            state.add(grappe)
+        state.legal = {one.finess_ej for grappe in state.grappes.values() for one in grappe.entites_juridiques}
+        for number in state.legal & state.essms.keys():
+            raise RegistryError(f"Registre des grappes : {number} est à la fois un ET et une entité juridique.")
+        return state
+
+    def add(self, grappe: Grappe) -> None:
+        if grappe.id in self.grappes:
+            raise RegistryError(f"Registre des grappes : deux fichiers portent l'identifiant « {grappe.id} ».")
+        self.grappes[grappe.id] = grappe
+        for essms in grappe.essms:
+            if essms.finess_et in self.essms:
+                raise RegistryError(f"Registre des grappes : {essms.finess_et} ({essms.name}) est dans deux grappes.")
+            self.essms[essms.finess_et] = essms
+            for mailbox in essms.mailboxes:
+                owners = self.mailboxes.setdefault(mailbox.address.lower(), [])
+                owners.append((mailbox.since, mailbox.until, essms))
+
+
 class Registry:
-    """Every grappe that the gateway knows. An ESSMS belongs to one grappe at a time."""
+    """Every grappe that the gateway knows. An ESSMS belongs to one grappe at a time.
+
+    Doors keep one registry for their whole life: ``use`` changes what it says, all at once.
+    """
 
     def __init__(self, grappes: Iterable[Grappe] = ()) -> None:
         """Raises RegistryError when two grappes claim the same ESSMS, or one's ET is another's EJ."""
-        self.grappes: dict[str, Grappe] = {}
-        self._essms: dict[str, Essms] = {}
-        self._mailboxes: dict[str, list[tuple[date, date | None, Essms]]] = {}
-        for grappe in grappes:
-            self._add(grappe)
-        self._legal = {one.finess_ej for grappe in self.grappes.values() for one in grappe.entites_juridiques}
-        for number in self._legal & self._essms.keys():
-            raise RegistryError(f"Registre des grappes : {number} est à la fois un ET et une entité juridique.")
+        self._state = _State.of(grappes)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Every ``*.json`` of the folder, in name order; an absent folder is an empty registry. Raises RegistryError."""
-        return cls(read_grappe(path) for path in sorted(folder.glob("*.json")))
+        """Every grappe of the folder, in name order; an absent folder is an empty registry. Raises RegistryError."""
+        return cls(in_force(folder))
+
+    def use(self, other: Registry) -> None:
+        """From now on, say what ``other`` says: one assignment, so that no call sees half a change."""
+        self._state = other._state
+
+    @property
+    def grappes(self) -> dict[str, Grappe]:
+        return self._state.grappes
+
+    def version_of(self, grappe_id: str) -> int:
+        """The version of the registry that this grappe has now. Raises RegistryError as ``grappe`` does."""
+        return self.grappe(grappe_id).registry_version
 
     def grappe(self, grappe_id: str) -> Grappe:
         """Raises RegistryError with the known ones."""
@@ -55,7 +96,14 @@ class Registry:
             raise RegistryError(f"Grappe inconnue : « {grappe_id} ». Grappes du registre : {known}.") from None
 
     def essms(self, finess_et: str) -> Essms | None:
-        return self._essms.get(finess_et)
+        return self._state.essms.get(finess_et)
+
+    def grappe_of(self, finess_et: str) -> Grappe | None:
+        """The grappe of an ESSMS, at whatever time it was a member."""
+        return next((one for one in self.grappes.values() if one.find(finess_et) is not None), None)
+
+    def is_legal_entity(self, number: str) -> bool:
+        return number in self._state.legal
 
     def attribute(self, institutions: Sequence[str], caller: Caller, at: datetime) -> Attribution:
         """The ESSMS of a DMP feed.
@@ -70,32 +118,21 @@ class Registry:
         if len(numbers) > 1:
             return _apart("divergent")
         [number] = numbers
-        if number in self._legal:
+        state = self._state
+        if number in state.legal:
             return _apart("entite_juridique")
-        essms = self._essms.get(number)
+        essms = state.essms.get(number)
         return _apart("hors_grappe") if essms is None else _entitled(essms, caller, at, "metadonnee")
 
     def attribute_mailbox(self, address: str, caller: Caller, at: datetime) -> Attribution:
         """The ESSMS of a message, by the mailbox that sends it. A mailbox that two ESSMS share that day is divergent."""
-        known = self._mailboxes.get(address.strip().lower(), [])
+        known = self._state.mailboxes.get(address.strip().lower(), [])
         owners = [essms for since, until, essms in known if within(_day(essms, at), since, until)]
         if not owners:
             return _apart("bal_inconnue")
         if len(owners) > 1:
             return _apart("divergent")
         return _entitled(owners[0], caller, at, "bal")
-
-    def _add(self, grappe: Grappe) -> None:
-        if grappe.id in self.grappes:
-            raise RegistryError(f"Registre des grappes : deux fichiers portent l'identifiant « {grappe.id} ».")
-        self.grappes[grappe.id] = grappe
-        for essms in grappe.essms:
-            if essms.finess_et in self._essms:
-                raise RegistryError(f"Registre des grappes : {essms.finess_et} ({essms.name}) est dans deux grappes.")
-            self._essms[essms.finess_et] = essms
-            for mailbox in essms.mailboxes:
-                owners = self._mailboxes.setdefault(mailbox.address.lower(), [])
-                owners.append((mailbox.since, mailbox.until, essms))
 
 
 def _entitled(essms: Essms, caller: Caller, at: datetime, source: str) -> Attribution:

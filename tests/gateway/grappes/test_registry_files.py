@@ -77,7 +77,7 @@ def broken(path: Path, change: Any) -> Path:
     (lambda g: g["essms"][2].update(decision=None), "numéro corrigé sans décision"),
     (lambda g: g["essms"][4].update(saisi="130790198"), "numéro corrigé sans décision"),
     (lambda g: g["essms"][4]["denominators"].append(g["essms"][4]["denominators"][0]), "deux dénominateurs le 2025-06-06"),
-    (lambda g: g["essms"][4]["denominators"][0].update(population_eligible_dmp=50), "réduite sans motif_exclusion"),
+    (lambda g: g["essms"][4]["denominators"][0].update(population_eligible_dmp=50), "réduite sans exclusion déclarée"),
     (lambda g: g["essms"][4]["denominators"][0].update(population_eligible_dmp=62), "supérieure aux personnes"),
     (lambda g: g.update(porteur_ej="130000001"), "porteur_ej 130000001"),
 ])

@@ -1,0 +1,145 @@
+"""Every state of the registry, kept: ``versions/<grappe>/<n>.json`` beside the current files (decision 0030).
+
+The file of a version is written first and never changes. The version is in force once the journal has its admin entry; the
+current file ``<grappe>.json`` is then only a copy of it, for people and for programs that read no journal.
+"""
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from gateway.grappes.model import Grappe
+from gateway.grappes.reading import RegistryError, read_grappe, write_grappe
+from gateway.journal.database import open_for_reading
+from gateway.journal.journal import FILE_NAME
+from gateway.journal.vault import sync_folder
+
+ACTION = "registry"  # of the admin entries that put a version in force
+_FOLDER = "versions"
+_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What the journal says of the last version of a grappe. ``sha256`` is that of its file."""
+
+    version: int
+    sha256: str
+
+
+def check_id(grappe_id: str) -> str:
+    """An identifier that may name files. Raises RegistryError."""
+    if not _ID.fullmatch(grappe_id):
+        raise RegistryError(
+            "Identifiant de grappe refusé : minuscules sans accent, chiffres et tirets, 64 au plus (« marseille-hyeres »)."
+        )
+    return grappe_id
+
+
+def sha256_of(grappe: Grappe) -> str:
+    return hashlib.sha256(write_grappe(grappe)).hexdigest()
+
+
+def load_version(folder: Path, grappe_id: str, number: int) -> Grappe:
+    """One version of a grappe, whatever came since; ``folder`` is the registry's. Raises RegistryError when nobody kept it."""
+    path = _path(folder, grappe_id, number)
+    if path.exists():
+        return read_grappe(path)
+    current = folder / f"{grappe_id}.json"
+    if current.exists() and (grappe := read_grappe(current)).registry_version == number:
+        return grappe
+    known = ", ".join(str(one) for one in kept(folder, grappe_id)) or "aucune"
+    raise RegistryError(f"Grappe « {grappe_id} », version {number} : inconnue. Versions gardées : {known}.")
+
+
+def kept(folder: Path, grappe_id: str) -> list[int]:
+    """The versions that have a file, in order; the last one may not be in force."""
+    return sorted(int(path.stem) for path in _path(folder, grappe_id, 0).parent.glob("*.json") if path.stem.isdecimal())
+
+
+def keep(folder: Path, grappe: Grappe) -> None:
+    """Write the file of a version, on disk when it returns. One that no entry names, left by a process that died, is replaced."""
+    path = _path(folder, grappe.id, grappe.registry_version)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _replace(path, write_grappe(grappe))
+    sync_folder(folder / _FOLDER)
+    sync_folder(folder)
+
+
+def drop(folder: Path, grappe: Grappe) -> None:
+    """Take back a version that never was in force."""
+    _path(folder, grappe.id, grappe.registry_version).unlink(missing_ok=True)
+
+
+def put_forward(folder: Path, grappe: Grappe) -> None:
+    """Make this version the current file."""
+    _replace(folder / f"{grappe.id}.json", write_grappe(grappe))
+
+
+def in_force(folder: Path) -> list[Grappe]:
+    """Every grappe as the journal has it, in the order of the current files' names. Raises RegistryError.
+
+    A process may have died between an entry and its current file: the journal beside the folder is asked only when there
+    is a version that the current file does not have.
+    """
+    current = [read_grappe(path) for path in sorted(folder.glob("*.json"))]
+    numbers = {one.id: one.registry_version for one in current}
+    waiting = {name: last for name, last in _last_kept(folder).items() if last > numbers.get(name, 0)}
+    if not waiting:
+        return current
+    said = noted(folder.parent)
+    ahead = {name: said[name] for name in waiting if name in said and said[name].version > numbers.get(name, 0)}
+    newer = {name: _as_noted(folder, name, one) for name, one in ahead.items()}
+    return [newer.pop(one.id, one) for one in current] + list(newer.values())
+
+
+def noted(gateway: Path) -> dict[str, Noted]:
+    """The last version of each grappe that the journal of this gateway folder has an entry for; without a journal, none."""
+    if not (gateway / FILE_NAME).exists():
+        return {}
+    connection = open_for_reading(gateway / FILE_NAME)
+    try:
+        rows = connection.execute("SELECT body FROM entries WHERE operation IS NULL AND kind = 'admin' ORDER BY pos")
+        details = [orjson.loads(body)["detail"] or {} for (body,) in rows]
+    finally:
+        connection.close()
+    return {one["grappe"]: noted_in(one) for one in details if one.get("action") == ACTION}
+
+
+def noted_in(detail: Mapping[str, object]) -> Noted:
+    return Noted(int(str(detail["version"])), str(detail["sha256"]))
+
+
+def _as_noted(folder: Path, grappe_id: str, said: Noted) -> Grappe:
+    path = _path(folder, grappe_id, said.version)
+    if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != said.sha256:
+        raise RegistryError(
+            f"Registre des grappes, {grappe_id} : le journal nomme une version {said.version}, dont le fichier manque ou a "
+            f"changé. Rétablissez {path.name} dans {path.parent} depuis une sauvegarde."
+        )
+    return read_grappe(path)
+
+
+def _last_kept(folder: Path) -> dict[str, int]:
+    names = [path.name for path in (folder / _FOLDER).glob("*") if path.is_dir() and _ID.fullmatch(path.name)]
+    return {name: max(numbers) for name in names if (numbers := kept(folder, name))}
+
+
+def _path(folder: Path, grappe_id: str, number: int) -> Path:
+    return folder / _FOLDER / check_id(grappe_id) / f"{number}.json"
+
+
+def _replace(path: Path, content: bytes) -> None:
+    draft = path.with_suffix(".tmp")
+    with draft.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    sync_folder(path.parent)
