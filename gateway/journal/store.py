@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import astuple
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from gateway.journal.record import Claim, Doubt, Entry, Intent, JournalStopped, 
 from gateway.journal.refs import Refs
 from gateway.journal.room import no_room
 from gateway.journal.rows import Rows
-from gateway.journal.units import Unit, admit, units_of
+from gateway.journal.units import Unit, admit, beside_of, units_of
 from gateway.journal.vault import Vault
 
 POS_BITS = 40  # pos = log << POS_BITS | seq
@@ -42,6 +43,7 @@ class Store:
         self.intents = Intents(self._db, boot_id, log_id)
         self.own_keys = OwnKeys(self._db, vault, self._flush)
         self._units = _UnitRows(self._db, self.refs)
+        self._beside = Rows(self._db, "INSERT INTO usage_beside", columns=7)
         self._facts = FactRows(self._db, vault)
         self._entries = Rows(self._db, _INTO_ENTRIES, columns=14)
         self._salts = Rows(self._db, "INSERT INTO bodies (pos, n, role, salt)", columns=4)
@@ -128,8 +130,12 @@ class Store:
             self._close_intent(pos, entry)
         if claim is not None:
             self.own_keys.close(entry["id"], entry["outcome"], claim)
-        for unit in units_of(entry):
+        units = units_of(entry)
+        for unit in units:
             admit(unit, self._units)
+        beside = beside_of(entry, units)
+        if beside is not None:
+            self._beside.add(astuple(beside))
         return Entry(self.log_id, seq, entry["id"], body)
 
     # -- doubts
@@ -185,13 +191,13 @@ class Store:
         """Write the rows that wait, so that a statement sees what the transaction has done so far."""
         self.refs.flush()
         self.intents.flush()
-        for rows in (self._entries, self._salts, self._blobs, self._keys, self._units, self._facts):
+        for rows in (self._entries, self._salts, self._blobs, self._keys, self._units, self._beside, self._facts):
             rows.flush()
 
     def _settle(self, *, committed: bool) -> None:
         self.refs.settle(committed=committed)
         self.intents.settle(committed=committed)
-        for rows in (self._entries, self._salts, self._blobs, self._keys, self._units, self._facts):
+        for rows in (self._entries, self._salts, self._blobs, self._keys, self._units, self._beside, self._facts):
             rows.forget()
 
     def _insert(self, pos: int, entry: dict[str, Any], body: bytes) -> None:

@@ -4,13 +4,18 @@ The writer calls it in the committing transaction, the recount calls it on store
 """
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, cast
+
+from gateway.journal.record import Outcome
+from gateway.operations import OPERATIONS
 
 #: Indicators where a unit counts once whatever its later events: a Message-ID resent next month counts in the first.
 _ONCE = frozenset({"IND-MSS-01"})
 _NOT_COUNTED = "non_attribue"
+#: Why a call of an indicator's operation is no unit: its outcome, or it succeeded for no ESSMS, or it is worth nothing.
+What = Outcome | Literal["non_attribue", "exclu"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,36 @@ def units_of(entry: dict[str, Any]) -> list[Unit]:
         Unit(entry["environment"], indicator, finess_et, unit_ref, event_time, entry["log"], entry["seq"])
         for indicator, unit_ref in counted
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """One row of usage_beside. ``finess_et`` is '' when the call belongs to no ESSMS."""
+
+    environment: str
+    indicator: str
+    finess_et: str
+    event_time: str
+    log: int
+    seq: int
+    what: What
+
+
+def beside_of(entry: dict[str, Any], units: Sequence[Unit]) -> Beside | None:
+    """The row of a call that feeds an indicator and has no ``units``; None for every other entry."""
+    outcome, operation = entry["outcome"], OPERATIONS.get(entry["operation"] or "")
+    if entry["kind"] != "call" or operation is None or operation.indicator is None:
+        return None
+    finess_et, what = entry["finess_et"] or "", cast(What, outcome)
+    if outcome == "ok":
+        if not entry["counts_for"]:
+            what = "exclu"
+        elif not units:
+            finess_et, what = "", "non_attribue"
+        else:
+            return None
+    place = entry["log"], entry["seq"]
+    return Beside(entry["environment"], operation.indicator, finess_et, entry["event_time"], *place, what)
 
 
 class UnitTable(Protocol):
