@@ -1,0 +1,69 @@
+"""The last snapshot of a journal, for whoever prints or checks it: pure reading, beside a gateway or without one.
+
+A snapshot is a C2SP checkpoint of log 0, and the vector (log, size, root) of every log, which is the last leaf it covers.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.journal.proof import files, register
+from gateway.journal.proof.notes import Checkpoint, Note, NoteError, encode
+from gateway.journal.proof.register import Head, RegisterError, Vector
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """``size`` and ``root`` are those of log 0; ``root`` is in base64, as in the checkpoint. ``at``: when, RFC 3339 UTC.
+
+    checkpoint  the signed note
+    leaf        the line of log 0 that holds the vector
+    """
+
+    origin: str
+    size: int
+    root: str
+    at: str
+    vector: Vector
+    checkpoint: str
+    leaf: bytes
+
+
+def latest(folder: Path) -> Snapshot | None:
+    """The last signed snapshot of the gateway's ``folder``; None before the first.
+
+    Nothing is verified here: it is what the journal says of itself. Raises RegisterError when its files contradict each other.
+    """
+    registry = folder / files.FOLDER
+    for raw in files.last_lines(registry / files.CHECKPOINTS):
+        try:
+            note = files.note_of(raw)
+            head = Checkpoint.parse(Note.parse(note).text)
+        except (ValueError, KeyError, TypeError, NoteError):
+            raise RegisterError(f"{files.CHECKPOINTS}: the last line is not a checkpoint") from None
+        leaf = _leaf(registry / files.LOG_0, head.size - 1)
+        read = register.read(leaf)
+        return Snapshot(head.origin, head.size, encode(head.root), read["at"], register.vector_of(read), note, leaf)
+    return None
+
+
+def snapshot_root(folder: Path) -> str | None:
+    """The root to print on a measure or an export: of the last snapshot, in base64."""
+    snapshot = latest(folder)
+    return None if snapshot is None else snapshot.root
+
+
+def vector(folder: Path) -> tuple[Head, ...]:
+    """(log, size, root) of every log at the last snapshot; empty before the first."""
+    snapshot = latest(folder)
+    return () if snapshot is None else snapshot.vector
+
+
+def _leaf(path: Path, seq: int) -> bytes:
+    for raw in files.last_lines(path):
+        found = register.read(raw)["seq"]
+        if found == seq:
+            return raw
+        if found < seq:
+            break
+    raise RegisterError(f"{files.LOG_0} is shorter than its last checkpoint: leaf {seq} is missing")
