@@ -5,7 +5,6 @@ import asyncio
 import contextlib
 import ssl
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from gateway.access.keys import OwnKeys
 from gateway.access.rights import Keys
 from gateway.conformance.live import Observer, eyes_of
 from gateway.doors.annuaire import AnnuaireDoor
-from gateway.doors.console import CLOCK_ACTION, Console
+from gateway.doors.console import Console
 from gateway.doors.dmp import DmpDoor
 from gateway.doors.insi import InsiDoor
 from gateway.doors.journal_api import JournalApi
@@ -41,10 +40,11 @@ from gateway.gaps import Gaps
 from gateway.grappes.registry import Registry
 from gateway.journal.bodies import Keeper
 from gateway.journal.journal import FILE_NAME, Journal
-from gateway.journal.query import JournalMissing, JournalReader
+from gateway.journal.query import JournalReader
 from gateway.journal.recovery import SettlementWorker
 from gateway.journal.retention import retain_daily
 from gateway.journal.search import follow
+from gateway.journal.standing import clock_of
 from gateway.metrics import GatewayCollector
 from gateway.operations import OPERATIONS
 from gateway.road import NativeDoor, Road
@@ -82,7 +82,7 @@ class Gateway:
         manifest = orjson.loads((sandbox / "sandbox.json").read_bytes())
         access = Access.from_manifest(sandbox)
         registry = Registry.load(settings.journal / "grappes")
-        clock = _clock_of(settings.journal)
+        clock = clock_of(settings.journal)
         journal = Journal.open(
             settings.journal, environment=settings.environment, clock=clock, ballast_bytes=settings.ballast_mio << 20
         )
@@ -248,15 +248,3 @@ class Gateway:
                 with contextlib.suppress(Exception):  # one that fails must not cost the other its entry
                     await flush
             await self.journal.close()
-
-
-def _clock_of(folder: Path) -> SystemClock:
-    """Business time as the last jump in the journal left it: a restart must not bring it back (design §7)."""
-    try:
-        with JournalReader(folder) as reader:
-            jump = reader.last_admin(CLOCK_ACTION)
-    except JournalMissing:
-        return SystemClock()
-    if jump is None:
-        return SystemClock()
-    return SystemClock(timedelta(microseconds=jump["detail"]["offset_us"]), jump["clock_version"])

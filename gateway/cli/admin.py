@@ -8,13 +8,13 @@ from typing import Any
 
 import orjson
 
-from connectors.wire.clock import SystemClock
 from connectors.wire.http import Answer, Client, UpstreamError
 from connectors.wire.serving import FIXED_PORTS
 from gateway.cli.common import BAD_INPUT, REFUSED_TO_START, UNAVAILABLE, fail
 from gateway.journal.journal import FILE_NAME, Journal
 from gateway.journal.record import JournalError, JournalLocked
-from gateway.settings import Environment
+from gateway.journal.standing import clock_of, environment_of
+from gateway.settings import Environment, Settings
 from gateway.supervise import RUN_FILE
 
 _TIMEOUT_S = 600.0  # an erasure opens every sealed value
@@ -25,17 +25,28 @@ def act(
 ) -> dict[str, Any]:
     """Do it with ``alone`` on the journal that nobody has open, else POST ``body`` to the console's ``path``.
 
-    The folder's lock decides, so that nothing is written beside a gateway. What was done, as JSON; ends the command on failure.
+    The folder's lock decides, so that nothing is written beside a gateway. ``environment`` is that of a journal without
+    entries: another's is its own. What was done, as JSON; ends the command on failure.
     """
     folder = data / "gateway"
     if not (folder / FILE_NAME).exists():
         fail(f"Aucun journal dans {data} : indiquez le bon dossier par --data.", BAD_INPUT)
     try:
-        return asyncio.run(_alone(folder, environment, alone))
+        return asyncio.run(_alone(folder, environment_of(folder) or environment, alone))
     except JournalLocked:
         return post(data, path, body)
     except JournalError as error:
         fail(f"Le journal de {data} refuse : {error}. Rien n'a été changé.", REFUSED_TO_START)
+
+
+def note(data: Path, action: str, by: str, said: dict[str, Any]) -> None:
+    """Write the admin entry of something that a command does beside the journal; ends the command when it cannot be written."""
+
+    async def alone(journal: Journal) -> dict[str, Any]:
+        await journal.write(journal.admin({"action": action, "by": by, **said}))
+        return {}
+
+    act(data, Settings().environment, f"/admin/{action}", {"by": by, **said}, alone)
 
 
 def post(data: Path, path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -56,9 +67,9 @@ def post(data: Path, path: str, body: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _alone(
-    folder: Path, environment: Environment, alone: Callable[[Journal], Awaitable[dict[str, Any]]]
+    folder: Path, environment: str, alone: Callable[[Journal], Awaitable[dict[str, Any]]]
 ) -> dict[str, Any]:
-    journal = Journal.open(folder, environment=environment, clock=SystemClock())
+    journal = Journal.open(folder, environment=environment, clock=clock_of(folder))
     try:
         return await alone(journal)
     finally:

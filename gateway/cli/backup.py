@@ -11,12 +11,13 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from connectors.wire.clock import SystemClock
-from gateway.cli.common import BAD_INPUT, REFUSED_TO_START, DataFolder, fail
+from gateway.cli.admin import note
+from gateway.cli.common import BAD_INPUT, REFUSED_TO_START, By, DataFolder, check_author, fail
 from gateway.journal import backup as copies
 from gateway.journal.backup import BackupError, Copied
 from gateway.journal.journal import FILE_NAME, Journal
-from gateway.journal.record import JournalError, Record
+from gateway.journal.record import JournalError
+from gateway.journal.standing import clock_of, environment_of
 from gateway.settings import Settings
 
 AsJson = Annotated[bool, typer.Option("--json", help="Sortie JSON.")]
@@ -24,15 +25,21 @@ AsJson = Annotated[bool, typer.Option("--json", help="Sortie JSON.")]
 
 def backup(
     out: Annotated[Path, typer.Option("-o", "--out", help="Fichier à créer ; jamais écrasé.", dir_okay=False)],
+    by: By = "administrateur",
     data: DataFolder = Path(".socle"),
     as_json: AsJson = False,
 ) -> None:
     """Copie le journal et ses clés, passerelle en marche ou non ; phrase de passe lue sur l'entrée standard."""
     if not (data / "gateway" / FILE_NAME).exists():
         fail(f"Aucun journal dans {data} : indiquez le bon dossier par --data.", BAD_INPUT)
+    check_author(by)
     passphrase = _passphrase("Phrase de passe de la copie")
+
+    def noted(made: Copied) -> None:
+        note(data, "backup", by, {"copy": made.sha256, "made_at": made.made_at, "entries": made.entries})
+
     try:
-        copied = copies.back_up(data / "gateway", out, passphrase, datetime.now(UTC))
+        copied = copies.back_up(data / "gateway", out, passphrase, datetime.now(UTC), noted)
     except BackupError as error:
         fail(str(error), BAD_INPUT)
     except JournalError as error:
@@ -42,16 +49,18 @@ def backup(
 
 def restore(
     file: Annotated[Path, typer.Argument(metavar="FICHIER", help="La copie.", exists=True, dir_okay=False)],
+    by: By = "administrateur",
     data: DataFolder = Path(".socle"),
     as_json: AsJson = False,
 ) -> None:
     """Remet une copie dans un dossier qui n'a pas de journal ; phrase de passe lue sur l'entrée standard."""
+    check_author(by)
     passphrase = _passphrase("Phrase de passe de la copie")
     try:
         copied = copies.restore(file, data / "gateway", passphrase)
     except BackupError as error:
         fail(str(error), BAD_INPUT)
-    _note(data, copied)
+    _note(data, copied, by)
     _say(
         copied, as_json,
         f"Restauré dans {data} : {copied.entries} entrées, copie du {copied.made_at}. Ce qui a été journalisé après le "
@@ -60,15 +69,16 @@ def restore(
     )  # fmt: skip
 
 
-def _note(data: Path, copied: Copied) -> None:
+def _note(data: Path, copied: Copied, by: str) -> None:
     """The restored journal says that it is one: everybody who reads it later must know where its past stops."""
-    detail: dict[str, Any] = {"action": "restore", "by": "administrateur", "copy": copied.sha256, "made_at": copied.made_at}
-    note = Record(None, kind="admin", tenant="passerelle", detail=detail)
+    folder = data / "gateway"
+    detail: dict[str, Any] = {"action": "restore", "by": by, "copy": copied.sha256, "made_at": copied.made_at}
 
     async def write() -> None:
-        journal = Journal.open(data / "gateway", environment=Settings().environment, clock=SystemClock())
+        environment = environment_of(folder) or Settings().environment
+        journal = Journal.open(folder, environment=environment, clock=clock_of(folder))
         try:
-            await journal.write(note)
+            await journal.write(journal.admin(detail))
         finally:
             await journal.close()
 

@@ -1,7 +1,6 @@
 """`socle journal erase` and `socle journal retention`: letting go of persons, and of what has served (design §5.6)."""
 from __future__ import annotations
 
-import re
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -13,20 +12,18 @@ import typer
 
 from connectors.nomenclatures.identifiers import InvalidMatricule, Matricule, parse_matricule
 from gateway.cli.admin import act
-from gateway.cli.common import BAD_INPUT, CHECK_FAILED, DataFolder, fail
+from gateway.cli.common import BAD_INPUT, CHECK_FAILED, By, DataFolder, check_author, fail
 from gateway.journal.erasure import erase as erase_person
 from gateway.journal.journal import Journal
 from gateway.journal.retention import retain
 from gateway.settings import Settings
 
 AsJson = Annotated[bool, typer.Option("--json", help="Sortie JSON.")]
-By = Annotated[str, typer.Option("--by", help="Qui le demande, pour l'entrée du journal : lettres, chiffres, point, tiret.")]
-_WHO = re.compile(r"[a-z0-9._-]{1,64}")
 
 
 def erase(by: By = "administrateur", data: DataFolder = Path(".socle"), as_json: AsJson = False) -> None:
     """Efface une personne du journal ; son matricule se lit sur l'entrée standard, jamais en argument."""
-    _check(by)
+    check_author(by)
     matricule = _matricule(sys.stdin.readline() if not sys.stdin.isatty() else typer.prompt("Matricule INS", hide_input=True))
 
     async def alone(journal: Journal) -> dict[str, Any]:
@@ -46,7 +43,7 @@ def erase(by: By = "administrateur", data: DataFolder = Path(".socle"), as_json:
 
 def retention(by: By = "administrateur", data: DataFolder = Path(".socle"), as_json: AsJson = False) -> None:
     """Retire les messages, faits et noms plus vieux que leur durée de conservation, et rend la place au disque."""
-    _check(by)
+    check_author(by)
     settings = Settings()
 
     async def alone(journal: Journal) -> dict[str, Any]:
@@ -75,8 +72,3 @@ def _matricule(text: str) -> Matricule:
     except InvalidMatricule as error:
         why = "la clé est fausse" if error.reason == "key" else f"{error.received_length} caractères lus, 15 attendus"
         fail(f"Matricule illisible sur l'entrée standard : {why}. Écrivez-le seul sur une ligne, sans espace.", BAD_INPUT)
-
-
-def _check(by: str) -> None:
-    if not _WHO.fullmatch(by):
-        fail(f"--by : « {by} » ; attendu : minuscules, chiffres, point ou tiret, 64 au plus.", BAD_INPUT)

@@ -13,7 +13,8 @@ import apsw
 import orjson
 import typer
 
-from gateway.cli.common import BAD_INPUT, DataFolder, fail
+from gateway.cli.admin import note
+from gateway.cli.common import BAD_INPUT, By, DataFolder, check_author, fail
 from gateway.cli.journal_filters import Asked, filters_of, with_filters
 from gateway.cli.journal_text import NARROW, entry_lines, list_lines, sheet
 from gateway.exports.journal_lines import Format, first_line, lines, warning_for
@@ -121,28 +122,33 @@ def export(
     asked: Asked,
     form: Annotated[str, typer.Option("--format", help="csv (tableur français) ou ndjson (une entrée par ligne).")] = "csv",
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Fichier ou dossier ; sortie standard par défaut.")] = None,
+    by: By = "administrateur",
     data: DataFolder = Path(".socle"),
 ) -> None:
-    """Écrit toutes les entrées demandées, les plus anciennes d'abord."""
+    """Écrit toutes les entrées demandées, les plus anciennes d'abord ; l'export est lui-même une entrée."""
+    check_author(by)
     chosen: Format = "csv" if form == "csv" else "ndjson"
     if form != chosen:
         fail(f"« {form} » : format inconnu ; possibles : csv, ndjson.", BAD_INPUT)
     with open_reader(data) as reader:
         filters = filters_of(asked, reader, data)
         warning = _warning(reader, [])
-        pieces = lines(_selected(reader, filters), chosen, warning)
+        pieces = lines(_selected(reader.select(filters), filters), chosen, warning)  # before its own entry
         if out is None:
+            note(data, "export", by, {"format": chosen, "filters": filters.asked()})
             _pour(pieces, sys.stdout.buffer)
             return
         path = out / f"journal{'-DONNEES-SIMULEES' if warning else ''}.{chosen}" if out.is_dir() else out
         draft = path.with_name(path.name + ".part")
         try:
             with draft.open("wb") as file:
+                note(data, "export", by, {"format": chosen, "filters": filters.asked()})
                 _pour(pieces, file)
             draft.replace(path)
         except OSError as error:
-            draft.unlink(missing_ok=True)
             fail(f"{path} ne peut pas être écrit ({error.strerror}) : choisissez un autre endroit par -o.", BAD_INPUT)
+        finally:
+            draft.unlink(missing_ok=True)
     typer.echo(str(path))
 
 
@@ -186,9 +192,9 @@ def _page(reader: JournalReader, filters: Filters, cursor: str | None, limit: in
         fail(f"« {cursor or after} » n'est pas un curseur : reprenez celui qu'une page a donné.", BAD_INPUT)
 
 
-def _selected(reader: JournalReader, filters: Filters) -> Iterator[tuple[bytes, dict[str, Any]]]:
+def _selected(found: Iterator[tuple[bytes, dict[str, Any]]], filters: Filters) -> Iterator[tuple[bytes, dict[str, Any]]]:
     try:
-        yield from reader.select(filters)
+        yield from found
     except PrefixTooShort:
         fail(f"« {filters.id_prefix} » : trop d'identifiants commencent ainsi ; donnez-en plus.", BAD_INPUT)
 

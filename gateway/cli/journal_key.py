@@ -1,17 +1,15 @@
 """`socle journal key add|list|remove`: who may read the journal over HTTP. Each act is an entry of the journal."""
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
 import typer
 
-from connectors.wire.clock import SystemClock
 from gateway.access import rights
 from gateway.cli.admin import act
-from gateway.cli.common import BAD_INPUT, DataFolder, fail
+from gateway.cli.common import BAD_INPUT, By, DataFolder, check_author, fail
 from gateway.cli.journal import open_reader
 from gateway.journal.journal import Journal
 from gateway.settings import Settings
@@ -20,8 +18,6 @@ app = typer.Typer(no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Sortie JSON.")]
 Name = Annotated[str, typer.Argument(metavar="NOM", help="Nom de la clé : lettres minuscules, chiffres, point, tiret.")]
-By = Annotated[str, typer.Option("--by", help="Qui le demande, pour l'entrée du journal.")]
-_WHO = re.compile(r"[a-z0-9._-]{1,64}")
 
 
 @app.command("add")
@@ -34,12 +30,12 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Fait une clé et la montre une seule fois : le journal n'en garde que l'empreinte."""
-    _check(by)
+    check_author(by)
 
     async def alone(journal: Journal) -> dict[str, Any]:
         try:
             secret = await rights.add(
-                _present(data), journal, SystemClock(), name=name, rights=asked, tenant=tenant, by=by
+                _present(data), journal, journal.clock, name=name, rights=asked, tenant=tenant, by=by
             )
         except rights.KeyRefused as refused:
             fail(str(refused), BAD_INPUT)
@@ -70,11 +66,11 @@ def list_keys(data: DataFolder = Path(".socle"), as_json: AsJson = False) -> Non
 @app.command("remove")
 def remove(name: Name, by: By = "administrateur", data: DataFolder = Path(".socle"), as_json: AsJson = False) -> None:
     """Retire une clé ; elle cesse aussitôt d'ouvrir le journal."""
-    _check(by)
+    check_author(by)
 
     async def alone(journal: Journal) -> dict[str, Any]:
         try:
-            await rights.remove(_present(data), journal, SystemClock(), name=name, by=by)
+            await rights.remove(_present(data), journal, journal.clock, name=name, by=by)
         except rights.KeyRefused as refused:
             fail(str(refused), BAD_INPUT)
         return {"name": name, "removed": True}
@@ -89,11 +85,6 @@ def remove(name: Name, by: By = "administrateur", data: DataFolder = Path(".socl
 def _present(data: Path) -> rights.Keys:
     with open_reader(data) as reader:
         return rights.Keys.from_journal(reader)
-
-
-def _check(by: str) -> None:
-    if not _WHO.fullmatch(by):
-        fail("--by : lettres minuscules, chiffres, point et tiret, 64 caractères au plus.", BAD_INPUT)
 
 
 def _print(content: Any) -> None:

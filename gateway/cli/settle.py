@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from connectors.wire.clock import SystemClock
 from gateway.cli.admin import act
 from gateway.cli.common import BAD_INPUT, DataFolder, fail
 from gateway.journal.journal import Journal
@@ -39,7 +38,7 @@ def settle(
 
     async def alone(journal: Journal) -> dict[str, Any]:
         try:
-            return await decide(journal, SystemClock(), entry, _DECISIONS[outcome], by=by, reason=reason)
+            return await decide(journal, journal.clock, entry, _DECISIONS[outcome], by=by, reason=reason)
         except NotInDoubt:
             fail(_why_not(data, entry) or f"L'entrée {entry} n'est plus en doute.", BAD_INPUT)
 

@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import Depends, FastAPI, Header, HTTPException
@@ -23,9 +23,9 @@ from gateway.journal.erasure import erase
 from gateway.journal.journal import Journal
 from gateway.journal.record import JournalFull, NotInDoubt, Record
 from gateway.journal.retention import Retention, retain
+from gateway.journal.standing import CLOCK_ACTION
 from gateway.settling import Decision, decide
 
-CLOCK_ACTION = "clock"  # of the admin entry from which a restarted gateway takes its business time
 _NO_ROOM = "Le journal n'a plus de place : rien n'a été changé. Recommencez plus tard."
 _PROBE_TIMEOUT_S = 1.0
 _QUIET_TRIES, _QUIET_PAUSE_S = 100, 0.05
@@ -51,6 +51,21 @@ class Asked(BaseModel):
     """Who asks for an administrative act, for its entry."""
 
     by: str = Field(pattern=r"^[a-z0-9._-]{1,64}$")
+
+
+class BackupNote(Asked):
+    """A copy that is made: what names it, and how far it goes."""
+
+    copied: str = Field(alias="copy", pattern=r"^[0-9a-f]{64}$")
+    made_at: str = Field(pattern=r"^[0-9T:.Z-]{20,32}$")
+    entries: int = Field(ge=0)
+
+
+class ExportNote(Asked):
+    """A file of entries that a command writes: its form, and the names of the filters, not what was asked of them."""
+
+    format: Literal["csv", "ndjson"]
+    filters: list[Annotated[str, Field(pattern=r"^[a-z_]{1,32}$")]] = Field(max_length=32)
 
 
 class Settlement(BaseModel):
@@ -110,6 +125,8 @@ class Console:
         app.get("/metrics")(self._metrics)
         app.post("/admin/clock", dependencies=[Depends(self.check_admin)])(self._clock)
         app.post("/admin/fault", dependencies=[Depends(self.check_admin)])(self._fault)
+        app.post("/admin/backup", dependencies=[Depends(self.check_admin)])(self._backup)
+        app.post("/admin/export", dependencies=[Depends(self.check_admin)])(self._export)
         app.post("/admin/settle", dependencies=[Depends(self.check_admin)])(self._settle)
         if self.deposits is not None:
             app.post("/admin/identities", dependencies=[Depends(self.check_admin)])(self._deposit)
@@ -149,6 +166,21 @@ class Console:
         said = {"fault": fault.id, "operation": fault.operation, "kind": fault.kind, "armed": fault.armed}
         await self._note({"action": "fault", **said})
         return JSONResponse({"noted": fault.id})
+
+    async def _backup(self, said: BackupNote) -> Response:
+        """Note a copy before it is given to whoever asked for it."""
+        return await self._told("backup", said)
+
+    async def _export(self, said: ExportNote) -> Response:
+        """Note a file before its first line is written."""
+        return await self._told("export", said)
+
+    async def _told(self, action: str, said: Asked) -> Response:
+        try:
+            await self._note({"action": action, **said.model_dump(by_alias=True)})
+        except JournalFull:
+            return JSONResponse({"detail": _NO_ROOM}, 503)
+        return JSONResponse({"noted": action})
 
     async def _erasure(self, request: HttpRequest) -> Response:
         """Erase a person: ``{"matricule", "by"}``. What is wrong with the body is said without repeating it."""

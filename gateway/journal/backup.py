@@ -12,7 +12,7 @@ import os
 import shutil
 import tarfile
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -56,9 +56,12 @@ class Copied:
     sha256: str  # of the manifest: names this copy
 
 
-def back_up(folder: Path, out: Path, passphrase: str, at: datetime) -> Copied:
+def back_up(
+    folder: Path, out: Path, passphrase: str, at: datetime, noted: Callable[[Copied], None] = lambda _: None
+) -> Copied:
     """Copy the journal of ``folder`` (the gateway's) into ``out``, beside a gateway that writes; ``out`` must not exist.
 
+    noted  is told of the copy once it is whole and before anybody can have it; what it raises leaves no copy
     Raises BackupError, JournalError.
     """
     _check_passphrase(passphrase)
@@ -77,6 +80,7 @@ def back_up(folder: Path, out: Path, passphrase: str, at: datetime) -> Copied:
             with copy.open("rb") as database_file:
                 _add(tar, FILE_NAME, copy.stat().st_size, database_file)
         _sync(draft)
+        noted(copied)
         try:
             os.link(draft, out)  # unlike a rename, it never replaces a file that came meanwhile
         except FileExistsError:

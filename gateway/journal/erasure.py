@@ -20,7 +20,7 @@ from connectors.nomenclatures.identifiers import Matricule
 from gateway.journal import bodies, database
 from gateway.journal.facts import positions_about
 from gateway.journal.journal import FILE_NAME, Journal
-from gateway.journal.record import Named, Record
+from gateway.journal.record import Named
 from gateway.journal.store import Store
 from gateway.journal.vault import Vault
 
@@ -57,7 +57,7 @@ async def erase(journal: Journal, matricule: Matricule, *, by: str) -> Erased:
     """
     path = journal.folder / FILE_NAME
     trace = await asyncio.to_thread(find_trace, path, journal.vault, matricule)
-    note = Record(None, kind="admin", tenant="passerelle", detail={"action": ACTION, "by": by})
+    note = journal.admin({"action": ACTION, "by": by})
     done = await journal.act(note, lambda store: erase_rows(store, matricule, trace))
     emptied = await empty_wal(path)
     return Erased(wal_emptied=emptied, **(done | {"known": bool(done["known"])}))

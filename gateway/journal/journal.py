@@ -93,6 +93,18 @@ class Journal:
         """Whether a new call would be refused: too many records wait, or the disk has no more room than is owed (§5.4)."""
         return self._writer.full or len(self._owed) >= self.capacity or self._room.short(len(self._owed))
 
+    @property
+    def clock(self) -> Clock:
+        """The clock that its entries are dated by."""
+        return self._clock
+
+    def admin(self, detail: dict[str, Any]) -> Record:
+        """An admin entry of the gateway itself, to be written: ``{"action", "by", …}``, codes only, dated now."""
+        return Record(
+            None, kind="admin", tenant="passerelle", event_time=self._clock.business(), clock_version=self._clock.version,
+            detail=detail,
+        )  # fmt: skip
+
     def reserve(self, record: Record) -> None:
         """Owe ``record`` its entry from now on: it, and its intent if it has one, may use the room kept for calls under way.
 

@@ -127,9 +127,11 @@ class JournalReader:
     def select(self, filters: Filters = EVERYTHING, after: str = BEGINNING) -> Iterator[tuple[bytes, dict[str, Any]]]:
         """Every entry asked for, the oldest first, in constant memory: its canonical JSON, and the same read.
 
-        Those written after the first is asked for do not come.
+        Those written after this call do not come.
         """
-        end, start = self._end(), _position(after)
+        return self._select(filters, _position(after), self._end())
+
+    def _select(self, filters: Filters, start: int, end: int) -> Iterator[tuple[bytes, dict[str, Any]]]:
         while start < end:
             found = self._search(filters, start, down=False, limit=_CHUNK, effort=None)
             for pos, body, entry in found.rows:

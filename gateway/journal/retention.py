@@ -23,7 +23,7 @@ from gateway.journal import database
 from gateway.journal.canonical import text_of
 from gateway.journal.erasure import BESIDE, empty_wal
 from gateway.journal.journal import FILE_NAME, Journal
-from gateway.journal.record import JournalError, Record
+from gateway.journal.record import JournalError
 from gateway.journal.store import Store
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ async def retain(journal: Journal, retention: Retention, now: datetime, *, by: s
     finally:
         connection.close()
     counts = {"bodies": gone["bodies"], "facts": gone["facts"], "refs": refs}
-    note = Record(None, kind="admin", tenant="passerelle", detail={"action": ACTION, "by": by})
+    note = journal.admin({"action": ACTION, "by": by})
     await journal.act(note, lambda _: counts)
     await give_back(path)
     return Removed(**counts, bytes_before=before, bytes_after=_size(path))

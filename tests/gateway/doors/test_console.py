@@ -10,11 +10,11 @@ import httpx
 import pytest
 
 from connectors.wire.clock import SystemClock
-from gateway.app import _clock_of
 from gateway.doors import console as module
 from gateway.doors.console import Console
 from gateway.journal.journal import Journal
 from gateway.journal.query import Filters, JournalReader
+from gateway.journal.standing import clock_of
 
 KEY = {"X-Socle-Admin-Key": "cle"}
 
@@ -45,12 +45,12 @@ async def test_a_jump_is_an_entry_and_survives_a_restart(world: World) -> None:
     [entry] = world.admin_entries()
     assert answer.status_code == 200
     assert (entry["detail"]["action"], entry["detail"]["offset_us"], entry["clock_version"]) == ("clock", 86_400_500_000, 1)
-    restarted = _clock_of(world.folder)
+    restarted = clock_of(world.folder)
     assert (restarted.offset, restarted.version) == (timedelta(seconds=86400.5), 1)
 
 
 async def test_a_gateway_that_never_jumped_starts_on_real_time(world: World, tmp_path: Path) -> None:
-    assert _clock_of(world.folder).offset == _clock_of(tmp_path / "absent").offset == timedelta()
+    assert clock_of(world.folder).offset == clock_of(tmp_path / "absent").offset == timedelta()
 
 
 async def test_the_clock_waits_for_the_calls_in_flight(world: World) -> None:
