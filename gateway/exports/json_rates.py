@@ -2,19 +2,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import orjson
 
-from gateway.exports.naming import POPULATION_NOTE, environment_of, warning_of
+from gateway.exports.cells import local_and_utc
+from gateway.exports.definitions import POPULATION_NOTE
+from gateway.exports.naming import environment_of, warning_of
 from gateway.usage.measure import DEFINITION_VERSION, Measure
 
 
 def rates_json(measures: Sequence[Measure], generated_at: datetime) -> bytes:
     """UTF-8, indented. ValueError: mixed environments."""
-    stamp = generated_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    return to_bytes(envelope(measures) | {"generated_at": stamp})
+    local, utc = local_and_utc(generated_at)
+    return to_bytes(envelope(measures) | {"generated_at": utc, "generated_at_local": local})
 
 
 def envelope(measures: Sequence[Measure]) -> dict[str, Any]:
@@ -31,7 +33,7 @@ def envelope(measures: Sequence[Measure]) -> dict[str, Any]:
                 "calculable": row.calculable, "total": row.members,
             }
             for row in measures
-            if row.finess_et is None
+            if row.finess_et is None and row.finess_ej is None
         ],
         "rates": [row.item() for row in measures],
     }

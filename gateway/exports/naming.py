@@ -5,9 +5,6 @@ from collections.abc import Sequence
 
 from gateway.usage.measure import SIMULATED, Measure
 
-#: Until the annex of instruction 2025/40 is obtained (programme-indicateurs-2 §2).
-POPULATION_NOTE = "population éligible : définition de la note 2 de l'annexe non disponible"
-
 
 def environment_of(measures: Sequence[Measure]) -> str:
     """The environment of all these measures. ValueError when there is none, or more than one: two are never mixed."""
@@ -23,10 +20,16 @@ def warning_of(measures: Sequence[Measure]) -> str | None:
     return f"{SIMULATED} (environnement {environment})" if measures[0].simulated else None
 
 
-def file_name(measures: Sequence[Measure], extension: str) -> str:
-    """``taux-<grappes>-<first month>_<last month>[-DONNEES-SIMULEES].<extension>``"""
+def file_name(measures: Sequence[Measure], extension: str, what: str = "taux") -> str:
+    """``<what>-<grappes>-<first month>[_<last month>]-<version>[-DONNEES-SIMULEES].<extension>``
+
+    version  ``v<n>``, the highest among the measures; ``provisoire`` while one of their windows is not closed
+    """
     grappes = "+".join(sorted({row.grappe for row in measures}))
     first = min(row.window.start for row in measures)
     last = max(row.window.last_day for row in measures)
+    months = f"{first:%Y-%m}" if (first.year, first.month) == (last.year, last.month) else f"{first:%Y-%m}_{last:%Y-%m}"
+    closed = all(row.state == "clos" for row in measures)
+    version = f"v{max(row.version for row in measures)}" if closed else "provisoire"
     mark = "-DONNEES-SIMULEES" if warning_of(measures) else ""
-    return f"taux-{grappes}-{first:%Y-%m}_{last:%Y-%m}{mark}.{extension}"
+    return f"{what}-{grappes}-{months}-{version}{mark}.{extension}"

@@ -5,20 +5,19 @@ import io
 import shutil
 import sys
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from gateway.exports.naming import POPULATION_NOTE, warning_of
+from gateway.exports.definitions import POPULATION_NOTE, STATUS, WINDOWS
+from gateway.exports.naming import warning_of
+from gateway.usage.indicators import INDICATORS
 from gateway.usage.measure import Measure
 
-_LABELS = {"IND-MSS-01": "MSSanté, messages envoyés", "IND-DMP-01": "DMP, dossiers alimentés"}
 _REACHED = {True: "oui", False: "non", None: "—"}
-_STATUS = {"calcule": "calculé", "provisoire": "provisoire", "non_calculable": "non calculable"}
 _NARROW, _WIDE = 80, 118
-_WINDOWS = {"premiere": "première période", "mensuelle": "mois"}
 
 
 def terminal_width() -> int:
@@ -36,7 +35,7 @@ def rates_table(measures: Sequence[Measure], width: int = 118) -> str:
     text = io.StringIO()
     console = Console(file=text, width=width, color_system=None, highlight=False, markup=False, emoji=False)
     for (_, window, _), rows in groupby(measures, key=lambda row: (row.grappe, row.window, row.indicator)):
-        _print(console, list(rows), f"{_WINDOWS[window.kind]} du {window.start:%d/%m/%Y} au {window.last_day:%d/%m/%Y}")
+        _print(console, list(rows), f"{WINDOWS[window.kind]} du {window.start:%d/%m/%Y} au {window.last_day:%d/%m/%Y}")
     warning = warning_of(measures)
     lines = [] if warning is None else [warning]
     lines += [line.rstrip() for line in text.getvalue().splitlines()]
@@ -53,11 +52,11 @@ def _print(console: Console, rows: list[Measure], period: str) -> None:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("Atteint", no_wrap=True)
     table.add_column("État", no_wrap=True)
-    for row in rows:
-        if row is together:
+    for before, row in pairwise([together, *rows]):
+        if row.finess_et is None and before.finess_et is not None:
             table.add_section()
         table.add_row(*_cells(row, narrow=narrow))
-    console.print(f"\n{_LABELS[together.indicator]} : {period}" + (f" (cible {together.target} %)" if narrow else ""))
+    console.print(f"\n{INDICATORS[together.indicator].label} : {period}" + (f" (cible {together.target} %)" if narrow else ""))
     console.print(table)
     console.print(
         f"Grappe : somme des numérateurs / somme des dénominateurs, {together.calculable} ET sur {together.members}."
@@ -68,13 +67,13 @@ def _print(console: Console, rows: list[Measure], period: str) -> None:
 
 def _cells(row: Measure, *, narrow: bool) -> tuple[str, ...]:
     return (
-        row.name if row.finess_et else f"Grappe {row.name}",
-        row.finess_et or "",
+        row.name if row.finess_et or row.finess_ej else f"Grappe {row.name}",
+        row.finess_et or (f"EJ {row.finess_ej}" if row.finess_ej else ""),
         str(row.numerator),
         str(row.in_doubt),
         "—" if row.denominator is None else str(row.denominator),
         "—" if row.tenths is None else f"{row.tenths // 10},{row.tenths % 10} %",
         *(() if narrow else (f"{row.target} %",)),
         _REACHED[row.reached],
-        _STATUS[row.status],
+        STATUS[row.status] + (f", v{row.version}" if row.state == "clos" else ""),
     )

@@ -6,10 +6,12 @@ import io
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
 
+from gateway.exports.cells import local_and_utc
 from gateway.exports.csv_rates import COLUMNS, rates_csv
 from gateway.exports.json_rates import rates_json
 from gateway.exports.naming import file_name
@@ -72,7 +74,7 @@ def test_in_production_the_header_comes_first_and_nothing_says_simulated() -> No
 
 def test_elsewhere_the_first_line_and_the_name_say_it() -> None:
     assert lines(rates_csv(ROWS, AT))[0][0].startswith("DONNÉES SIMULÉES")
-    assert file_name(ROWS, "csv") == "taux-antibes-2026-11_2027-01-DONNEES-SIMULEES.csv"
+    assert file_name(ROWS, "csv") == "taux-antibes-2026-11_2027-01-provisoire-DONNEES-SIMULEES.csv"
     assert rates_table(ROWS).startswith("DONNÉES SIMULÉES")
 
 
@@ -84,6 +86,20 @@ def test_the_json_holds_the_items_and_what_is_true_of_all() -> None:
     assert said["coverage"] == [
         {"grappe": "antibes", "indicator": "IND-MSS-01", "period_start": "2026-11-01", "calculable": 1, "total": 2},
     ]
+
+
+def test_a_name_tells_a_closed_version_from_a_provisional_one() -> None:
+    closed = [replace(row, state="clos", version=number) for number, row in enumerate(ROWS, start=1)]
+    assert file_name(closed, "csv") == "taux-antibes-2026-11_2027-01-v3-DONNEES-SIMULEES.csv"
+    assert file_name([*closed[:2], ROWS[2]], "csv", "ars") == "ars-antibes-2026-11_2027-01-provisoire-DONNEES-SIMULEES.csv"
+
+
+def test_times_are_local_with_their_offset_and_utc_beside() -> None:
+    [_, header, first, *_] = lines(rates_csv(ROWS, AT))
+    assert first[header.index("genere_le")] == "2027-02-03T08:30:00+01:00"
+    assert first[header.index("genere_le_utc")] == "2027-02-03T07:30:00Z"
+    summer = datetime(2026, 7, 1, 22, 0, tzinfo=UTC)
+    assert local_and_utc(summer, ZoneInfo("Indian/Reunion"))[0] == "2026-07-02T02:00:00+04:00"
 
 
 def test_two_environments_never_share_a_file() -> None:

@@ -104,7 +104,7 @@ def test_export_writes_files_that_say_what_they_are(data: Path) -> None:
     code, text = run(data, "export", "--out", str(data / "sortie"))
     assert code == 0
     names = sorted(path.name for path in (data / "sortie").iterdir())
-    assert names == [f"taux-marseille-hyeres-2025-11_2026-02-DONNEES-SIMULEES.{kind}" for kind in ("csv", "json")]
+    assert names == [f"taux-marseille-hyeres-2025-11_2026-02-provisoire-DONNEES-SIMULEES.{kind}" for kind in ("csv", "json")]
     assert all(name in text for name in names)
     assert orjson.loads((data / "sortie" / names[1]).read_bytes())["rates"] == items(data)
 

@@ -1,0 +1,73 @@
+"""What one export is of: the measures of one grappe in one environment, and the registry that they were made with.
+
+Every file of an export is a function of its edition: same edition, same bytes.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from gateway.exports.cells import PARIS
+from gateway.exports.naming import environment_of, file_name, warning_of
+from gateway.grappes.model import Essms, Grappe
+from gateway.usage.measure import Measure
+from gateway.usage.periods import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """``measures`` in the order of ``rates.measures``; ``grappe`` in their registry version; ``software``: name, version."""
+
+    measures: tuple[Measure, ...]
+    grappe: Grappe
+    software: str
+
+    @property
+    def environment(self) -> str:
+        """ValueError when the measures are of several: two are never mixed."""
+        return environment_of(self.measures)
+
+    @property
+    def warning(self) -> str | None:
+        """The first line of every file; None in production."""
+        return warning_of(self.measures)
+
+    @property
+    def as_of(self) -> datetime:
+        """The date of every document: the last instant that the measures know of; without any, when their windows end."""
+        known = [row.as_of for row in self.measures if row.as_of is not None]
+        return max(known) if known else max(row.window.bounds(PARIS)[1] for row in self.measures)
+
+    @property
+    def version(self) -> int:
+        return max(row.version for row in self.measures)
+
+    @property
+    def root(self) -> str | None:
+        """Root of the journal's snapshot, when the log is proved."""
+        return self.measures[0].snapshot_root
+
+    @property
+    def windows(self) -> list[Window]:
+        """The oldest first."""
+        return sorted({row.window for row in self.measures}, key=lambda one: one.start)
+
+    @property
+    def indicators(self) -> list[str]:
+        """In the order of the measures."""
+        return list(dict.fromkeys(row.indicator for row in self.measures))
+
+    def name(self, what: str, extension: str) -> str:
+        return file_name(self.measures, extension, what)
+
+    def of(self, indicator: str, window: Window | None = None) -> list[Measure]:
+        """An indicator's measures, of one window or of all."""
+        return [row for row in self.measures if row.indicator == indicator and window in (None, row.window)]
+
+    def essms(self) -> Iterator[Measure]:
+        """The measures of ESSMS, without those of entités juridiques and of the grappe."""
+        return (row for row in self.measures if row.finess_et is not None)
+
+    def member(self, finess_et: str | None) -> Essms | None:
+        return None if finess_et is None else self.grappe.find(finess_et)
