@@ -12,31 +12,44 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gateway.bench import journal
+from gateway.bench import journal, usage
 from gateway.bench.figure import Figure
 from gateway.cli.common import BAD_INPUT, CHECK_FAILED, DataFolder, fail
 
-_AREAS: dict[str, Callable[[Path, float], list[Figure]]] = {"journal": journal.figures}
+_AREAS: dict[str, Callable[[Path, float], list[Figure]]] = {
+    "journal": journal.figures,
+    "usage": lambda folder, scale: usage.figures(folder, [round(usage.ENTRIES * scale)]),
+}
 _WIDTH = 120
 _ROOM = 512 * 1024 * 1024
 
 
 def bench(
-    area: Annotated[str | None, typer.Argument(metavar="[DOMAINE]", help="Ce qu'on mesure : journal. Tout par défaut.")] = None,
+    area: Annotated[
+        str | None, typer.Argument(metavar="[DOMAINE]", help="Ce qu'on mesure : journal, usage. Tout par défaut.")
+    ] = None,
     data: DataFolder = Path(".socle"),
     scale: Annotated[float, typer.Option("--scale", min=0.01, max=10, help="Multiplie les nombres et les durées.")] = 1.0,
+    entries: Annotated[
+        list[int] | None,
+        typer.Option("--entries", min=1000, metavar="N", help="usage : entrées du journal ; répétable, 1 000 000 sinon."),
+    ] = None,
     enforce: Annotated[bool, typer.Option("--enforce", help="Code de sortie 1 si une cible n'est pas tenue.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Sortie JSON.")] = False,
 ) -> None:
     """Mesure ce que coûte Socle sur cette machine, à côté de ce qu'elle permet. À lancer sur une machine au repos."""
     if area is not None and area not in _AREAS:
         fail(f"« {area} » : domaine inconnu ; possibles : {', '.join(_AREAS)}.", BAD_INPUT)
+    if entries is not None and area != "usage":
+        fail("--entries ne vaut que pour « socle bench usage ».", BAD_INPUT)
+    areas = {name: measure for name, measure in _AREAS.items() if area in (None, name)}
+    if entries is not None:
+        areas = {"usage": lambda folder, _scale: usage.figures(folder, entries)}
     folder_is_new = not data.exists()
     data.mkdir(parents=True, exist_ok=True)
     try:
-        if shutil.disk_usage(data).free < _ROOM:
-            fail(f"Il faut 512 Mio libres dans {data} : faites de la place, ou changez de disque par --data.", BAD_INPUT)
-        found = [figure for name, measure in _AREAS.items() if area in (None, name) for figure in measure(data, scale)]
+        _check_room(data, max(entries or [round(usage.ENTRIES * scale)]) if "usage" in areas else 0)
+        found = [figure for measure in areas.values() for figure in measure(data, scale)]
     finally:
         if folder_is_new and not any(data.iterdir()):
             data.rmdir()
@@ -49,6 +62,13 @@ def bench(
         console.print(_table(found))
     if enforce and any(figure.holds is False for figure in found):
         raise typer.Exit(CHECK_FAILED)
+
+
+def _check_room(data: Path, entries: int) -> None:
+    room = max(_ROOM, entries * usage.ROOM_PER_ENTRY)
+    if shutil.disk_usage(data).free < room:
+        where = f"libres dans {data} : faites de la place, ou changez de disque par --data"
+        fail(f"Il faut {room >> 20} Mio {where}{', ou mesurez moins par --entries' if entries else ''}.", BAD_INPUT)
 
 
 def _table(found: list[Figure]) -> Table:

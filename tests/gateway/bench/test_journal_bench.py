@@ -15,7 +15,7 @@ from gateway.journal.journal import FILE_NAME
 from gateway.journal.query import JournalReader
 from tests.gateway.journal.world import open_journal, rows
 
-_FIELDS = {
+FIELDS = {
     "name", "unit", "value", "limit", "limit_is", "ratio", "target", "holds", "transport", "body_bytes", "connections",
 }  # fmt: skip
 
@@ -26,7 +26,7 @@ def test_every_figure_is_complete_and_nothing_is_left_behind(tmp_path: Path) -> 
     assert done.exit_code == 0, done.output
     figures = orjson.loads(done.stdout)
     by_name = {figure["name"]: figure for figure in figures}
-    assert all(set(figure) == _FIELDS for figure in figures)
+    assert all(set(figure) == FIELDS for figure in figures)
     assert {f"journal.entrees_cpu.{n}" for n in (1, 16, 64, 256)} <= set(by_name)
     assert {f"journal.p99_ajoute.{n}" for n in (50, 200, 500)} <= set(by_name)
     assert by_name["journal.entrees_cpu.64"]["target"] == "ratio ≥ 0.35"
@@ -40,7 +40,7 @@ def test_every_figure_is_complete_and_nothing_is_left_behind(tmp_path: Path) -> 
 
 def test_an_unknown_area_is_one_french_line_and_exit_2(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["bench", "disque", "--data", str(tmp_path)])
-    assert (done.exit_code, done.stderr) == (2, "« disque » : domaine inconnu ; possibles : journal.\n")
+    assert (done.exit_code, done.stderr) == (2, "« disque » : domaine inconnu ; possibles : journal, usage.\n")
 
 
 def test_enforced_a_missed_target_is_exit_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
