@@ -33,9 +33,14 @@ class Noted:
     sha256: str
 
 
+def may_name(grappe_id: str) -> bool:
+    """Whether this identifier may name a folder of versions."""
+    return _ID.fullmatch(grappe_id) is not None
+
+
 def check_id(grappe_id: str) -> str:
     """An identifier that may name files. Raises RegistryError."""
-    if not _ID.fullmatch(grappe_id):
+    if not may_name(grappe_id):
         raise RegistryError(
             "Identifiant de grappe refusé : minuscules sans accent, chiffres et tirets, 64 au plus (« marseille-hyeres »)."
         )
@@ -51,7 +56,7 @@ def load_version(folder: Path, grappe_id: str, number: int) -> Grappe:
     path = _path(folder, grappe_id, number)
     if path.exists():
         return read_grappe(path)
-    current = folder / f"{grappe_id}.json"
+    current = _current(folder, grappe_id)
     if current.exists() and (grappe := read_grappe(current)).registry_version == number:
         return grappe
     known = ", ".join(str(one) for one in kept(folder, grappe_id)) or "aucune"
@@ -78,24 +83,28 @@ def drop(folder: Path, grappe: Grappe) -> None:
 
 
 def put_forward(folder: Path, grappe: Grappe) -> None:
-    """Make this version the current file."""
-    _replace(folder / f"{grappe.id}.json", write_grappe(grappe))
+    """Make this version the current file; nothing to do when it is."""
+    path = _current(folder, grappe.id)
+    if not path.exists() or read_grappe(path) != grappe:
+        _replace(path, write_grappe(grappe))
 
 
 def in_force(folder: Path) -> list[Grappe]:
     """Every grappe as the journal has it, in the order of the current files' names. Raises RegistryError.
 
-    A process may have died between an entry and its current file: the journal beside the folder is asked only when there
-    is a version that the current file does not have.
+    A process may have died between an entry and its current file, which then still is an earlier version, to the letter: the
+    journal beside the folder is asked when there is a later one. A file that people changed is what they made of it.
     """
     current = [read_grappe(path) for path in sorted(folder.glob("*.json"))]
-    numbers = {one.id: one.registry_version for one in current}
-    waiting = {name: last for name, last in _last_kept(folder).items() if last > numbers.get(name, 0)}
+    last = _last_kept(folder)
+    behind = {one.id for one in current if one.registry_version < last.get(one.id, 0) and _as_kept(folder, one)}
+    waiting = behind | (last.keys() - {one.id for one in current})
     if not waiting:
         return current
     said = noted(folder.parent)
-    ahead = {name: said[name] for name in waiting if name in said and said[name].version > numbers.get(name, 0)}
-    newer = {name: _as_noted(folder, name, one) for name, one in ahead.items()}
+    numbers = {one.id: one.registry_version for one in current}
+    ahead = [name for name in sorted(waiting) if name in said and said[name].version > numbers.get(name, 0)]
+    newer = {name: _as_noted(folder, name, said[name]) for name in ahead}
     return [newer.pop(one.id, one) for one in current] + list(newer.values())
 
 
@@ -126,9 +135,21 @@ def _as_noted(folder: Path, grappe_id: str, said: Noted) -> Grappe:
     return read_grappe(path)
 
 
+def _as_kept(folder: Path, grappe: Grappe) -> bool:
+    path = _path(folder, grappe.id, grappe.registry_version)
+    return not path.exists() or read_grappe(path) == grappe
+
+
 def _last_kept(folder: Path) -> dict[str, int]:
-    names = [path.name for path in (folder / _FOLDER).glob("*") if path.is_dir() and _ID.fullmatch(path.name)]
+    names = [path.name for path in (folder / _FOLDER).glob("*") if path.is_dir() and may_name(path.name)]
     return {name: max(numbers) for name in names if (numbers := kept(folder, name))}
+
+
+def _current(folder: Path, grappe_id: str) -> Path:
+    """The current file of a grappe; one that somebody wrote may have another name."""
+    usual = folder / f"{grappe_id}.json"
+    others = (path for path in sorted(folder.glob("*.json")) if orjson.loads(path.read_bytes()).get("id") == grappe_id)
+    return usual if usual.exists() else next(others, usual)
 
 
 def _path(folder: Path, grappe_id: str, number: int) -> Path:

@@ -1,0 +1,186 @@
+"""Who changes the registry: one change at a time, each with its entry, in force for the doors at once (decision 0030)."""
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from connectors.wire.clock import Clock
+from gateway.access.rights import admin_record
+from gateway.grappes import denominators, versions
+from gateway.grappes.differences import Difference, compare
+from gateway.grappes.model import Grappe
+from gateway.grappes.reading import RegistryError, check_grappe
+from gateway.grappes.registry import Registry
+from gateway.journal.journal import Journal
+from gateway.journal.record import JournalFull, Named, Record
+
+log = logging.getLogger(__name__)
+
+BY_HAND = "fichier"  # who changed a current file without saying it
+_PARIS = ZoneInfo("Europe/Paris")
+_WHO = re.compile(r"[a-z0-9._-]{1,64}")
+
+
+class Conflict(RegistryError):
+    """Somebody changed the grappe since it was read; ``version`` is the one in force, 0 when there is none."""
+
+    def __init__(self, grappe_id: str, expected: int, version: int) -> None:
+        now = f"elle en est à la version {version}" if version else "elle n'existe pas"
+        said = f"Grappe « {grappe_id} » : vous partez de la version {expected}, {now}"
+        super().__init__(f"{said}. Rien n'a été changé : relisez-la, puis recommencez.")
+        self.version = version
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What became of one grappe. No codes: it said the same already, there is no new version."""
+
+    grappe: str
+    version: int
+    sha256: str
+    difference: Difference
+
+    def item(self) -> dict[str, Any]:
+        """As the admin entry has it."""
+        return {
+            "grappe": self.grappe, "version": self.version, "sha256": self.sha256,
+            "change": list(self.difference.codes), "touched": [one.item() for one in self.difference.touched],
+        }  # fmt: skip
+
+
+@dataclass(slots=True)
+class Registrar:
+    """``registry`` is the one that the doors use; ``folder`` that of the current files, in the gateway's folder."""
+
+    journal: Journal
+    clock: Clock
+    folder: Path
+    registry: Registry
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _under_way: set[asyncio.Task[list[Saved]]] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, journal: Journal, clock: Clock) -> Registrar:
+        """For a process that holds the journal and has no doors. Raises RegistryError."""
+        folder = journal.folder / "grappes"
+        return cls(journal, clock, folder, Registry.load(folder))
+
+    async def change(
+        self, grappe_id: str, make: Callable[[Grappe], Grappe], *, by: str, why: str | None = None, expected: int | None = None
+    ) -> Saved:
+        """A new version of one grappe, made from the one in force. Raises as ``save``."""
+        [saved] = await self._shielded(lambda: [make(self.registry.grappe(grappe_id))], by, why, _only(grappe_id, expected))
+        return saved
+
+    async def save(
+        self, grappes: Sequence[Grappe], *, by: str, why: str | None = None, expected: Mapping[str, int] | None = None
+    ) -> list[Saved]:
+        """New versions of these grappes, all or none; ``registry_version`` is given here.
+
+        by        a body or a role, in lower case: it stays in the entry for ever
+        why       free text, kept sealed
+        expected  by grappe, the version that the caller started from; 0: the grappe must not exist yet
+        Raises Conflict, RegistryError, JournalFull, JournalStopped.
+        """
+        return await self._shielded(lambda: list(grappes), by, why, expected or {})
+
+    async def adopt(self) -> list[Saved]:
+        """Make versions of what was changed by hand in the current files, keep the first version of new ones, and bring
+        forward the files of those that a dead process left behind."""
+        async with self._turn:
+            prepared = await asyncio.to_thread(self._by_hand)
+            saved = await self._commit(prepared, BY_HAND, None)
+            await asyncio.to_thread(self._put_forward, self._versioned())
+            return saved
+
+    async def _shielded(
+        self, make: Callable[[], list[Grappe]], by: str, why: str | None, expected: Mapping[str, int]
+    ) -> list[Saved]:
+        """Whoever leaves meanwhile: a version whose entry may be written is always brought to its end."""
+        task = asyncio.ensure_future(self._save(make, by, why, expected))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
+
+    async def _save(self, make: Callable[[], list[Grappe]], by: str, why: str | None, expected: Mapping[str, int]) -> list[Saved]:
+        if not _WHO.fullmatch(by):
+            raise RegistryError(f"Auteur « {by} » refusé : un organisme ou un rôle, en minuscules, chiffres, point ou tiret.")
+        async with self._turn:
+            for name, number in expected.items():
+                version = self.registry.version_of(name) if name in self.registry.grappes else 0
+                if number != version:
+                    raise Conflict(name, number, version)
+            prepared = [self._prepared(one) for one in make()]
+            return await self._commit(prepared, by, why)
+
+    def _prepared(self, grappe: Grappe) -> tuple[Grappe, Difference]:
+        old = self.registry.grappes.get(versions.check_id(grappe.id))
+        difference = compare(old, check_grappe(grappe))
+        denominators.check(old, grappe, self.clock.business().astimezone(_PARIS).date())
+        number = (old.registry_version if old is not None else 0) + (1 if difference.codes else 0)
+        return replace(grappe, registry_version=number), difference
+
+    def _by_hand(self) -> list[tuple[Grappe, Difference]]:
+        said, found = versions.noted(self.journal.folder), []
+        for one in self._versioned():
+            number = said[one.id].version if one.id in said else one.registry_version
+            if number not in versions.kept(self.folder, one.id):
+                versions.keep(self.folder, replace(one, registry_version=number))
+                continue
+            before = versions.load_version(self.folder, one.id, number)
+            if before != one:
+                difference = compare(before, one)
+                codes = tuple(sorted({*difference.codes, "fichier_modifie"}))
+                found.append((replace(one, registry_version=number + 1), Difference(codes, difference.touched)))
+        return found
+
+    def _versioned(self) -> list[Grappe]:
+        """A file whose identifier is older than the rule can be read, and not changed."""
+        return [one for one in self.registry.grappes.values() if versions.may_name(one.id)]
+
+    async def _commit(self, prepared: list[tuple[Grappe, Difference]], by: str, why: str | None) -> list[Saved]:
+        saved = [Saved(one.id, one.registry_version, versions.sha256_of(one), difference) for one, difference in prepared]
+        new = [one for one, difference in prepared if difference.codes]
+        if not new:
+            return saved
+        everything = Registry((self.registry.grappes | {one.id: one for one in new}).values())
+        await asyncio.to_thread(self._keep, new)
+        try:
+            await self.journal.write(*(self._record(one, by, why) for one in saved if one.difference.codes))
+        except (JournalFull, ValueError):
+            for one in new:
+                versions.drop(self.folder, one)
+            raise
+        self.registry.use(everything)
+        await asyncio.to_thread(self._put_forward, new)
+        return saved
+
+    def _keep(self, new: list[Grappe]) -> None:
+        for one in new:
+            old = self.registry.grappes.get(one.id)
+            if old is not None and old.registry_version not in versions.kept(self.folder, old.id):
+                versions.keep(self.folder, old)
+            versions.keep(self.folder, one)
+
+    def _put_forward(self, new: list[Grappe]) -> None:
+        for one in new:
+            try:
+                versions.put_forward(self.folder, one)
+            except OSError as error:  # the entry is written: the version is in force, and the next start copies its file
+                log.warning("registry_not_put_forward", extra={"version": one.registry_version, "error": type(error).__name__})
+
+    def _record(self, saved: Saved, by: str, why: str | None) -> Record:
+        detail = {"action": versions.ACTION, "by": by, **saved.item()}
+        if why is not None:
+            detail["why"] = Named("label", why)
+        return admin_record(self.clock, detail)
+
+
+def _only(grappe_id: str, expected: int | None) -> dict[str, int]:
+    return {} if expected is None else {grappe_id: expected}
