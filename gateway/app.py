@@ -49,6 +49,7 @@ from gateway.metrics import GatewayCollector
 from gateway.operations import OPERATIONS
 from gateway.road import NativeDoor, Road
 from gateway.settings import Settings
+from gateway.starts import note_start
 
 _UPSTREAMS = {"INS": "mock-insi", "DMP": "mock-dmp", "PSC": "mock-psc", "PSC-WALLET": "mock-psc-wallet", "ANN": "mock-annuaire"}
 _OWN_OID = "1.2.250.1.999.99"  # fictitious root under which the gateway numbers its own questions
@@ -222,6 +223,7 @@ class Gateway:
         ``announce(name, url)`` is called per listener once all listen, then ``announce(None, None)``.
         Raises OSError when a port is taken.
         """
+        await note_start(self.journal, self.settings, (row["id"] for row in self.manifest["tenants"]))
         work = (
             self._settlement().run(), self.gaps.run(), self.denials.run(), follow(self.settings.journal / FILE_NAME),
             retain_daily(self.journal, self.settings.retention(), self.clock),
