@@ -13,7 +13,10 @@ from gateway.operations import Service
 
 @dataclass(slots=True)
 class Request:
-    """One HTTP request as the DUI sent it. ``target`` is the raw path with its query."""
+    """One HTTP request as the DUI sent it. ``target`` is the raw path with its query.
+
+    written  for a request that one of our own doors wrote: the parts of it that the DUI gave as they are. None: the DUI's own
+    """
 
     listener: str
     method: str
@@ -21,6 +24,7 @@ class Request:
     headers: Headers = field(repr=False)
     body: bytes = field(repr=False)
     client_der: bytes | None = field(default=None, repr=False)
+    written: frozenset[str] | None = None
 
     def header(self, name: str) -> str | None:
         """The first header of this name, decoded as latin-1, or None."""

@@ -38,8 +38,7 @@ log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
-#: Where a DUI speaks a national protocol itself, by listener: what our own doors write is not the DUI's to answer for, and
-#: they share a listener.
+#: Where a DUI speaks a national protocol itself, by listener; our own doors, whose messages the gateway writes, share some.
 _NATIVE = {"insi": "INS", "insi-oneway": "INS", "dmp": "DMP", "psc": "PSC", "psc-wallet": "PSC", "annuaire": "ANN"}
 
 
@@ -49,9 +48,11 @@ class _Progress:
 
     forwarded  its bytes may have reached the service: what then goes wrong leaves a side effect in doubt, never failed
     late       hears the answer of an exchange that goes on after the DUI was told that nobody knows
+    wrote      the last request that an own door wrote for the DUI, with what the service answered: what conformance reads
     """
 
     forwarded: bool = False
+    wrote: tuple[Request, Answer | None] | None = None
     late: Callable[[], Coroutine[Any, Any, None]] | None = None
 
 
@@ -149,7 +150,7 @@ class Road:
         finally:
             del self._progress[record.id]
         record.event_time = record.event_time or self.clock.business()
-        await self._remember(record, request, answer, asked.sha256)
+        await self._remember(record, request, answer, asked.sha256, progress.wrote)
         upstream = sum(exchange.upstream_us for exchange in record.exchanges)
         record.gateway_us = max(0, (time.perf_counter_ns() - started) // 1000 - upstream - record.journal_us)
         await self._close(record, *settled)
@@ -157,7 +158,9 @@ class Road:
             self._keep(progress.late())
         return answer
 
-    async def _remember(self, record: Record, request: Request, answer: Answer, sha256: bytes) -> None:
+    async def _remember(
+        self, record: Record, request: Request, answer: Answer, sha256: bytes, wrote: tuple[Request, Answer | None] | None
+    ) -> None:
         """What is kept of the messages, ``sha256`` being the request's. Whatever they hold, the call is owed its entry."""
         try:
             record.bodies = self.keeper.keep(
@@ -165,7 +168,9 @@ class Road:
                 Message("request", f"{request.method} {request.target}", request.headers, request.body, sha256),
                 Message("response", str(answer.status), answer.headers, answer.body),
             )
-            if self.observer is not None and OPERATIONS[str(record.operation)].service == _NATIVE.get(request.listener):
+            if self.observer is not None and wrote is not None:
+                await self.observer.observe(record, _seen(record, *wrote))
+            elif self.observer is not None and OPERATIONS[str(record.operation)].service == _NATIVE.get(request.listener):
                 await self.observer.observe(record, _seen(record, request, answer))
         except Exception:
             log.exception("messages_not_kept", extra={"call_id": record.id})
@@ -238,7 +243,10 @@ class Road:
         return OPERATIONS[str(record.operation)].waits(self.deadline_s, self.patience_s.get(door.service))
 
     def _sending(self, door: NativeDoor, request: Request, record: Record, caller: Caller) -> Coroutine[Any, Any, Answer]:
-        self._progress[record.id].forwarded = True
+        progress = self._progress[record.id]
+        progress.forwarded = True
+        if request.written is not None:
+            progress.wrote = (request, None)
         return self._client(door, caller).send(
             request.method, door.upstream(request), headers=end_to_end(request.headers), body=request.body,
             timeout_s=self._waits(door, record)[1],
@@ -253,6 +261,8 @@ class Road:
         except NoAnswer as error:
             return told(door, request, record, error)
         record.event_time = self.clock.business()
+        if request.written is not None:
+            self._progress[record.id].wrote = (request, answer)
         conclude(door, request, record, answer)
         return answer
 
@@ -302,9 +312,12 @@ class Road:
             await self._unanswered()
 
 
-def _seen(record: Record, request: Request, answer: Answer) -> Seen:
+def _seen(record: Record, request: Request, answer: Answer | None) -> Seen:
+    """``answer``: None when the service gave none."""
+    answer = answer or Answer(0, [], b"")
     return Seen(
         str(record.operation), target=request.target, method=request.method, request_headers=request.headers,
         request=request.body, status=answer.status, response_headers=answer.headers, response=answer.readable(),
-        client_certificate=request.client_der is not None,
+        client_certificate=request.client_der is not None, author="dui" if request.written is None else "passerelle",
+        given=request.written or frozenset(),
     )  # fmt: skip

@@ -205,7 +205,7 @@ def _show(found: dict[str, Any]) -> None:
 
 def _finding(one: dict[str, Any] | None) -> str:
     if one is None:
-        return "aucun appel de ce genre"
+        return ""
     proof = f"\nentrée {one['entrees'][-1]}" if one["entrees"] else ""
     if one["etat"] == "non_conforme":
         return f"{one['lieu']}\nattendu : {one['attendu']}\ntrouvé : {one['trouve']}{proof}"

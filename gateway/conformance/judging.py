@@ -6,6 +6,7 @@ from typing import Any
 
 from gateway.conformance.model import FactValues, Finding, Rule, State
 from gateway.conformance.rules import ALL, RuleSet, rule_set
+from gateway.conformance.rules.base import not_the_duis
 
 #: The first of these that was found is the state of the whole.
 _ORDER: tuple[State, ...] = ("non_conforme", "conforme", "non_applicable", "non_observe")
@@ -14,10 +15,14 @@ _ORDER: tuple[State, ...] = ("non_conforme", "conforme", "non_applicable", "non_
 def judge_call(rule: Rule, facts: FactValues, entry: Mapping[str, Any]) -> list[Finding]:
     """What ``rule`` finds in one call; nothing when it is not about this operation, or judges windows only.
 
-    Facts that the message itself left partial may lack what the rule reads: it then observed nothing.
+    Facts that the message itself left partial may lack what the rule reads: it then observed nothing. Of a message that the
+    gateway wrote, only what is the DUI's is judged.
     """
     if rule.on_call is None or entry["operation"] not in rule.operations:
         return []
+    apart = not_the_duis(rule, facts)
+    if apart is not None:
+        return [apart]
     try:
         return list(rule.on_call(facts, entry))
     except (KeyError, TypeError):
@@ -32,11 +37,22 @@ def state_of(findings: Iterable[Finding]) -> State:
     return next((state for state in _ORDER if state in states), "non_observe")
 
 
+def judge_all(facts: FactValues, entry: Mapping[str, Any], rules: RuleSet | None = None) -> dict[str, list[Finding]]:
+    """What every rule of the set (all by default) finds in one call, by check; those that found nothing are left out."""
+    chosen = (rules or rule_set(ALL)).rules
+    return {rule.id: found for rule in chosen if (found := judge_call(rule, facts, entry))}
+
+
 def verdict_of(facts: FactValues, entry: Mapping[str, Any], rules: RuleSet | None = None) -> dict[str, Any] | None:
     """The verdict of an entry: which set judged it, how many checks it conforms to, which it does not. None: none applied."""
+    return verdict_from(judge_all(facts, entry, rules), rules)
+
+
+def verdict_from(found: Mapping[str, list[Finding]], rules: RuleSet | None = None) -> dict[str, Any] | None:
+    """The same, of what ``judge_all`` found."""
     rules = rules or rule_set(ALL)
-    states = {rule.id: state_of(found) for rule in rules.rules if (found := judge_call(rule, facts, entry))}
-    failing = [rule for rule, state in states.items() if state == "non_conforme"]
+    states = {check: state_of(findings) for check, findings in found.items()}
+    failing = [check for check, state in states.items() if state == "non_conforme"]
     passing = sum(state == "conforme" for state in states.values())
     if not failing and not passing:
         return None

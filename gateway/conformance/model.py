@@ -10,9 +10,12 @@ from typing import Any, Literal, Protocol
 
 FactValues = dict[str, Any]
 State = Literal["conforme", "non_conforme", "non_observe", "non_applicable"]
+Author = Literal["dui", "passerelle"]
+#: How much of one value is shown live, and how many values at one place.
+_SHOWN_LENGTH, _SHOWN_VALUES = 200, 8
 
 #: Form of the facts; a rule set names it, so that a verdict says which extractor it rests on.
-FACTS_VERSION = 1
+FACTS_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,9 @@ class Message:
     envelope                 recipients that the operator accepted, for a submission
     declared_nil             product reference of the deposited DUI
     cut                      the body was larger than what is kept in memory: it may not be read
+    author                   who wrote the message: a native door relays the DUI's own, an own door writes it for the DUI
+    given                    parts of a message of the gateway that are the DUI's as they are (``pdf``)
+    applicative              sent from a session that a structure's certificate opened, without a professional
     """
 
     operation: str
@@ -39,6 +45,9 @@ class Message:
     declared_nil: str | None = None
     client_certificate: bool = False
     cut: bool = False
+    author: Author = "dui"
+    given: frozenset[str] = frozenset()
+    applicative: bool = False
 
     def header(self, name: str, *, response: bool = False) -> str | None:
         """The first header of this name, latin-1; None when absent."""
@@ -63,14 +72,24 @@ class Eyes:
 
 @dataclass(slots=True)
 class Made:
-    """Facts being made, and whom they are about: erasing one of these persons erases the facts."""
+    """Facts being made, and whom they are about: erasing one of these persons erases the facts.
+
+    shown  values by place, for the tenant who sent them and while they are in memory only: no part of the facts
+    """
 
     values: FactValues = field(default_factory=dict)
     persons: list[str] = field(default_factory=list, repr=False)  # matricules
+    shown: dict[str, list[str]] = field(default_factory=dict, repr=False)
 
     def about(self, matricule: str) -> None:
         if matricule not in self.persons:
             self.persons.append(matricule)
+
+    def show(self, place: str, value: str | None) -> None:
+        """Note what stands at a place; nothing for an absent value."""
+        values = self.shown.setdefault(place, [])
+        if value is not None and len(values) < _SHOWN_VALUES:
+            values.append(value[:_SHOWN_LENGTH])
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +154,10 @@ class Run(Protocol):
         """Differences between the counted units and the entries; None when it cannot be said."""
         ...
 
+    def proof_faults(self) -> list[str] | None:
+        """What the signed checkpoints say against the journal, in French; None when there is none to compare it with."""
+        ...
+
     def settled(self, entry_id: str) -> str | None:
         """Outcome of the settlement of an entry in doubt."""
         ...
@@ -159,7 +182,10 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One check. ``on_call`` judges one call while it passes, ``on_run`` a whole window; a rule has one of them or both."""
+    """One check. ``on_call`` judges one call while it passes, ``on_run`` a whole window; a rule has one of them or both.
+
+    own_doors  what it judges is the DUI's even in a message that one of our own doors wrote for it (decision 0027)
+    """
 
     id: str
     title: str
@@ -173,6 +199,7 @@ class Rule:
     operations: tuple[str, ...]
     requirements: tuple[Requirement, ...]
     provoked: bool  # the situation must be provoked by the mock
+    own_doors: bool
     on_call: CallRule | None = None
     on_run: RunRule | None = None
 

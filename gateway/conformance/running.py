@@ -1,14 +1,14 @@
 """A run: every rule of a set over one window, and what it found, with its proofs (design §4)."""
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from gateway.conformance.judging import judge_call, state_of
-from gateway.conformance.model import Finding, Rule, Run, State, Vendor
+from gateway.conformance.model import Call, Finding, Rule, Run, State, Vendor
 from gateway.conformance.rules import RuleSet
 from gateway.journal.filters import PARIS, Period
 
@@ -53,16 +53,33 @@ def run_rules(window: Run, rules: RuleSet) -> list[Result]:
     for rule in rules.rules:
         for operation in rule.operations if rule.on_call is not None else ():
             by_operation[operation].append(rule)
-    for call in window.calls(*by_operation) if by_operation else ():
-        if call.facts is None:
-            continue
-        for rule in by_operation[call.entry["operation"]]:
-            for finding in judge_call(rule, call.facts, call.entry):
-                results[rule.id].add(finding if finding.entries else replace(finding, entries=(call.id,)))
+    seen: Counter[str] = Counter()
+    for call in window.calls(*{operation for rule in rules.rules for operation in rule.operations}):
+        seen[call.entry["operation"]] += 1
+        _judge(call, by_operation[call.entry["operation"]], results)
     for rule in rules.rules:
         for finding in rule.on_run(window) if rule.on_run is not None else ():
             results[rule.id].add(finding)
+        if not results[rule.id].findings:
+            results[rule.id].add(_unseen(rule, seen))
     return list(results.values())
+
+
+def _judge(call: Call, rules: list[Rule], results: dict[str, Result]) -> None:
+    if call.facts is None:
+        return
+    for rule in rules:
+        for finding in judge_call(rule, call.facts, call.entry):
+            results[rule.id].add(finding if finding.entries else replace(finding, entries=(call.id,)))
+
+
+def _unseen(rule: Rule, seen: Counter[str]) -> Finding:
+    """Why nothing was found: no such call, or calls of which no facts are left."""
+    passed = sum(seen[operation] for operation in rule.operations)
+    if passed:
+        return Finding("non_observe", found=f"{passed} appel(s), sans faits : effacés, illisibles ou antérieurs aux contrôles")
+    named = ", ".join(rule.operations) or "de ce genre"
+    return Finding("non_observe", found=f"aucun appel {named} dans la fenêtre : jouez le scénario")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +127,8 @@ def rule_item(rule: Rule) -> Item:
     return {
         "id": rule.id, "titre": rule.title, "texte": rule.text, "scenario": rule.scenario, "famille": rule.family,
         "profil": rule.profile, "criticite": rule.criticality, "lieu": rule.place, "attendu": rule.expected,
-        "operations": list(rule.operations), "a_provoquer": rule.provoked, "applicabilite": "proxy",
+        "operations": list(rule.operations), "a_provoquer": rule.provoked, "portes_simples": rule.own_doors,
+        "applicabilite": "proxy",
         "exigences": [
             {
                 "source": one.source, "version": one.version, "id": one.id, "libelle": one.label, "sha256": one.sha256,

@@ -71,6 +71,9 @@ class JournalWindow:
         """Of every kind, environment, tenant and time: a sequence is without holes only when it is read whole."""
         return self._rows(_ENTRIES)
 
+    def proof_faults(self) -> list[str] | None:
+        return None
+
     def settled(self, entry_id: str) -> str | None:
         return self._settlements.get(entry_id)
 

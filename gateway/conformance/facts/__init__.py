@@ -30,7 +30,7 @@ def extract(message: Message, eyes: Eyes) -> Made | None:
     extractor = EXTRACTORS.get(message.operation)
     if extractor is None:
         return None
-    made = Made({"v": FACTS_VERSION, "partial": False})
+    made = Made({"v": FACTS_VERSION, "partial": False, "author": message.author})
     try:
         extractor(message, eyes, made)
     except Exception as error:  # hostile messages reach here by design; the reason is the name of the error alone

@@ -16,6 +16,7 @@ from connectors.nomenclatures.oids import INS_OIDS
 from connectors.nomenclatures.xds import NS_DS, NS_HL7, NS_XSI, OID_STRUCTURE, code_list
 from connectors.wire import xmlsafe
 from gateway.conformance.facts.identity import OTHER, patient_facts, traits_facts
+from gateway.conformance.facts.places import CDA_MEDIA, CDA_PATIENT, CDA_REPRESENTATION
 from gateway.conformance.model import Eyes, FactValues, Made
 
 MAX_BYTES = 12 * 1024 * 1024
@@ -48,7 +49,7 @@ def read_cda(data: bytes, eyes: Eyes, made: Made) -> FactValues:
         "identity": _identity(root, eyes, made),
         "author_finess": _finess(root.find(_AUTHOR)),
         "custodian_finess": _finess(root.find(_CUSTODIAN)),
-        **_body(root, eyes),
+        **_body(root, eyes, made),
     }
 
 
@@ -79,7 +80,7 @@ def document_digest(unique_id: str, eyes: Eyes) -> str:
     return eyes.digest("document", unique_id)
 
 
-def _body(root: _Element, eyes: Eyes) -> FactValues:
+def _body(root: _Element, eyes: Eyes, made: Made) -> FactValues:
     component = root.find(f"{_H}component")
     if component is not None and component.find(f"{_H}structuredBody") is not None:
         return {"level": "N3", "media": None, "base64": False, "pdf": None, "pdf_content": None}
@@ -87,6 +88,8 @@ def _body(root: _Element, eyes: Eyes) -> FactValues:
     if text is None:
         return {"level": None, "media": None, "base64": False, "pdf": None, "pdf_content": None}
     media = text.get("mediaType")
+    made.show(CDA_MEDIA, media)
+    made.show(CDA_REPRESENTATION, text.get("representation"))
     raw = _decoded(text.text or "") if text.get("representation") == "B64" else None
     return {
         "level": "N1",
@@ -109,6 +112,7 @@ def _identity(root: _Element, eyes: Eyes, made: Made) -> FactValues:
     ids = [] if role is None else role.findall(f"{_H}id")
     ins = next((one for one in ids if one.get("root") in INS_OIDS), None)
     matricule, oid = (None, None) if ins is None else (ins.get("extension"), ins.get("root"))
+    made.show(CDA_PATIENT, None if ins is None else f"{matricule} ({oid})")
     person = None if role is None else role.find(f"{_H}patient")
     traits = {} if person is None else _traits(person)
     return {**patient_facts((matricule, oid), eyes, made), **traits_facts(matricule, traits, eyes)}

@@ -13,6 +13,7 @@ from connectors.wire import mtom, saml, soap
 from gateway.conformance.facts import xds as entries
 from gateway.conformance.facts.cda import MAX_BYTES, read_cda
 from gateway.conformance.facts.identity import OTHER, patient_facts
+from gateway.conformance.facts.places import ENTRY_PATIENT, IDENTITIES, OWN_MATRICULE, VIHF_PATIENT
 from gateway.conformance.model import Eyes, FactValues, Made, Message
 
 MAX_DOCUMENTS = 8  # read; a set with more is said to have more
@@ -32,7 +33,11 @@ def existence_facts(message: Message, eyes: Eyes, made: Made) -> None:
 
 
 def feed_facts(message: Message, eyes: Eyes, made: Made) -> None:
-    """TD2.1: ``vihf``, ``set``, and ``documents`` [{entry, cda}] in the order of the entries."""
+    """TD2.1: ``vihf``, ``set``, and ``documents`` [{entry, cda}] in the order of the entries.
+
+    ``given``: the parts of a message of the gateway that are the DUI's own.
+    """
+    made.values["given"] = sorted(message.given)
     envelope, body, parts = _read(message)
     made.values["vihf"] = _vihf(envelope, eyes, made)
     listed = entries.registry_of(body)
@@ -42,11 +47,12 @@ def feed_facts(message: Message, eyes: Eyes, made: Made) -> None:
     made.values["listed"] = len(listed_entries)
     made.values["documents"] = [
         {
-            "entry": entries.entry_facts(entry, eyes, made),
+            "entry": entries.entry_facts(entry, ENTRY_PATIENT, eyes, made),
             "cda": _document(carried.get(entry.get("id")), parts, eyes, made),
         }
         for entry in listed_entries[:MAX_DOCUMENTS]
     ]
+    made.shown[OWN_MATRICULE] = made.shown.get(ENTRY_PATIENT, [])
 
 
 def _read(message: Message) -> tuple[soap.Envelope, _Element, mtom.Multipart | None]:
@@ -85,21 +91,24 @@ def _vihf(envelope: soap.Envelope, eyes: Eyes, made: Made) -> FactValues:
     }
     name_id = (assertion.findtext(f"{_SAML}Subject/{_SAML}NameID") or "").strip()
     mode, version = values.get("Authentification_mode"), values.get("VIHF_Version")
+    made.show(VIHF_PATIENT, values.get(saml.RESOURCE_ID))
     return {
         "present": True,
         "patient": patient_facts(xds.read_cx(values.get(saml.RESOURCE_ID, "")), eyes, made),
-        "user": professional_facts(name_id, eyes),
+        "user": professional_facts(name_id, eyes, made),
         "finess_et": finess_of_struct_id(values.get("Identifiant_Structure", "")),
         "mode": mode if mode is None or mode in _MODES else OTHER,
         "version": version if version is None or version in _VERSIONS else OTHER,
     }
 
 
-def professional_facts(id_nat: str, eyes: Eyes) -> FactValues:
+def professional_facts(id_nat: str, eyes: Eyes, made: Made) -> FactValues:
     """``kind``: rpps, structure (an identifier that the structure gives), autre or None; ``known`` for an RPPS in a sandbox."""
     if not id_nat:
         return {"kind": None, "ref": None, "known": None}
     rpps = id_nat[:1] == "8" and is_rpps(id_nat[1:])
     kind = "rpps" if rpps else "structure" if id_nat[:1] in "3456" and "/" in id_nat else OTHER
     known = eyes.known_professional(id_nat) if rpps and eyes.known_professional else None
+    if known is False:
+        made.show(IDENTITIES, id_nat)
     return {"kind": kind, "ref": eyes.digest("professional", id_nat), "known": known}

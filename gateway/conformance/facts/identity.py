@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from connectors.nomenclatures.identifiers import is_matricule
 from connectors.nomenclatures.names import InvalidName, normalise_birth_name, normalise_first_names
 from connectors.nomenclatures.oids import INS_OIDS
+from gateway.conformance.facts.places import IDENTITIES
 from gateway.conformance.model import Eyes, FactValues, Made
 
 TRAITS = ("birth_name", "first_name", "birth_date", "sex", "birth_place")
@@ -27,6 +28,8 @@ def patient_facts(stated: tuple[str | None, str | None] | None, eyes: Eyes, made
     if form:
         made.about(matricule)
     known = eyes.known_person(matricule) if form and eyes.known_person else None
+    if known is False:
+        made.show(IDENTITIES, matricule)
     return {"ins": eyes.digest("ins", matricule), "form": form, "oid": known_oid(oid), "known": known}
 
 

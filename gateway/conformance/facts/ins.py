@@ -5,11 +5,12 @@ from collections.abc import Callable
 
 from connectors.insi import codes, messages
 from connectors.insi.errors import Unreadable
-from connectors.nomenclatures.identifiers import finess_of_struct_id, matricule_key
+from connectors.nomenclatures.identifiers import finess_of_struct_id
 from connectors.nomenclatures.names import InvalidName, normalise_birth_name, normalise_first_names
 from connectors.wire import soap
 from gateway.conformance.facts.classes import class_of
 from gateway.conformance.facts.identity import OTHER, patient_facts, traits_facts
+from gateway.conformance.facts.places import CODE_CR, INSACTIF
 from gateway.conformance.model import Eyes, FactValues, Made, Message
 
 _ASKED = {
@@ -20,8 +21,11 @@ _CODES = (codes.INSI_OK, codes.INSI_NOBODY, codes.INSI_SEVERAL)
 
 
 def search_facts(message: Message, eyes: Eyes, made: Made) -> None:
-    """``asked`` {finess_et, classes, normalised} and ``answer`` {kind, code, identity}."""
+    """``asked`` {finess_et, classes, normalised} and ``answer`` {kind, code, identity}. ``none``: nothing came back."""
     made.values["asked"] = _asked(message.request)
+    if not message.response:
+        made.values["answer"] = {"kind": "none"}
+        return
     try:
         reply = messages.read_answer(message.response)
     except Unreadable:
@@ -52,10 +56,12 @@ def _is_normalised(text: str | None, normalise: Callable[[str], str]) -> bool:
 
 def _result(result: messages.Result, eyes: Eyes, made: Made) -> FactValues:
     code = result.code if result.code in _CODES else OTHER
+    made.show(CODE_CR, result.code)
     if result.identity is None:
         return {"kind": "result", "code": code, "identity": None}
     identity = result.identity
-    matricule = _matricule(identity.active)
+    matricule = identity.active.completed
+    made.show(INSACTIF, f"{identity.active.matricule} ({identity.active.oid})")
     traits = {
         "birth_name": identity.birth_name, "first_name": next(iter(identity.first_names), None), "sex": identity.sex,
         "birth_date": identity.birth_date, "birth_place": identity.birth_place,
@@ -67,12 +73,3 @@ def _result(result: messages.Result, eyes: Eyes, made: Made) -> FactValues:
         "birth_date_00": "00" in (identity.birth_date or "").split("-")[1:],
     }
     return {"kind": "result", "code": code, "identity": facts}
-
-
-def _matricule(active: messages.Ins) -> str:
-    if active.key is not None:
-        return active.matricule
-    try:
-        return active.number + matricule_key(active.number)
-    except ValueError:
-        return active.number

@@ -25,6 +25,16 @@ from connectors.nomenclatures.mssante import (
 from gateway.conformance.facts.cda import code_digest, pdf_kind
 from gateway.conformance.facts.classes import class_of
 from gateway.conformance.facts.identity import OTHER, traits_facts
+from gateway.conformance.facts.places import (
+    ATTACHMENTS,
+    IDENTITIES,
+    MESSAGE_ID,
+    RCPT_TO,
+    SUBJECT,
+    X_MSS_CODECDA,
+    X_MSS_INS,
+    X_MSS_NIL,
+)
 from gateway.conformance.facts.xdm import archive_facts
 from gateway.conformance.model import Eyes, FactValues, Made, Message
 
@@ -47,15 +57,20 @@ def submission_facts(message: Message, eyes: Eyes, made: Made) -> None:
     """Facts of the envelope always; of the message when it was kept whole."""
     values = made.values
     values["recipients"] = [_recipient(one, message.sender, eyes, made) for one in message.envelope[:MAX_RECIPIENTS]]
-    values["whole"] = not message.cut
+    values["whole"], values["applicative"] = not message.cut, message.applicative
+    for one in message.envelope:
+        made.show(RCPT_TO, one)
     if message.cut:
         return
     mail = BytesParser(policy=policy.compat32).parsebytes(message.request)
+    _show(mail, made)
     values["content"] = eyes.digest("message.content", message.request)
     values["message_id"] = _message_id(mail, message.sender, eyes)
     values["nil"] = _nil(mail, message.declared_nil)
     values["report"] = mail.get_content_type() == "multipart/report"
     parts = _attachments(mail)
+    for name, kind, _ in parts:
+        made.show(ATTACHMENTS, f"{name} ({kind})")
     archives = [data for name, kind, data in parts if _is_archive(name, kind)]
     archive = archive_facts(archives[0], eyes, made) if archives else None
     values["archives"], values["archive"] = len(archives), archive
@@ -68,22 +83,55 @@ def submission_facts(message: Message, eyes: Eyes, made: Made) -> None:
 
 
 def sasl_facts(mechanism: str, response: bytes | None) -> FactValues:
-    """The form of a SASL response, the token itself unread: ``user=<BAL>^Aauth=Bearer <token>^A^A`` (mssante §5.3)."""
+    """The form of a SASL response, its secret unread (mssante §5.3).
+
+    XOAUTH2 ``user=<BAL>^Aauth=Bearer <token>^A^A`` · PLAIN (RFC 4616) ``[BAL]^@<BAL>^@<password>`` · EXTERNAL (RFC 4422)
+    nothing, ``=`` or the mailbox.
+    """
     known = mechanism if mechanism in ("XOAUTH2", "PLAIN", "LOGIN", "EXTERNAL", "OAUTHBEARER") else OTHER
     facts: FactValues = {"mechanism": known, "form": False, "mailbox": False, "bearer": "absent"}
     try:
-        text = base64.b64decode(response or b"", validate=True).decode("ascii")
+        text = base64.b64decode(b"" if response is None or response == b"=" else response, validate=True).decode("ascii")
     except (binascii.Error, ValueError):
         return facts
-    if known != "XOAUTH2" or not text:
-        return facts
-    user, _, rest = text.partition("\x01")
-    auth, _, end = rest.partition("\x01")
-    token = auth.removeprefix("auth=Bearer ")
-    facts["mailbox"] = user.startswith("user=") and is_address(user.removeprefix("user="))
-    facts["form"] = facts["mailbox"] and auth.startswith("auth=Bearer ") and bool(token) and end == "\x01"
-    facts["bearer"] = "jwt" if len(token.split(".")) == 3 else OTHER if token else "absent"
+    if known == "EXTERNAL":
+        facts["mailbox"] = is_address(text)
+        facts["form"] = not text or is_address(text)
+    elif known == "PLAIN":
+        identity, _, rest = text.partition("\0")
+        login, separator, _ = rest.partition("\0")
+        facts["mailbox"] = is_address(login)
+        facts["form"] = bool(separator) and facts["mailbox"] and identity in ("", login)
+    elif known == "XOAUTH2" and text:
+        user, _, rest = text.partition("\x01")
+        auth, _, end = rest.partition("\x01")
+        token = auth.removeprefix("auth=Bearer ")
+        facts["mailbox"] = user.startswith("user=") and is_address(user.removeprefix("user="))
+        facts["form"] = facts["mailbox"] and auth.startswith("auth=Bearer ") and bool(token) and end == "\x01"
+        facts["bearer"] = "jwt" if len(token.split(".")) == 3 else OTHER if token else "absent"
     return facts
+
+
+def sasl_shown(mechanism: str, response: bytes | None) -> str:
+    """What may be shown of a SASL response to whoever sent it: the mechanism and the name given, never what is secret in it."""
+    try:
+        text = base64.b64decode(response or b"", validate=True).decode("ascii")
+    except (binascii.Error, ValueError):
+        return mechanism
+    if mechanism == "PLAIN":
+        name = text.split("\0")[1] if text.count("\0") == 2 else ""
+    else:
+        name = text.partition("\x01")[0].removeprefix("user=") if mechanism == "XOAUTH2" else ""
+    return f"{mechanism} {name}".strip()
+
+
+def _show(mail: Mail, made: Made) -> None:
+    for name in (MESSAGE_ID, X_MSS_INS, X_MSS_NIL, X_MSS_CODECDA):
+        values = [str(one).strip() for one in mail.get_all(name, [])]
+        made.show(name, None)
+        for value in values:
+            made.show(name, value)
+    made.show(SUBJECT, _decoded(mail.get("Subject")))
 
 
 def _recipient(address: str, sender: str, eyes: Eyes, made: Made) -> FactValues:
@@ -92,6 +140,8 @@ def _recipient(address: str, sender: str, eyes: Eyes, made: Made) -> FactValues:
     if matricule is not None:
         made.about(matricule)
         known = eyes.known_person(matricule) if eyes.known_person else None
+        if known is False:
+            made.show(IDENTITIES, matricule)
         return {"class": "citoyen", "ins": eyes.digest("ins", matricule), "mailbox": None, "known": known}
     kind = "citoyen" if is_usager(box) else "interne" if domain_of(box) == domain_of(sender) else "pro"
     return {"class": kind, "ins": None, "mailbox": eyes.digest("mailbox", box), "known": None}

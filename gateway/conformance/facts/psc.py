@@ -8,6 +8,7 @@ import orjson
 from connectors.nomenclatures.psc import ACR_LEVELS, SCOPES
 from gateway.conformance.facts.classes import class_of
 from gateway.conformance.facts.identity import OTHER
+from gateway.conformance.facts.places import ACR_VALUES, GRANT_TYPE, RESPONSE_TYPE
 from gateway.conformance.model import Eyes, FactValues, Made, Message
 
 _RESPONSE_TYPES = frozenset({"code", "token", "id_token"})
@@ -25,6 +26,8 @@ def authorize_facts(message: Message, eyes: Eyes, made: Made) -> None:
     types = fields.get("response_type", "").split()
     scopes = fields.get("scope", "").split()
     method = fields.get("code_challenge_method")
+    made.show(RESPONSE_TYPE, fields.get("response_type"))
+    made.show(ACR_VALUES, fields.get("acr_values"))
     made.values.update(
         response_types=[one if one in _RESPONSE_TYPES else OTHER for one in types],
         scopes=[one for one in scopes if one in SCOPES],
@@ -49,6 +52,7 @@ def token_facts(message: Message, eyes: Eyes, made: Made) -> None:
     else:
         auth = "mtls" if message.client_certificate else "none"
     grant = fields.get("grant_type")
+    made.show(GRANT_TYPE, grant)
     made.values.update(
         grant=None if grant is None else _GRANTS.get(grant, OTHER),
         client_auth=auth,

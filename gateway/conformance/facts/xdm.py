@@ -14,6 +14,7 @@ import zlib
 from connectors.wire import xmlsafe
 from gateway.conformance.facts import xds
 from gateway.conformance.facts.cda import read_cda
+from gateway.conformance.facts.places import XDM_PATIENT, XDM_URI
 from gateway.conformance.model import Eyes, FactValues, Made
 
 MAX_MEMBERS = 64
@@ -48,10 +49,12 @@ def archive_facts(data: bytes, eyes: Eyes, made: Made) -> FactValues:
 
 
 def _document(entry: xds._Element, metadata: str, members: dict[str, bytes], eyes: Eyes, made: Made) -> FactValues:
-    content = _found(xds.slot_text(entry, "URI"), metadata, members)
+    uri = xds.slot_text(entry, "URI")
+    content = _found(uri, metadata, members)
+    made.show(XDM_URI, uri)
     size, digest = xds.slot_text(entry, "size"), xds.slot_text(entry, "hash")
     return {
-        "entry": xds.entry_facts(entry, eyes, made),
+        "entry": xds.entry_facts(entry, XDM_PATIENT, eyes, made),
         "cda": {"kind": "absent"} if content is None else read_cda(content, eyes, made),
         "uri": content is not None,
         "size": None if content is None or size is None else size == str(len(content)),

@@ -8,6 +8,7 @@ from connectors.nomenclatures.identifiers import finess_of_struct_id
 from connectors.nomenclatures.xds import NS_LCM, NS_RIM
 from gateway.conformance.facts.cda import document_digest, known_type
 from gateway.conformance.facts.identity import OTHER, patient_facts, traits_facts
+from gateway.conformance.facts.places import SET_PATIENT
 from gateway.conformance.model import Eyes, FactValues, Made
 
 MAX_ENTRIES = 64
@@ -42,18 +43,23 @@ def set_facts(listed: _Element | None, eyes: Eyes, made: Made) -> FactValues:
     package = None if listed is None else listed.find(f"{_R}RegistryPackage")
     if package is None:
         return {"present": False, "patient": None, "institution": None}
+    patient = _identifier(package, xds.SET_PATIENT_ID)
+    made.show(SET_PATIENT, patient)
     return {
         "present": True,
-        "patient": _patient(_identifier(package, xds.SET_PATIENT_ID), eyes, made),
+        "patient": _patient(patient, eyes, made),
         "institution": _institution(package, xds.SET_AUTHOR),
     }
 
 
-def entry_facts(entry: _Element, eyes: Eyes, made: Made) -> FactValues:
+def entry_facts(entry: _Element, place: str, eyes: Eyes, made: Made) -> FactValues:
+    """``place``: the words under which the patient's identifier is shown."""
     slots = {slot.get("name", ""): slot for slot in entry.findall(f"{_R}Slot")}
     codes = _codes(entry)
     unique_id = _identifier(entry, xds.DOC_UNIQUE_ID)
-    patient = xds.read_cx(_identifier(entry, xds.DOC_PATIENT_ID) or "")
+    stated = _identifier(entry, xds.DOC_PATIENT_ID)
+    made.show(place, stated)
+    patient = xds.read_cx(stated or "")
     return {
         "unique_id": document_digest(unique_id, eyes) if unique_id else None,
         "patient": patient_facts(patient, eyes, made),

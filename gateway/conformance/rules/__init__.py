@@ -69,6 +69,7 @@ def _rule(row: dict[str, Any], cited: dict[str, Requirement]) -> Rule:
         expected=row["expected"], family=row["family"], profile=row.get("profile", "Général"),
         criticality=row.get("criticality", "MAJOR"), operations=tuple(row["operations"]),
         requirements=tuple(cited[key] for key in row["requirements"]), provoked=row.get("provoked", False),
+        own_doors=row.get("own_doors", False),
         on_call=module.CALL.get(row["id"]), on_run=module.RUN.get(row["id"]),
     )  # fmt: skip
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gateway.conformance.facts.places import RCPT_TO
 from gateway.conformance.model import CallRule, Finding, Run, RunRule
 from gateway.conformance.rules.base import conforme, non_conforme, non_observe
 
@@ -28,9 +29,9 @@ def a_new_address_comes_from_the_directory(run: Run) -> Iterator[Finding]:
         if tenant not in given:
             yield non_observe("aucune recherche dans l'Annuaire avant ce message : un fichier a pu être chargé")
         elif new <= given[tenant]:
-            yield conforme("RCPT TO", "adresse rendue par une recherche", call)
+            yield conforme(RCPT_TO, "adresse rendue par une recherche", call)
         else:
-            yield non_conforme("RCPT TO", "une adresse rendue par une recherche antérieure", "adresse jamais rendue", call)
+            yield non_conforme(RCPT_TO, "une adresse rendue par une recherche antérieure", "adresse jamais rendue", call)
 
 
 CALL: dict[str, CallRule] = {}

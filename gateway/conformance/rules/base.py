@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from connectors.nomenclatures.oids import INS_OIDS
-from gateway.conformance.model import Call, FactValues, Finding
+from gateway.conformance.model import Call, FactValues, Finding, Rule
 
 #: The traits that a header must hold for an INS to be qualified there (mssante §7.4, dmp §18.1).
 QUALIFYING = frozenset({"birth_name", "first_name", "birth_date", "sex"})
@@ -33,6 +33,18 @@ def non_applicable(why: str) -> Finding:
 def judged(wrong: Iterable[Finding], place: str = "", found: str = "") -> list[Finding]:
     """The wrong things found, or one conformity when there is none."""
     return list(wrong) or [conforme(place, found)]
+
+
+def is_the_gateways(facts: FactValues | None) -> bool:
+    """Whether the message was written by one of our own doors (decision 0027)."""
+    return facts is not None and facts.get("author") == "passerelle"
+
+
+def not_the_duis(rule: Rule, facts: FactValues) -> Finding | None:
+    """What a rule finds in a message of the gateway when what it judges there is the gateway's own; None when it judges."""
+    if rule.own_doors or not is_the_gateways(facts):
+        return None
+    return non_applicable("message écrit par la passerelle (porte simple)")
 
 
 def is_ins(patient: FactValues) -> bool:

@@ -4,11 +4,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from gateway.conformance.facts.places import (
+    CDA_BODY,
+    CDA_MEDIA,
+    CDA_PATIENT,
+    CDA_REPRESENTATION,
+    ENTRY_PATIENT,
+    OWN_MATRICULE,
+    OWN_PDF,
+    PATIENT_ROLE,
+    SET_PATIENT,
+    VIHF_PATIENT,
+)
 from gateway.conformance.model import Call, CallRule, FactValues, Finding, Run, RunRule
 from gateway.conformance.rules.base import (
     QUALIFYING,
     conforme,
     is_ins,
+    is_the_gateways,
     judged,
     names,
     non_applicable,
@@ -17,8 +30,6 @@ from gateway.conformance.rules.base import (
 )
 
 FEED = "DMP.TD2.1"
-_XPATH = "/ClinicalDocument/recordTarget/patientRole"
-_BODY = "/ClinicalDocument/component/nonXMLBody/text"
 
 
 def validated_documents_are_fed(run: Run) -> Iterator[Finding]:
@@ -44,7 +55,7 @@ def validated_documents_are_fed(run: Run) -> Iterator[Finding]:
 
 def the_ins_is_qualified(facts: FactValues, entry: Mapping[str, Any]) -> Iterable[Finding]:
     """CHK-DMP-02."""
-    place = "DocumentEntry : ExternalIdentifier patientId"
+    place = OWN_MATRICULE if is_the_gateways(facts) else ENTRY_PATIENT
     wrong = [
         non_conforme(place, "matricule de 15 caractères, clé juste, OID d'INS", _said(document["entry"]["patient"]))
         for document in facts["documents"]
@@ -54,9 +65,22 @@ def the_ins_is_qualified(facts: FactValues, entry: Mapping[str, Any]) -> Iterabl
 
 
 def the_document_is_n1(facts: FactValues, entry: Mapping[str, Any]) -> Iterable[Finding]:
-    """CHK-DMP-03."""
+    """CHK-DMP-03. Of a document that the gateway made, only a PDF that the DUI gave is the DUI's."""
+    if is_the_gateways(facts):
+        return _given_pdf(facts)
     found = [finding for document in facts["documents"] if (finding := _n1(document)) is not None]
     return found or [non_observe("aucun document lu dans le lot")]
+
+
+def _given_pdf(facts: FactValues) -> list[Finding]:
+    if "pdf" not in facts["given"]:
+        return [non_applicable("document écrit par la passerelle (porte simple)")]
+    wrong = [
+        non_conforme(OWN_PDF, "PDF/A-1", document["cda"]["pdf"] or "absent")
+        for document in facts["documents"]
+        if document["cda"]["kind"] == "cda" and document["cda"]["pdf"] != "PDF/A-1"
+    ]
+    return judged(wrong, OWN_PDF, "PDF/A-1")
 
 
 def _n1(document: FactValues) -> Finding | None:
@@ -70,41 +94,41 @@ def _n1(document: FactValues) -> Finding | None:
     if cda["level"] is None:
         return non_conforme("/ClinicalDocument/component/nonXMLBody", "un corps non structuré", "absent")
     if cda["media"] != "application/pdf":
-        return non_conforme(f"{_BODY}/@mediaType", "application/pdf", cda["media"] or "absent")
+        return non_conforme(CDA_MEDIA, "application/pdf", cda["media"] or "absent")
     if not cda["base64"]:
-        return non_conforme(f"{_BODY}/@representation", "B64, contenu en base64", "contenu non décodable")
+        return non_conforme(CDA_REPRESENTATION, "B64, contenu en base64", "contenu non décodable")
     if cda["pdf"] != "PDF/A-1":
-        return non_conforme(_BODY, "PDF/A-1", cda["pdf"])
-    return conforme(_BODY, "PDF/A-1 en base64")
+        return non_conforme(CDA_BODY, "PDF/A-1", cda["pdf"])
+    return conforme(CDA_BODY, "PDF/A-1 en base64")
 
 
 def header_metadata_and_vihf_agree(facts: FactValues, entry: Mapping[str, Any]) -> Iterable[Finding]:
     """CHK-DMP-04."""
     if not facts["documents"]:
         return [non_observe("aucun document lu dans le lot")]
-    return judged(_disagreements(facts), f"{_XPATH}/id", "même personne partout, en-tête complet")
+    return judged(_disagreements(facts), CDA_PATIENT, "même personne partout, en-tête complet")
 
 
 def _disagreements(facts: FactValues) -> Iterator[Finding]:
     stated = facts["documents"][0]["entry"]["patient"]
     vihf = facts["vihf"]
     if not vihf["present"] or _who(vihf["patient"]) != _who(stated):
-        yield non_conforme("wsse:Security : resource-id", "le patient des métadonnées", "absent ou autre")
+        yield non_conforme(VIHF_PATIENT, "le patient des métadonnées", "absent ou autre")
     if facts["set"]["patient"] is None or _who(facts["set"]["patient"]) != _who(stated):
-        yield non_conforme("SubmissionSet : ExternalIdentifier patientId", "le patient du document", "absent ou autre")
+        yield non_conforme(SET_PATIENT, "le patient du document", "absent ou autre")
     for document in facts["documents"]:
         if _who(document["entry"]["patient"]) != _who(stated):
-            yield non_conforme("DocumentEntry : ExternalIdentifier patientId", "un seul patient dans le lot", "autre patient")
+            yield non_conforme(ENTRY_PATIENT, "un seul patient dans le lot", "autre patient")
         if document["cda"]["kind"] == "cda":
             yield from _header(document["cda"]["identity"], document["entry"]["patient"])
 
 
 def _header(identity: FactValues, stated: FactValues) -> Iterator[Finding]:
     if _who(identity) != _who(stated):
-        yield non_conforme(f"{_XPATH}/id", "le patient des métadonnées", "absent ou autre")
+        yield non_conforme(CDA_PATIENT, "le patient des métadonnées", "absent ou autre")
     missing = QUALIFYING - set(identity["present"])
     if missing:
-        yield non_conforme(f"{_XPATH}/patient", "les traits de l'INS", f"absent : {names(missing)}")
+        yield non_conforme(f"{PATIENT_ROLE}/patient", "les traits de l'INS", f"absent : {names(missing)}")
 
 
 def a_document_is_fed_once(run: Run) -> Iterator[Finding]:

@@ -5,6 +5,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from connectors.nomenclatures.oids import INS_NIA, INS_OIDS
+from gateway.conformance.facts.places import (
+    CDA_PATIENT,
+    CODE_CR,
+    INSACTIF,
+    OWN_TRAITS,
+    PATIENT_ROLE,
+    RCPT_TO,
+    SUBJECT,
+    TIQ,
+    X_MSS_INS,
+    XDM_PATIENT,
+)
 from gateway.conformance.model import Call, CallRule, FactValues, Finding, Run, RunRule
 from gateway.conformance.rules.base import (
     IN_WORDS,
@@ -12,6 +24,7 @@ from gateway.conformance.rules.base import (
     cdas,
     conforme,
     is_ins,
+    is_the_gateways,
     judged,
     names,
     non_applicable,
@@ -21,11 +34,11 @@ from gateway.conformance.rules.base import (
 
 SEARCH, FEED, MAIL = "INS.RECHERCHE_TRAITS", "DMP.TD2.1", "MSS.SOUMISSION"
 _TRACED = frozenset({"birth_name", "first_name", "birth_date", "sex", "birth_place"})
-_XPATH = "/ClinicalDocument/recordTarget/patientRole"
+_PERSON = f"{PATIENT_ROLE}/patient"
 _PLACES = {
-    "birth_name": f"{_XPATH}/patient/name/family[@qualifier='BR']", "first_name": f"{_XPATH}/patient/name/given[@qualifier='BR']",
-    "birth_date": f"{_XPATH}/patient/birthTime/@value", "sex": f"{_XPATH}/patient/administrativeGenderCode/@code",
-    "birth_place": f"{_XPATH}/patient/birthplace/place/addr/county",
+    "birth_name": f"{_PERSON}/name/family[@qualifier='BR']", "first_name": f"{_PERSON}/name/given[@qualifier='BR']",
+    "birth_date": f"{_PERSON}/birthTime/@value", "sex": f"{_PERSON}/administrativeGenderCode/@code",
+    "birth_place": f"{_PERSON}/birthplace/place/addr/county",
 }  # fmt: skip
 
 
@@ -35,10 +48,10 @@ def a_search_succeeds(run: Run) -> Iterator[Finding]:
     for call in run.calls(SEARCH):
         searches += 1
         if call.ok:
-            yield conforme("/Envelope/Body/RESULTAT/CR/CodeCR", "CR00 ; recherche par carte Vitale non observée", call)
+            yield conforme(CODE_CR, "CR00 ; recherche par carte Vitale non observée", call)
             return
     if searches:
-        yield non_conforme("/Envelope/Body/RESULTAT/CR/CodeCR", "une recherche par traits aboutie (CR00)", "aucune CR00")
+        yield non_conforme(CODE_CR, "une recherche par traits aboutie (CR00)", "aucune CR00")
 
 
 def the_result_is_traced(facts: FactValues, entry: Mapping[str, Any]) -> Iterable[Finding]:
@@ -46,23 +59,23 @@ def the_result_is_traced(facts: FactValues, entry: Mapping[str, Any]) -> Iterabl
     answer = facts["answer"]
     if answer["kind"] == "fault":
         return [non_applicable("le téléservice a répondu une erreur, sans code de résultat")]
-    place = "/Envelope/Body/RESULTAT/CR/CodeCR"
+    if answer["kind"] == "none":
+        return [non_observe("aucune réponse du téléservice")]
     if answer["kind"] != "result" or answer["code"] not in ("00", "01", "02"):
-        return [non_conforme(place, "code 00, 01 ou 02 conservé", "réponse illisible ou code inconnu")]
-    return judged(_untraced(answer), place, f"code {answer['code']}")
+        return [non_conforme(CODE_CR, "code 00, 01 ou 02 conservé", "réponse illisible ou code inconnu")]
+    return judged(_untraced(answer), CODE_CR, f"code {answer['code']}")
 
 
 def _untraced(answer: FactValues) -> Iterator[Finding]:
     identity = answer["identity"]
     if answer["code"] != "00":
         return
-    place = "/Envelope/Body/RESULTAT/INDIVIDU"
     if identity is None or identity["ins"] is None or not is_ins(identity):
-        yield non_conforme(f"{place}/INSACTIF", "matricule de 15 caractères et OID d'INS", "absent ou mal formé")
+        yield non_conforme(INSACTIF, "matricule de 15 caractères et OID d'INS", "absent ou mal formé")
         return
     missing = _TRACED - set(identity["present"])
     if missing:
-        yield non_conforme(f"{place}/TIQ", "cinq traits stricts conservés", f"absent : {names(missing)}")
+        yield non_conforme(TIQ, "cinq traits stricts conservés", f"absent : {names(missing)}")
 
 
 def unqualified_carries_no_ins(facts: FactValues, entry: Mapping[str, Any]) -> Iterable[Finding]:
@@ -71,21 +84,21 @@ def unqualified_carries_no_ins(facts: FactValues, entry: Mapping[str, Any]) -> I
         return [non_observe("message trop grand pour être lu")]
     if facts["x_mss_ins"] != "N":
         return [non_applicable("rien n'est déclaré avec une identité non qualifiée")]
-    return judged(_leaks(facts), "X-MSS-INS", "ni matricule ni OID")
+    return judged(_leaks(facts), X_MSS_INS, "ni matricule ni OID")
 
 
 def _leaks(facts: FactValues) -> Iterator[Finding]:
     expected = "ni matricule ni OID d'INS"
     for document in (facts["archive"] or {"documents": []})["documents"]:
         if carries_ins(document["entry"]["patient"]):
-            yield non_conforme("METADATA.XML : ExternalIdentifier patientId", expected, "OID d'INS présent")
+            yield non_conforme(XDM_PATIENT, expected, "OID d'INS présent")
     for cda in cdas((facts["archive"] or {"documents": []})["documents"]):
         if carries_ins(cda["identity"]):
-            yield non_conforme(f"{_XPATH}/id", expected, "OID d'INS présent")
+            yield non_conforme(CDA_PATIENT, expected, "OID d'INS présent")
     if facts["subject"]["matricule"]:
-        yield non_conforme("Subject", expected, "15 caractères en forme de matricule")
+        yield non_conforme(SUBJECT, expected, "15 caractères en forme de matricule")
     if any(one["ins"] for one in facts["recipients"]):
-        yield non_conforme("RCPT TO", expected, "adresse d'usager construite sur un matricule")
+        yield non_conforme(RCPT_TO, expected, "adresse d'usager construite sur un matricule")
 
 
 def the_traits_are_those_of_insi(run: Run) -> Iterator[Finding]:
@@ -120,9 +133,10 @@ def _compared(
         if carries_ins(identity):
             yield non_observe("aucune réponse d'INSi pour cette personne dans la fenêtre")
         return
+    places = OWN_TRAITS if is_the_gateways(call.facts) else _PLACES
     wrong = [name for name, digest in identity["digests"].items() if known["digests"].get(name, digest) != digest]
     for name in wrong:
-        yield non_conforme(_PLACES[name], f"{IN_WORDS[name]} de la dernière réponse d'INSi", "autre valeur", call)
+        yield non_conforme(places[name], f"{IN_WORDS[name]} de la dernière réponse d'INSi", "autre valeur", call)
     for name, digest in entry_traits["digests"].items():
         if name not in wrong and known["digests"].get(name, digest) != digest:
             wrong.append(name)
@@ -130,9 +144,9 @@ def _compared(
             yield non_conforme(place, f"{IN_WORDS[name]} de la dernière réponse d'INSi", "autre valeur", call)
     if not _same_nature(identity["oid"], known["oid"], environment):
         wrong.append("oid")
-        yield non_conforme(f"{_XPATH}/id/@root", "OID de la dernière réponse d'INSi", "autre OID", call)
+        yield non_conforme(f"{CDA_PATIENT}/@root", "OID de la dernière réponse d'INSi", "autre OID", call)
     if not wrong:
-        yield conforme(_XPATH, "traits identiques", call)
+        yield conforme(PATIENT_ROLE, "traits identiques", call)
 
 
 def _same_nature(sent: str | None, known: str | None, environment: str) -> bool:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from gateway.conformance.facts.places import IDENTITIES
 from gateway.conformance.model import Call, CallRule, FactValues, Finding, Run, RunRule
 from gateway.conformance.rules.base import conforme, non_applicable, non_conforme, non_observe
 
@@ -14,6 +15,7 @@ _DIMENSIONS = ("finess_et", "canal", "type_document", "statut_ins", "issue")
 _NEEDED = frozenset({"finess_et", "canal", "issue", "nombre"})
 _IDENTIFIED = (("utilisateur", "professional_ref"), ("structure", "finess_et"))
 _MOST_UNATTRIBUTED = 1  # percent
+_STRANGER = "inconnu"  # tenant of a caller that no credential names
 _NOTHING_DECLARED = "aucune extraction du DUI n'a été donnée (--declared)"
 Key = tuple[str, ...]
 
@@ -25,7 +27,7 @@ def mail_actions_are_traced(run: Run) -> Iterator[Finding]:
         if entry["outcome"] not in _JUDGED:
             yield non_applicable("action qui n'a pas été authentifiée, ou sans réponse")
             continue
-        missing = [word for word, there in _traced(entry) if not there]
+        missing = [word for word, there in _traced(call) if not there]
         if missing:
             yield non_conforme("journal", "auteur, date, type, réponse", f"absent : {', '.join(missing)}", call)
         elif entry["bodies"]:
@@ -34,11 +36,18 @@ def mail_actions_are_traced(run: Run) -> Iterator[Finding]:
             yield conforme("journal", "auteur, date, type, réponse", call)
 
 
-def _traced(entry: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
-    yield "auteur", entry["professional_ref"] is not None
+def _traced(call: Call) -> Iterator[tuple[str, bool]]:
+    entry = call.entry
+    yield "auteur", entry["professional_ref"] is not None or (_is_applicative(call) and entry["tenant"] != _STRANGER)
     yield "date", bool(entry["event_time"])
     yield "type", entry["operation"] is not None
     yield "réponse", entry["service_code"] is not None or entry["outcome"] == "in_doubt"
+
+
+def _is_applicative(call: Call) -> bool:
+    """The author of what an applicative mailbox sends is the structure of the certificate, which names the software too."""
+    facts = call.facts or {}
+    return bool(facts.get("applicative")) or (facts.get("auth") or {}).get("mechanism") in ("PLAIN", "EXTERNAL")
 
 
 def dmp_calls_name_user_and_structure(run: Run) -> Iterator[Finding]:
@@ -122,7 +131,7 @@ def failures_are_counted_as_failures(run: Run) -> Iterator[Finding]:
 
 
 def the_sequence_has_no_hole(run: Run) -> Iterator[Finding]:
-    """CHK-JRN-06: positions that follow one another in each log."""
+    """CHK-JRN-06: positions that follow one another in each log, and a tree that is still the one of its signed checkpoint."""
     last: dict[int, Call] = {}
     number = 0
     for call in run.entries():
@@ -134,6 +143,17 @@ def the_sequence_has_no_hole(run: Run) -> Iterator[Finding]:
         last[log] = call
     if number:
         yield conforme("journal : seq", f"{number} entrées à la suite")
+    yield from _proved(run.proof_faults())
+
+
+def _proved(faults: list[str] | None) -> Iterator[Finding]:
+    if faults is None:
+        yield non_observe("aucun point de contrôle signé à comparer")
+        return
+    for fault in faults:
+        yield non_conforme("journal : preuve", "l'arbre du dernier point de contrôle signé", fault)
+    if not faults:
+        yield conforme("journal : preuve", "arbre conforme au dernier point de contrôle signé")
 
 
 def every_success_has_its_essms(run: Run) -> Iterator[Finding]:
@@ -178,8 +198,8 @@ def only_fictitious_people(facts: FactValues, entry: Mapping[str, Any]) -> Itera
     if not known:
         return [non_applicable("aucune identité dans cet appel")]
     if not all(known):
-        return [non_conforme("identités", "une identité du jeu de données", "identité valide, inconnue du jeu de données")]
-    return [conforme("identités", "fictives")]
+        return [non_conforme(IDENTITIES, "une identité du jeu de données", "identité valide, inconnue du jeu de données")]
+    return [conforme(IDENTITIES, "fictives")]
 
 
 def _known(value: object) -> Iterator[bool]:

@@ -4,10 +4,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from gateway.conformance.facts.places import (
+    ATTACHMENTS,
+    AUTH,
+    CERTIFICATE,
+    MESSAGE_ID,
+    STARTTLS,
+    SUBJECT,
+    X_MSS_CODECDA,
+    X_MSS_INS,
+    X_MSS_NIL,
+    XDM_PATIENT,
+    XDM_URI,
+)
 from gateway.conformance.model import Call, CallRule, FactValues, Finding, Run, RunRule
 from gateway.conformance.rules.base import (
     cdas,
     is_qualified,
+    is_the_gateways,
     judged,
     non_applicable,
     non_conforme,
@@ -16,12 +30,13 @@ from gateway.conformance.rules.base import (
 
 MAIL, SESSION = "MSS.SOUMISSION", "MSS.SESSION_SMTP"
 _OLD_TLS = frozenset({"SSLv2", "SSLv3", "TLSv1", "TLSv1.1"})
+_APPLICATIVE = ("PLAIN", "EXTERNAL")
 _TOO_LARGE = "message trop grand pour être lu"
 
 
 def the_link_is_tls_1_2(facts: FactValues, entry: Mapping[str, Any]) -> Iterable[Finding]:
     """CHK-MSS-01."""
-    tls, place = facts["tls"], "STARTTLS"
+    tls, place = facts["tls"], STARTTLS
     if facts["clear"]:
         return [non_conforme(place, "STARTTLS avant AUTH et MAIL", "commande envoyée en clair")]
     if tls["version"] in _OLD_TLS:
@@ -33,10 +48,10 @@ def the_link_is_tls_1_2(facts: FactValues, entry: Mapping[str, Any]) -> Iterable
 
 def the_token_is_well_carried(facts: FactValues, entry: Mapping[str, Any]) -> Iterable[Finding]:
     """CHK-MSS-09."""
-    auth, place = facts["auth"], "AUTH"
+    auth, place = facts["auth"], AUTH
     if auth is None:
         return [non_observe("aucune authentification dans cette session")]
-    if auth["mechanism"] in ("PLAIN", "EXTERNAL"):
+    if auth["mechanism"] in _APPLICATIVE:
         return [non_applicable("boîte aux lettres applicative")]
     if auth["mechanism"] != "XOAUTH2":
         return [non_conforme(place, "XOAUTH2", "autre mécanisme")]
@@ -48,28 +63,47 @@ def the_token_is_well_carried(facts: FactValues, entry: Mapping[str, Any]) -> It
     return judged([], place, "XOAUTH2, jeton Pro Santé Connect")
 
 
+def the_certificate_opens_the_mailbox(facts: FactValues, entry: Mapping[str, Any]) -> Iterable[Finding]:
+    """CHK-MSS-10. PLAIN as SQ1 reads the requirement, or EXTERNAL: which one operators want was not seen (mssante §19)."""
+    auth, shown = facts["auth"], facts.get("certificate") or {"presented": False, "organisation": False}
+    if auth is None:
+        return [non_observe("aucune authentification dans cette session")]
+    if auth["mechanism"] not in _APPLICATIVE:
+        return [non_applicable("boîte aux lettres personnelle ou organisationnelle")]
+    if not shown["presented"]:
+        return [non_conforme(CERTIFICATE, "un certificat ORG AUTH_CLI", "absent")]
+    if not shown["organisation"]:
+        return [non_conforme(CERTIFICATE, "un certificat ORG AUTH_CLI", "certificat qui ne nomme pas de structure")]
+    if not auth["form"]:
+        expected = "la BAL comme identifiant" if auth["mechanism"] == "PLAIN" else "une réponse vide, ou la BAL"
+        return [non_conforme(AUTH, expected, "autre identifiant, ou forme inattendue")]
+    return judged([], AUTH, f"certificat ORG AUTH_CLI, {auth['mechanism']}")
+
+
 def the_message_has_an_id(facts: FactValues, entry: Mapping[str, Any]) -> Iterable[Finding]:
     """CHK-MSS-13, first half: presence and form."""
     if not facts["whole"]:
         return [non_observe(_TOO_LARGE)]
     found = facts["message_id"]
     if found["count"] != 1:
-        return [non_conforme("Message-ID", "une fois", "absent" if not found["count"] else f"{found['count']} fois")]
+        return [non_conforme(MESSAGE_ID, "une fois", "absent" if not found["count"] else f"{found['count']} fois")]
     if not found["form"]:
-        return [non_conforme("Message-ID", "<gauche@droite> (RFC 5322)", found["class"])]
-    return judged([], "Message-ID", "forme RFC 5322")
+        return [non_conforme(MESSAGE_ID, "<gauche@droite> (RFC 5322)", found["class"])]
+    return judged([], MESSAGE_ID, "forme RFC 5322")
 
 
 def the_id_is_unique(run: Run) -> Iterator[Finding]:
     """CHK-MSS-13, second half. The same message sent again keeps its id: it is a resend, not a new message."""
     contents: dict[str, tuple[str, Call]] = {}
     for call in run.calls(MAIL):
-        if call.facts is None or call.facts["partial"] or not call.facts["whole"] or not call.facts["message_id"]["digest"]:
+        if call.facts is None or call.facts["partial"] or not call.facts["whole"] or is_the_gateways(call.facts):
+            continue
+        if not call.facts["message_id"]["digest"]:
             continue
         name, content = call.facts["message_id"]["digest"], call.facts["content"]
         first, earlier = contents.setdefault(name, (content, call))
         if first != content:
-            yield non_conforme("Message-ID", "un identifiant par message", "déjà pris par un autre message", earlier, call)
+            yield non_conforme(MESSAGE_ID, "un identifiant par message", "déjà pris par un autre message", earlier, call)
 
 
 def the_documents_are_in_one_archive(facts: FactValues, entry: Mapping[str, Any]) -> Iterable[Finding]:
@@ -79,7 +113,7 @@ def the_documents_are_in_one_archive(facts: FactValues, entry: Mapping[str, Any]
     if not facts["documents"]:
         return [non_applicable("message sans document")]
     if facts["archives"] != 1:
-        return [non_conforme("pièces jointes", "une archive IHE_XDM.zip", f"{facts['archives']} archive(s)")]
+        return [non_conforme(ATTACHMENTS, "une archive IHE_XDM.zip", f"{facts['archives']} archive(s)")]
     archive = facts["archive"]
     if not archive["readable"]:
         return [non_conforme("IHE_XDM.zip", "une archive lisible", f"illisible ({archive['reason']})")]
@@ -93,17 +127,17 @@ def _archive_faults(archive: FactValues, pdfs: list[FactValues]) -> Iterator[Fin
     if not held:
         yield non_conforme("IHE_XDM.zip", "au moins un CDA", "aucun CDA lu")
     if any(not one["uri"] for one in archive["documents"]):
-        yield non_conforme("METADATA.XML : Slot URI", "un fichier de l'archive", "fichier introuvable")
+        yield non_conforme(XDM_URI, "un fichier de l'archive", "fichier introuvable")
     if any(one["hash"] is False or one["size"] is False for one in archive["documents"]):
         yield non_conforme("METADATA.XML : Slots hash et size", "ceux du fichier", "différents")
     persons = len(_persons(archive["documents"]))
     if persons > 1:
-        yield non_conforme("METADATA.XML : patientId ; CDA recordTarget", "une seule personne", f"{persons} personnes")
+        yield non_conforme(XDM_PATIENT, "une seule personne", f"{persons} personnes")
     if len(pdfs) < len(held) or any(one["kind"] != "PDF/A-1" for one in pdfs):
-        yield non_conforme("pièces jointes", "chaque document en PDF/A-1", f"{_good(pdfs)} PDF/A-1 pour {len(held)} CDA")
+        yield non_conforme(ATTACHMENTS, "chaque document en PDF/A-1", f"{_good(pdfs)} PDF/A-1 pour {len(held)} CDA")
     attached = {one["content"] for one in pdfs}
     if any(one["pdf_content"] is not None and one["pdf_content"] not in attached for one in held):
-        yield non_conforme("pièces jointes", "le PDF encapsulé dans le CDA de niveau 1", "autre PDF")
+        yield non_conforme(ATTACHMENTS, "le PDF encapsulé dans le CDA de niveau 1", "autre PDF")
 
 
 def _persons(documents: list[FactValues]) -> set[str]:
@@ -125,10 +159,10 @@ def the_subject_names_the_document(facts: FactValues, entry: Mapping[str, Any]) 
     subject = facts["subject"]
     expected = "XDM/1.0/DDM+<libellé> <NOM> <prénom> [<date de naissance>]"
     if not subject["marker"] or not subject["form"]:
-        return [non_conforme("Subject", expected, subject["class"])]
+        return [non_conforme(SUBJECT, expected, subject["class"])]
     if subject["person"] is False:
-        return [non_conforme("Subject", f"{expected}, de la personne de l'archive", "autre nom ou autre prénom")]
-    return judged([], "Subject", "forme attendue")
+        return [non_conforme(SUBJECT, f"{expected}, de la personne de l'archive", "autre nom ou autre prénom")]
+    return judged([], SUBJECT, "forme attendue")
 
 
 def x_mss_ins_agrees(facts: FactValues, entry: Mapping[str, Any]) -> Iterable[Finding]:
@@ -143,8 +177,8 @@ def x_mss_ins_agrees(facts: FactValues, entry: Mapping[str, Any]) -> Iterable[Fi
         return [non_applicable("message sans archive IHE_XDM")]
     expected = None if not held else "O" if all(is_qualified(one["identity"]) for one in held) else "N"
     if said != expected:
-        return [non_conforme("X-MSS-INS", expected or "absent sans archive", said or "absent")]
-    return judged([], "X-MSS-INS", str(said))
+        return [non_conforme(X_MSS_INS, expected or "absent sans archive", said or "absent")]
+    return judged([], X_MSS_INS, str(said))
 
 
 def nil_and_codecda_are_there(facts: FactValues, entry: Mapping[str, Any]) -> Iterable[Finding]:
@@ -157,22 +191,23 @@ def nil_and_codecda_are_there(facts: FactValues, entry: Mapping[str, Any]) -> It
 def _nil_faults(nil: FactValues) -> Iterator[Finding]:
     if nil["count"] != 1 or not nil["form"]:
         found = "absent" if not nil["count"] else nil["class"] if nil["count"] == 1 else f"{nil['count']} fois"
-        yield non_conforme("X-MSS-NIL", "la référence du produit, une fois", found)
+        yield non_conforme(X_MSS_NIL, "la référence du produit, une fois", found)
     elif nil["declared"] is False:
-        yield non_conforme("X-MSS-NIL", "la référence du produit déclaré", "autre référence")
+        yield non_conforme(X_MSS_NIL, "la référence du produit déclaré", "autre référence")
 
 
 def _codecda_faults(codecda: FactValues) -> Iterator[Finding]:
     if codecda["held"] and not codecda["agrees"]:
         expected = "le code de chaque CDA de l'archive"
-        yield non_conforme("X-MSS-CODECDA", expected, f"{codecda['named']} code(s) pour {codecda['held']} CDA")
+        yield non_conforme(X_MSS_CODECDA, expected, f"{codecda['named']} code(s) pour {codecda['held']} CDA")
     elif codecda["present"] and not codecda["held"]:
-        yield non_conforme("X-MSS-CODECDA", "absent sans CDA", f"{codecda['named']} code(s)")
+        yield non_conforme(X_MSS_CODECDA, "absent sans CDA", f"{codecda['named']} code(s)")
 
 
 CALL: dict[str, CallRule] = {
     "CHK-MSS-01": the_link_is_tls_1_2,
     "CHK-MSS-09": the_token_is_well_carried,
+    "CHK-MSS-10": the_certificate_opens_the_mailbox,
     "CHK-MSS-13": the_message_has_an_id,
     "CHK-MSS-21": the_documents_are_in_one_archive,
     "CHK-MSS-22": the_subject_names_the_document,

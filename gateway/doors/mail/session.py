@@ -6,6 +6,7 @@ from typing import Any
 
 from connectors.mssante.codes import Reply, flag_of
 from gateway.access.callers import UNKNOWN, Caller
+from gateway.conformance.model import Author
 from gateway.doors.mail.commands import Bearer
 from gateway.doors.mail.submission import LOST_FLAGS, fault_of, outcome_of
 from gateway.doors.mail.upstream import Answer, Lost
@@ -17,6 +18,7 @@ class Session:
     """The first thing that went wrong names the outcome; without one, a session that said QUIT is ``ok``, else ``cut``."""
 
     record: Record
+    author: Author = "dui"  # who speaks to the operator
     tls_version: str | None = None
     clear: bool = False  # AUTH or MAIL was tried before TLS
     auth: dict[str, Any] | None = field(default=None, repr=False)  # form of the last SASL response
@@ -57,7 +59,7 @@ class Session:
 
     def facts(self) -> dict[str, Any]:
         """What conformance reads in a session."""
-        return {"tls": {"version": self.tls_version}, "clear": self.clear, "auth": self.auth}
+        return {"author": self.author, "tls": {"version": self.tls_version}, "clear": self.clear, "auth": self.auth}
 
     def quit(self, answer: Answer) -> None:
         if self._wrong is None:

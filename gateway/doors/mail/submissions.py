@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from connectors.mssante.codes import Reply
 from gateway.closing import settle
-from gateway.conformance.model import Message
+from gateway.conformance.model import Author, Message
 from gateway.doors.mail import replies
 from gateway.doors.mail.commands import Bearer, address_of, size_limit
 from gateway.doors.mail.content import Content, HeadersTooLong, TooLarge
@@ -63,11 +63,12 @@ class Writer(Protocol):
 class Submissions:
     """At most one is open at a time. ``bearer``: who is authenticated, None before.
 
-    record  makes the record of a submission from its operation; the door's own way by default
+    record  makes the record of a submission from its operation, for a door of our own; the mail door's way by default
     """
 
     def __init__(self, door: SmtpDoor, dui: Writer, record: Callable[[str], Record] | None = None) -> None:
         self._door, self._dui, self._record = door, dui, record or door.record
+        self._author: Author = "dui" if record is None else "passerelle"
         self._open: Submission | None = None
         self._size = _SIZE_LIMIT
         self.bearer: Bearer | None = None
@@ -197,7 +198,7 @@ class Submissions:
             whole = content.whole()
             seen = Message(
                 OPERATION.id, request=whole or b"", cut=whole is None, sender=submission.mailbox,
-                envelope=submission.written_to, declared_nil=submission.caller.dui.nil,
+                envelope=submission.written_to, declared_nil=submission.caller.dui.nil, author=self._author,
             )  # fmt: skip
             await self._door.observer.observe(submission.record, seen)
 

@@ -151,6 +151,7 @@ class FeedDoor:
         lps = Lps(dui.product or "Socle", dui.version or "1.0", self.homologation, ROOT)
         made = await asyncio.to_thread(self._made, call, oid, lps, _signer(sign.cert, sign.key, sign.key.stat().st_mtime_ns))
         request = Request(call.request.listener, "POST", BASE_PATH + made.endpoint, made.headers, made.body)
+        request.written = frozenset({"pdf"} if call.message.document.pdf_base64 is not None else ())
         relay = _Relay(self.door, record)
         passed = await self.road.passage(relay, request, record, structure.caller)
         record.dui = dui

@@ -94,6 +94,7 @@ class _Passage:
     ) -> Answer:
         """As InsiClient's transport; the road has its own deadline. Raises _Stopped, JournalFull at the first request."""
         request, caller = Request(self.call.request.listener, method, url, headers or [], body), self.call.structure.caller
+        request.written = frozenset()
         if self.begun:
             answer = await self.road.forward(self.door, request, self.call.record, caller)
         else:

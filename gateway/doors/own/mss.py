@@ -194,7 +194,7 @@ class LetterDoor:
             raise Refused("jeton-psc", _TOKEN)
         record, outgoing = call.record, self._outgoing(call)
         record.bodies.clear()  # the operation keeps none
-        sending = _Sending(self.smtp, call, Session(self.smtp.record("MSS.SESSION_SMTP")))
+        sending = _Sending(self.smtp, call, Session(self.smtp.record("MSS.SESSION_SMTP"), "passerelle"))
         if record.claim is not None:
             record.claim.tell = lambda record: _keep(self._told(sending, record), record)
         try:
@@ -205,6 +205,8 @@ class LetterDoor:
 
     async def _close(self, session: Session) -> None:
         if session.record.exchanges or session.record.flags:
+            if self.smtp.observer is not None:
+                self.smtp.observer.note(session.record, session.facts())
             session.record.event_time = self.smtp.clock.business()
             await self.smtp.close(session.record)
 

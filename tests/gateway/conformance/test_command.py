@@ -66,7 +66,7 @@ async def test_a_run_that_conforms_exits_0_and_says_what_was_not_seen(tmp_path: 
     found = checks(result)
     assert result.exit_code == 0
     states = {check: row["etat"] for check, row in found.items()}
-    assert len(states) == 20
+    assert len(states) == 21
     assert {states[one] for one in ("CHK-INS-01", "CHK-INS-09", "CHK-DMP-03", "CHK-PSC-02")} == {"conforme"}
     assert {states[one] for one in ("CHK-DMP-01", "CHK-JRN-04", "CHK-MSS-01", "CHK-ANN-03")} == {"non_observe"}
     assert found["CHK-PSC-02"]["preuves"] == [ids[1]]
@@ -179,7 +179,7 @@ def test_a_mistake_is_one_line_and_exit_2(tmp_path: Path, arguments: tuple[str, 
 
 def test_rules_are_listed_with_what_they_cite() -> None:
     item = orjson.loads(call("rules", "--json").stdout_bytes)
-    assert len(item["controles"]) == 28
+    assert len(item["controles"]) == 29
     assert {row["applicabilite"] for row in item["controles"]} == {"proxy"}
     one = next(row for row in item["controles"] if row["id"] == "CHK-MSS-23")
     assert [cited["id"] for cited in one["exigences"]] == ["ECO.2.4.2", "SC.MSS/CONF.14"]
@@ -231,19 +231,19 @@ async def test_the_scenario_layout_has_thirty_five_columns(tmp_path: Path) -> No
     assert len(columns) == 35
     assert columns == list(reports.REM)
     assert {"raison_sociale", "nom_commercial", "version_logiciel", "genere_le"} <= header.keys()
-    assert len(rows) == 20
+    assert len(rows) == 21
     [mss] = [row for row in rows if row["Critères vérifiés"].startswith("CHK-MSS-21")]
     cited = [mss[f"Exigence {n}"] for n in range(1, 7)]
     assert cited == ["ECO.2.1.1", "ECO.2.1.5", "ECO.2.1.6", "MSS/va1.01", "SC.CDA/DD.12", ""]
     [psc] = [row for row in rows if row["Critères vérifiés"].startswith("CHK-PSC-02")]
-    assert psc["Référence"] == "SCN_PSC.18"
-    assert psc["Numéro de preuve 1"] == "SCN_PSC.18.01"
+    assert psc["Référence"] == "SCN_PSC.19"
+    assert psc["Numéro de preuve 1"] == "SCN_PSC.19.01"
     assert "PSC.AUTHORIZE" in psc["Preuve 1"]
 
 
 async def test_junit_fails_on_deviations_and_skips_what_was_not_seen(tmp_path: Path) -> None:
     suite = etree.fromstring(await written(tmp_path, "junit"))
-    assert (suite.get("tests"), suite.get("failures")) == ("20", "1")
+    assert (suite.get("tests"), suite.get("failures")) == ("21", "1")
     assert int(suite.get("skipped") or 0) == len(suite.findall("testcase/skipped")) > 5
     [failure] = suite.findall("testcase/failure")
     assert failure.get("message") == "acr_values : attendu eidas1 ; trouvé eidas2"

@@ -193,7 +193,7 @@ def test_an_archive_names_only_its_own_files(dui: Dui) -> None:
 def test_a_message_too_large_to_be_held_keeps_its_envelope(dui: Dui) -> None:
     made = extract(replace(Letter(dui).sent(), request=b"", cut=True), EYES)
     assert made is not None
-    assert made.values.keys() == {"v", "partial", "whole", "recipients"}
+    assert made.values.keys() == {"v", "partial", "author", "whole", "recipients", "applicative"}
     verdict = verdict_of(made.values, {"operation": "MSS.SOUMISSION", "environment": "bac_a_sable"})
     assert verdict is None
 

@@ -78,6 +78,15 @@ def auth(user: str = "infirmerie@ehpad.mssante.fr", bearer: str = "a.b.c", mecha
     return sasl_facts(mechanism, base64.b64encode(XOAUTH2.format(user=user, token=bearer).encode()))
 
 
+def applicative(
+    mechanism: str = "PLAIN", login: str = "dui@ehpad.mssante.fr", *, presented: bool = True, organisation: bool = True
+) -> Call:
+    """A session that a structure's certificate opens."""
+    response = f"\0{login}\0secret" if mechanism == "PLAIN" else login
+    certificate = {"presented": presented, "organisation": presented and organisation}
+    return session(auth=sasl_facts(mechanism, base64.b64encode(response.encode()) or b"="), certificate=certificate)
+
+
 def sendings(**counts: int) -> Mapping[str, Any]:
     row = {"finess_et": "0B0990008", "type_document": "", "statut_ins": ""}
     rows = [{**row, "canal": "mss_pro", "issue": issue, "nombre": number} for issue, number in counts.items()]
@@ -136,6 +145,13 @@ PAIRS = [
          "AUTH", "adresse de BAL", "mailbox"),
     Pair("CHK-MSS-09", lambda d: window(session(auth=auth())), lambda d: window(session(auth=auth(bearer="opaque"))),
          "AUTH", "JWT", "bearer"),
+    Pair("CHK-MSS-10", lambda d: window(applicative()), lambda d: window(applicative(presented=False)), "certificat", "absent"),
+    Pair("CHK-MSS-10", lambda d: window(applicative()), lambda d: window(applicative(organisation=False)),
+         "certificat", "ne nomme pas", "no structure"),
+    Pair("CHK-MSS-10", lambda d: window(applicative()), lambda d: window(applicative(login="infirmerie")),
+         "AUTH", "autre identifiant", "login"),
+    Pair("CHK-MSS-10", lambda d: window(applicative("EXTERNAL", "")), lambda d: window(applicative("EXTERNAL", "infirmerie")),
+         "AUTH", "forme inattendue", "external"),
     Pair("CHK-MSS-13", lambda d: window(plain(d).sent()), lambda d: window(plain(d, message_id=None).sent()),
          "Message-ID", "absent"),
     Pair("CHK-MSS-13", lambda d: window(plain(d).sent()), lambda d: window(plain(d, message_id="<m1>").sent()),
@@ -196,6 +212,8 @@ PAIRS = [
          lambda d: window(mailing(0), mailing(1, "failed"), declared=sendings(succes=2, echec=0)), "mss_pro", "0 échec"),
     Pair("CHK-JRN-06", lambda d: window(bare(None, 0), bare(None, 1)), lambda d: Memory([bare(None, 0), bare(None, 2)]),
          "seq", "saut"),
+    Pair("CHK-JRN-06", lambda d: window(bare(None, 0), proof=[]), lambda d: window(bare(None, 0), proof=["autre racine"]),
+         "preuve", "autre racine", "rewritten"),
     Pair("CHK-JRN-07", lambda d: window(mailing(0)), lambda d: window(mailing(0, finess_et="130784507")), "finess_et", "autre"),
     Pair("CHK-JRN-07", lambda d: window(mailing(0)), lambda d: window(mailing(0), mailing(1, finess_et=None)),
          "attribution", "1 sur 2", "unattributed"),

@@ -14,9 +14,9 @@ from gateway.operations import OPERATIONS
 #: A change of any check changes these: raise the version of the sets in sets.toml, then pin again. Never repin a version
 #: that a release has shipped.
 PINNED = {
-    ("smoke", "1"): "344afce887db4bda957d0c061e7e76910cfe6a367d952f0f39f5136b93ccb9dd",
-    ("journal", "1"): "7323c794d95072b8da72228a7c096f59218f76c12ef01aefe7395058c6d4fe3a",
-    ("tout", "1"): "22048f105c2cc95d0ebc9b17a8919c417490af47c04f1b8ced95d68916f8c6e2",
+    ("smoke", "2"): "e65e4a67fb4fed227846b43438e6c8d2d6930f4709eb86820f3efa81f1ce3a65",
+    ("journal", "2"): "d1cab68f00b6d100c8e95c0bc4d5202b9f3e4aef3bf6e01d6e7d47b3554c7e39",
+    ("tout", "2"): "2632c5cdf012ff5ef3e53d4702532b17d420c4fce54a3a97c2cfa76dfe288e42",
 }
 
 
@@ -27,10 +27,11 @@ def test_a_set_is_the_one_that_its_version_names(name: str) -> None:
 
 
 def test_the_smoke_suite_has_the_twenty_checks_of_the_programme() -> None:
+    """CHK-MSS-09 or CHK-MSS-10: one of them, by the mailbox."""
     assert [rule.id for rule in rule_set("smoke").rules] == [
         "CHK-INS-01", "CHK-INS-02", "CHK-INS-05", "CHK-INS-09", "CHK-DMP-01", "CHK-DMP-02", "CHK-DMP-03", "CHK-DMP-04",
-        "CHK-DMP-15", "CHK-MSS-01", "CHK-MSS-09", "CHK-MSS-13", "CHK-MSS-21", "CHK-MSS-22", "CHK-MSS-23", "CHK-MSS-24",
-        "CHK-PSC-01", "CHK-PSC-02", "CHK-ANN-03", "CHK-JRN-04",
+        "CHK-DMP-15", "CHK-MSS-01", "CHK-MSS-09", "CHK-MSS-10", "CHK-MSS-13", "CHK-MSS-21", "CHK-MSS-22", "CHK-MSS-23",
+        "CHK-MSS-24", "CHK-PSC-01", "CHK-PSC-02", "CHK-ANN-03", "CHK-JRN-04",
     ]  # fmt: skip
     assert [rule.id for rule in rule_set("journal").rules] == [f"CHK-JRN-0{n}" for n in range(1, 10)]
 
@@ -78,7 +79,7 @@ def test_another_text_is_another_set(monkeypatch: pytest.MonkeyPatch) -> None:
         one.cache_clear()
     try:
         assert rule_set("smoke").sha256 != before
-        assert rule_set("journal").sha256 == PINNED["journal", "1"]
+        assert rule_set("journal").sha256 == PINNED["journal", "2"]
     finally:
         monkeypatch.undo()
         for one in caches:

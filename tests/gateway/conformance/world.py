@@ -71,6 +71,7 @@ class Memory:
     environment: str = "bac_a_sable"
     key: Callable[[str, str], str] | None = digest
     gaps: int | None = 0
+    proof: list[str] | None = None
     settlements: Mapping[str, str] = field(default_factory=dict)
 
     def calls(self, *operations: str) -> Iterator[Call]:
@@ -81,6 +82,9 @@ class Memory:
 
     def recount_gaps(self) -> int | None:
         return self.gaps
+
+    def proof_faults(self) -> list[str] | None:
+        return self.proof
 
     def settled(self, entry_id: str) -> str | None:
         return self.settlements.get(entry_id)
@@ -189,7 +193,10 @@ def plain(one: samples.Dui, **changes: Any) -> Letter:
 
 
 def session(**facts: Any) -> Call:
-    values = {"v": 1, "partial": False, "tls": {"version": "TLSv1.3"}, "clear": False, "auth": None} | facts
+    values = {
+        "v": 2, "partial": False, "author": "dui", "tls": {"version": "TLSv1.3"}, "clear": False, "auth": None,
+        "certificate": None,
+    } | facts  # fmt: skip
     return Call(ENTRY | {"operation": "MSS.SESSION_SMTP", "id": "id-0", "seq": 0}, values)
 
 

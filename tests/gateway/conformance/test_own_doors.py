@@ -1,0 +1,127 @@
+"""Calls of our own doors as conformance sees them: what the gateway wrote is not the DUI's, what it was given is (0027)."""
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from gateway.conformance.model import State
+from gateway.conformance.rules import rule_set
+from gateway.conformance.running import Result, run_rules
+from gateway.conformance.window import JournalWindow
+from gateway.doors.own.examples import REQUESTS
+from mocks.sandbox.build import init
+from tests.connectors.dmp import samples
+from tests.gateway.doors.own.bench import STRUCTURES, TOKEN, Bench, open_bench
+from tests.gateway.journal.world import rows
+
+SEARCH, FEED, LETTER = REQUESTS["/ins/recherche"], REQUESTS["/dmp/documents"], REQUESTS["/mss/messages"]
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("own-conformance")
+    init(folder, structures=STRUCTURES)
+    return folder
+
+
+@pytest.fixture
+async def bench(sandbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    async with open_bench(sandbox, tmp_path / "data", monkeypatch) as bench:
+        yield bench
+
+
+def facts(bench: Bench) -> list[dict[str, Any]]:
+    return [orjson.loads(body) for (body,) in rows(bench.settings.journal, "SELECT body FROM facts ORDER BY pos")]
+
+
+def judged(bench: Bench) -> dict[str, Result]:
+    with JournalWindow.open(bench.settings.journal, "bac_a_sable") as window:
+        return {one.rule.id: one for one in run_rules(window, rule_set("tout"))}
+
+
+def states(bench: Bench) -> dict[str, State]:
+    return {check: one.state for check, one in judged(bench).items()}
+
+
+def with_pdf(pdf: bytes) -> dict[str, Any]:
+    document = {"type": "80788-3", "titre": "Projet personnalisé", "pdf_base64": base64.b64encode(pdf).decode()}
+    return {**FEED, "document": document}
+
+
+async def test_a_search_is_judged_by_what_insi_answered(bench: Bench) -> None:
+    assert (await bench.post("/ins/recherche", SEARCH)).status == 200
+    [made], [entry] = facts(bench), bench.entries()
+    assert (made["author"], made["answer"]["kind"], made["answer"]["code"]) == ("passerelle", "result", "00")
+    assert entry["verdict"]["non_conforme"] == []
+    found = states(bench)
+    assert (found["CHK-INS-01"], found["CHK-INS-02"], found["CHK-JRN-09"]) == ("conforme", "conforme", "conforme")
+
+
+async def test_a_search_without_an_answer_observes_nothing(bench: Bench) -> None:
+    bench.arm("INS.RECHERCHE_TRAITS", "reset")
+    assert (await bench.post("/ins/recherche", SEARCH)).status == 502
+    [made] = facts(bench)
+    assert made["answer"] == {"kind": "none"}
+    assert states(bench)["CHK-INS-02"] == "non_observe"
+
+
+async def test_a_call_that_wrote_no_message_has_no_facts(bench: Bench) -> None:
+    await bench.post("/ins/recherche", {**SEARCH, "nom": "ADRUN"})
+    assert facts(bench) == []
+    assert states(bench)["CHK-INS-02"] == "non_observe"
+
+
+async def test_the_identity_of_a_feed_is_the_duis_and_the_rest_the_gateways(bench: Bench) -> None:
+    await bench.post("/ins/recherche", SEARCH)
+    assert (await bench.post("/dmp/documents", FEED, once="k1")).status == 201
+    found = states(bench)
+    of_the_dui = ("CHK-DMP-02", "CHK-DMP-15", "CHK-INS-09")
+    assert [found[check] for check in of_the_dui] == ["conforme"] * 3
+    assert [found[check] for check in ("CHK-DMP-03", "CHK-DMP-04")] == ["non_applicable"] * 2
+
+
+async def test_traits_that_insi_did_not_give_are_named_where_the_dui_wrote_them(bench: Bench) -> None:
+    await bench.post("/ins/recherche", SEARCH)
+    body = {**FEED, "patient": {**FEED["patient"], "prenoms": ["ZOELLE"]}}
+    await bench.post("/dmp/documents", body, once="k1")
+    found = judged(bench)["CHK-INS-09"]
+    assert found.state == "non_conforme"
+    assert {one.place for one in found.findings if one.state == "non_conforme"} == {"patient.prenoms"}
+
+
+@pytest.mark.parametrize(("pdf", "state"), [("good", "conforme"), ("plain", "non_conforme")])
+async def test_a_pdf_that_the_dui_gave_is_judged(bench: Bench, pdf: str, state: State) -> None:
+    content = samples.pdf() if pdf == "good" else samples.pdf().replace(b"<pdfaid:part>1<", b"<pdfaid:part>2<")
+    answer = await bench.post("/dmp/documents", with_pdf(content), once="k1")
+    assert answer.status == 201
+    found = judged(bench)["CHK-DMP-03"]
+    assert (found.state, found.findings[0].place) == (state, "document.pdf_base64")
+    [entry] = bench.entries()
+    assert entry["verdict"]["non_conforme"] == ([] if state == "conforme" else ["CHK-DMP-03"])
+
+
+async def test_a_letter_is_the_gateways_and_its_addresses_are_the_duis(bench: Bench) -> None:
+    usager = f"{samples_matricule(bench)}@patient.mssante.fr"
+    answer = await bench.post("/mss/messages", {**LETTER, "destinataires": [usager]}, once="k1", token=TOKEN)
+    assert answer.status == 201
+    message, session = facts(bench)
+    assert (message["author"], session["author"], session["auth"]) == ("passerelle", "passerelle", None)
+    found = states(bench)
+    apart = ("CHK-MSS-01", "CHK-MSS-09", "CHK-MSS-10", "CHK-MSS-13", "CHK-MSS-21", "CHK-MSS-22", "CHK-MSS-23", "CHK-MSS-24")
+    assert [found[check] for check in apart] == ["non_applicable"] * len(apart)
+    assert found["CHK-JRN-09"] == "conforme"
+
+
+async def test_a_run_says_why_a_check_does_not_apply(bench: Bench) -> None:
+    await bench.post("/mss/messages", LETTER, once="k1", token=TOKEN)
+    [finding] = judged(bench)["CHK-MSS-13"].findings
+    assert finding.found == "message écrit par la passerelle (porte simple)"
+
+
+def samples_matricule(bench: Bench) -> str:
+    return next(str(row["matricule"]) for row in bench.world.population["persons"] if row["mes"] == "open")
