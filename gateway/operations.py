@@ -67,6 +67,8 @@ _ROWS = (
     Operation("PSC.INCONNUE", "PSC", "Appel Pro Santé Connect non reconnu", body_policy="none"),
     Operation("ANN.RECHERCHE", "ANN", "Recherche dans l'Annuaire Santé"),
     Operation("ANN.INCONNUE", "ANN", "Appel à l'Annuaire non reconnu"),
+    Operation("DUI.EXTRACTION", "DUI", "Dépôt d'une extraction du DUI"),
+    Operation("DUI.INCONNUE", "DUI", "Dépôt du DUI non reconnu"),
 )
 
 OPERATIONS: dict[str, Operation] = {row.id: row for row in _ROWS}
