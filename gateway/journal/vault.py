@@ -66,7 +66,7 @@ def _digest(keyed: hmac.HMAC, value: bytes) -> bytes:
 
 def _key(path: Path, create: bool) -> bytes:
     if create and not path.exists():
-        _write_durably(path, os.urandom(_KEY_BYTES))
+        write_durably(path, os.urandom(_KEY_BYTES))
     try:
         key = path.read_bytes()
     except FileNotFoundError:
@@ -76,7 +76,8 @@ def _key(path: Path, create: bool) -> bytes:
     return key
 
 
-def _write_durably(path: Path, content: bytes) -> None:
+def write_durably(path: Path, content: bytes) -> None:
+    """A small secret file, mode 0600: the old one or the new one is there, never a part, whatever happens."""
     draft = path.with_suffix(".new")
     fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:

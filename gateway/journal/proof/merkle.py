@@ -29,18 +29,18 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 class Frontier:
     """A tree that only grows, known by its largest complete subtrees: its root at any moment, in O(log n) memory.
 
-    made  told of every complete subtree of level 1 or more as it comes about
+    told  told of every complete subtree of level 1 or more as it comes about: level, index, hash
     """
 
-    def __init__(self, made: Callable[[int, int, bytes], None] | None = None) -> None:
+    def __init__(self, told: Callable[[int, int, bytes], None] | None = None) -> None:
         self.size = 0
+        self.told = told
         self._peaks: list[tuple[int, bytes]] = []  # level and hash, from the largest to the smallest
-        self._made = made
 
     @classmethod
-    def at(cls, size: int, node_of: NodeOf, made: Callable[[int, int, bytes], None] | None = None) -> Frontier:
+    def at(cls, size: int, node_of: NodeOf) -> Frontier:
         """The frontier of a tree that exists already."""
-        frontier = cls(made)
+        frontier = cls()
         frontier.size = size
         frontier._peaks = [(level, node_of(level, index)) for level, index in subtrees(0, size)]
         return frontier
@@ -53,8 +53,8 @@ class Frontier:
         while self._peaks and self._peaks[-1][0] == level:
             subtree = node_hash(self._peaks.pop()[1], subtree)
             level += 1
-            if self._made is not None:
-                self._made(level, (self.size >> level) - 1, subtree)
+            if self.told is not None:
+                self.told(level, (self.size >> level) - 1, subtree)
         self._peaks.append((level, subtree))
 
     def root(self) -> bytes:

@@ -145,7 +145,7 @@ def test_a_tree_known_by_any_of_its_subtrees(size: int, data: st.DataObject) -> 
 @given(sizes)
 def test_every_complete_subtree_is_told(size: int) -> None:
     leaves, told = some(size), {}
-    frontier = merkle.Frontier(lambda level, index, hash_: told.update({(level, index): hash_}))
+    frontier = merkle.Frontier(lambda level, index, node: told.update({(level, index): node}))
     for one in leaves:
         frontier.add(merkle.leaf_hash(one))
     expected = {(level, index) for level in range(1, 8) for index in range(size >> level)}

@@ -1,0 +1,59 @@
+"""A journal of a few entries and its notary, without a gateway."""
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from connectors.wire.clock import SystemClock
+from gateway.journal.journal import Journal
+from gateway.journal.proof.notary import Notary
+from gateway.journal.record import Record
+from tests.gateway.journal.world import feed, open_journal, rows
+
+STRUCTURES = ("130784507", "830018370")
+
+
+def write(folder: Path, number: int, **changes: Any) -> None:
+    """So many calls, from two structures in turn."""
+
+    async def run() -> None:
+        journal = open_journal(folder, **changes)
+        for n in range(number):
+            record = feed("ok")
+            record.finess_et = STRUCTURES[n % 2]
+            await journal.write(record)
+        await journal.close()
+
+    asyncio.run(run())
+
+
+@contextmanager
+def notary(folder: Path, **options: Any) -> Iterator[Notary]:
+    """Open, and closed again without a last word: as after a crash."""
+    found = Notary.open(folder, SystemClock(), **options)
+    try:
+        yield found
+    finally:
+        found.close(sign=False)
+
+
+def sign(folder: Path, why: Any = "period") -> None:
+    """Everything committed is hashed and signed."""
+    with notary(folder) as one:
+        one.up_to_date(why)
+
+
+def tamper(folder: Path, *statements: str) -> None:
+    """What the owner of the files can do: the journal's own refusals are taken away first."""
+    for statement in ("DROP TRIGGER IF EXISTS entries_never_change", "DROP TRIGGER IF EXISTS entries_never_leave", *statements):
+        rows(folder, statement)
+
+
+def admin(action: str) -> Record:
+    return Record(None, kind="admin", tenant="passerelle", detail={"action": action, "by": "essai"})
+
+
+__all__ = ["Journal", "admin", "notary", "rows", "sign", "tamper", "write"]
