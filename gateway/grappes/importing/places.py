@@ -1,0 +1,78 @@
+"""Where a value was typed, and what is said when it cannot be used: file, line and column, in French."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class Unreadable(ValueError):
+    """A file that cannot be read as a table. The message is one French line: what, where, why, what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A cell of a document.
+
+    document  file name, with the sheet's name when a workbook has several
+    line      1 for the first line of the file or of the sheet
+    column    0 for the first column; None for the whole line
+    header    the column's title as typed
+    """
+
+    document: str
+    line: int
+    column: int | None = None
+    header: str = ""
+
+    def __str__(self) -> str:
+        said = f"{self.document}, ligne {self.line}"
+        if self.column is None:
+            return said
+        title = " ".join(self.header.split())
+        return f"{said}, colonne {column_letters(self.column)}" + (f" « {title} »" if title else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What was typed, as it was typed."""
+
+    text: str
+    place: Place
+
+    @property
+    def trimmed(self) -> str:
+        """The text on one line, without the spaces around it."""
+        return " ".join(self.text.split())
+
+
+@dataclass(frozen=True, slots=True)
+class GridLine:
+    """One line of a grid: its number in the file, and its texts."""
+
+    number: int
+    texts: tuple[str, ...]
+
+    @property
+    def is_blank(self) -> bool:
+        return not any(text.strip() for text in self.texts)
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table before anything is understood of it.
+
+    uneven  lines that have another number of columns than the others, when columns are told by a separator
+    """
+
+    document: str
+    lines: tuple[GridLine, ...]
+    remarks: tuple[str, ...] = ()
+
+
+def column_letters(index: int) -> str:
+    """0 is A, 25 is Z, 26 is AA: as spreadsheets name columns."""
+    letters = ""
+    index += 1
+    while index:
+        index, rest = divmod(index - 1, 26)
+        letters = chr(ord("A") + rest) + letters
+    return letters
