@@ -42,6 +42,10 @@ class Settings(BaseSettings):
         default_factory=dict, description="Jours de conservation des noms et des faits, par éditeur ; « * » pour les autres."
     )
 
+    retention_keys_days: dict[str, int] = Field(
+        default_factory=dict, description="Jours pendant lesquels une Idempotency-Key n'a qu'un effet, par éditeur."
+    )
+
     @field_validator("bodies")
     @classmethod
     def _levels(cls, levels: dict[str, BodyPolicy]) -> dict[str, BodyPolicy]:
@@ -58,8 +62,13 @@ class Settings(BaseSettings):
     def _refs_days(cls, days: dict[str, int]) -> dict[str, int]:
         return dict(Retention(refs=days).refs)
 
+    @field_validator("retention_keys_days")
+    @classmethod
+    def _keys_days(cls, days: dict[str, int]) -> dict[str, int]:
+        return dict(Retention(keys=days).keys)
+
     def retention(self) -> Retention:
-        return Retention(self.retention_bodies_days, self.retention_refs_days)
+        return Retention(self.retention_bodies_days, self.retention_refs_days, self.retention_keys_days)
 
     def patience_of(self, service: str) -> float | None:
         """What was asked for this service; None leaves the operation table's."""

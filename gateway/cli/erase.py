@@ -54,7 +54,8 @@ def retention(by: By = "administrateur", data: DataFolder = Path(".socle"), as_j
         typer.echo(orjson.dumps(done, option=orjson.OPT_INDENT_2).decode())
         return
     freed = (done["bytes_before"] - done["bytes_after"]) // 1024
-    typer.echo(f"Retirés : {done['bodies']} corps, {done['facts']} faits, {done['refs']} noms. Place rendue : {freed} Kio.")
+    what = f"{done['bodies']} corps, {done['facts']} faits, {done['refs']} noms, {done['keys']} clés d'envoi"
+    typer.echo(f"Retirés : {what}. Place rendue : {freed} Kio.")
 
 
 def _told(done: dict[str, Any]) -> str:

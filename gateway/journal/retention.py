@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -33,6 +33,8 @@ EVERYBODY = "*"
 BODIES_DAYS, REFS_DAYS = 90, 1826
 #: A ref that goes earlier would let one person be two units of one window, or one Message-ID count twice.
 SHORTEST_REFS_DAYS = 400
+#: Idempotency-Keys of our own doors; a DUI that was down for a month still sends nothing twice (decision 0025).
+KEYS_DAYS, SHORTEST_KEYS_DAYS = 400, 30
 #: A tenant's entries recorded before this text are past the delay.
 CutoffOf = Callable[[str], str]
 Key = tuple[str, str, str, int, int]
@@ -42,13 +44,15 @@ _PAGES = 512  # given back at a time: the writer waits no longer than that
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Days by tenant, ``*`` for the others. ``bodies``: salts and kept messages; ``refs``: refs, facts and business keys.
+    """Days by tenant, ``*`` for the others. ``bodies``: salts and kept messages; ``refs``: refs, facts and business keys;
+    ``keys``: Idempotency-Keys and the answers kept under them.
 
     Raises ValueError, in French, for a delay that the measures could not bear.
     """
 
     bodies: Mapping[str, int] = field(default_factory=dict)
     refs: Mapping[str, int] = field(default_factory=dict)
+    keys: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for tenant, days in self.bodies.items():
@@ -57,6 +61,9 @@ class Retention:
         for tenant, days in self.refs.items():
             if days < SHORTEST_REFS_DAYS:
                 raise ValueError(f"« {tenant} » : {SHORTEST_REFS_DAYS} jours au moins, sinon une personne compterait deux fois")
+        for tenant, days in self.keys.items():
+            if days < SHORTEST_KEYS_DAYS:
+                raise ValueError(f"« {tenant} » : {SHORTEST_KEYS_DAYS} jours au moins, sinon un renvoi tardif agirait deux fois")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,7 @@ class Removed:
     bodies: int
     facts: int
     refs: int
+    keys: int
     bytes_before: int
     bytes_after: int
 
@@ -77,10 +85,11 @@ async def retain(journal: Journal, retention: Retention, now: datetime, *, by: s
     connection = await asyncio.to_thread(database.open_for_reading, path)
     try:
         gone = {table: await _retain_beside(journal, connection, table, retention, now) for table in BESIDE}
+        keys = await _retain_own_keys(journal, connection, _cutoffs(retention.keys, KEYS_DAYS, now))
         refs = await _retain_refs(journal, connection, _cutoffs(retention.refs, REFS_DAYS, now))
     finally:
         connection.close()
-    counts = {"bodies": gone["bodies"], "facts": gone["facts"], "refs": refs}
+    counts = {"bodies": gone["bodies"], "facts": gone["facts"], "refs": refs, "keys": keys}
     note = journal.admin({"action": ACTION, "by": by})
     await journal.act(note, lambda _: counts)
     await give_back(path)
@@ -103,7 +112,7 @@ async def retain_daily(
     while True:
         try:
             removed = await retain(journal, retention, clock.real(), by="passerelle")
-            log.info("retention_done", extra={"bodies": removed.bodies, "facts": removed.facts, "refs": removed.refs})
+            log.info("retention_done", extra=asdict(removed))
         except (JournalError, apsw.Error) as error:
             log.warning("retention_put_off", extra={"error": type(error).__name__})
         await asyncio.sleep(every_s)
@@ -170,6 +179,35 @@ def _forget(store: Store, table: str, positions: Sequence[int]) -> int:
     return db.changes()
 
 
+# --- Idempotency-Keys -------------------------------------------------------------------------------------------------
+
+
+async def _retain_own_keys(journal: Journal, connection: apsw.Connection, cutoff_of: CutoffOf) -> int:
+    old = _old_own_keys(connection, cutoff_of)
+    gone = 0
+    while keys := await asyncio.to_thread(next, old, None):
+        gone += await journal.change(lambda store: _forget_own_keys(store, keys))
+    return gone
+
+
+def _old_own_keys(connection: apsw.Connection, cutoff_of: CutoffOf) -> Iterator[list[tuple[bytes, str]]]:
+    """Keys with their calls, chunk by chunk; one whose call is under way or in doubt never expires."""
+    last = b""
+    while rows := _fetch(connection, _OWN_KEYS, (last, _CHUNK)):
+        last = rows[-1][0]
+        old = [(lookup, call) for lookup, call, tenant, recorded_at in rows if recorded_at < cutoff_of(tenant)]
+        if old:
+            yield old
+
+
+def _forget_own_keys(store: Store, keys: Sequence[tuple[bytes, str]]) -> int:
+    """Unless a later call has taken the key over since."""
+    db = store.connection()
+    before = db.total_changes()
+    db.executemany("DELETE FROM own_keys WHERE lookup = ? AND call_id = ?", keys)
+    return db.total_changes() - before
+
+
 # --- refs and business keys ---------------------------------------------------------------------------------------------
 
 
@@ -180,9 +218,6 @@ async def _retain_refs(journal: Journal, connection: apsw.Connection, cutoff_of:
         old_keys = _old_keys(connection, cutoff_of)
         while keys := await asyncio.to_thread(next, old_keys, None):
             await journal.change(lambda store: _forget_keys(store, keys))
-        old_own = _old_own_keys(connection, cutoff_of)
-        while lookups := await asyncio.to_thread(next, old_own, None):
-            await journal.change(lambda store: _forget_own_keys(store, lookups))
         await asyncio.to_thread(_note_living, connection, cutoff_of)
         gone = 0
         dead = _dead(connection)
@@ -207,20 +242,6 @@ def _forget_keys(store: Store, keys: Sequence[Key]) -> None:
     store.connection().executemany(
         "DELETE FROM keys WHERE tenant = ? AND operation = ? AND key_ref = ? AND log = ? AND seq = ?", keys
     )
-
-
-def _old_own_keys(connection: apsw.Connection, cutoff_of: CutoffOf) -> Iterator[list[tuple[bytes]]]:
-    """Idempotency-Keys of our own doors, with the answers kept under them."""
-    last = b""
-    while rows := _fetch(connection, _OWN_KEYS, (last, _CHUNK)):
-        last = rows[-1][0]
-        old = [(lookup,) for lookup, tenant, recorded_at in rows if recorded_at < cutoff_of(tenant)]
-        if old:
-            yield old
-
-
-def _forget_own_keys(store: Store, lookups: Sequence[tuple[bytes]]) -> None:
-    store.connection().executemany("DELETE FROM own_keys WHERE lookup = ?", lookups)
 
 
 def _note_living(connection: apsw.Connection, cutoff_of: CutoffOf) -> None:
@@ -274,8 +295,8 @@ _LIVES = "INSERT OR IGNORE INTO living SELECT value FROM json_each(?)"
 _DEAD = "SELECT ref FROM refs WHERE ref > ? AND ref NOT IN living ORDER BY ref LIMIT ?"
 _UNDER_WAY = "SELECT key_ref, NULL FROM intents UNION ALL SELECT key_ref, person_ref FROM doubts"
 _OWN_KEYS = """
-SELECT o.lookup, e.tenant, e.recorded_at FROM own_keys o JOIN entries e ON e.id = o.call_id
-WHERE o.lookup > ? ORDER BY o.lookup LIMIT ?
+SELECT o.lookup, o.call_id, e.tenant, e.recorded_at FROM own_keys o JOIN entries e ON e.id = o.call_id
+WHERE o.lookup > ? AND o.call_id NOT IN (SELECT entry_id FROM doubts) ORDER BY o.lookup LIMIT ?
 """
 _KEYS = """
 SELECT k.tenant, k.operation, k.key_ref, k.log, k.seq, e.recorded_at

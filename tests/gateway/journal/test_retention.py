@@ -12,7 +12,7 @@ import pytest
 from gateway.journal import retention as module
 from gateway.journal.journal import FILE_NAME, Journal
 from gateway.journal.query import JournalReader
-from gateway.journal.record import Body, Claim, Intent, JournalFull, Named, Record
+from gateway.journal.record import Body, Claim, Intent, JournalFull, Named, Outcome, Record
 from gateway.journal.retention import Retention, retain
 from gateway.usage.recount import recount
 from tests.gateway.journal.world import BORN, HandClock, feed, open_journal, rows
@@ -78,7 +78,8 @@ async def test_entries_and_measures_stay(world: World) -> None:
         assert [entry.body for entry in after[:3]] == before
         assert list(reader.units()) == units
         [note] = reader.entries().entries[:1]
-    assert note["detail"] == {"action": "retention", "by": "test", "bodies": 3, "facts": 0, "refs": removed.refs}
+    gone = {"bodies": 3, "facts": 0, "refs": removed.refs, "keys": 0}
+    assert note["detail"] == {"action": "retention", "by": "test", **gone}
     assert recount(world.folder).gap_count == 0
 
 
@@ -117,15 +118,34 @@ async def test_who_decided_a_settlement_keeps_a_name_too(world: World) -> None:
     assert (await world.retain(days=1401)).refs == 1
 
 
-async def test_idempotency_keys_go_with_the_refs_of_their_call(world: World) -> None:
-    for number, days in ((1, 0), (2, 300)):
+async def test_idempotency_keys_go_after_their_delay_but_never_those_in_doubt(world: World) -> None:
+    async def use(number: int, outcome: Outcome, *, days: int) -> Record:
         world.clock.now = BORN + timedelta(days=days)
-        record = feed("ok")
-        record.claim = Claim(bytes([number]) * 32, b"body", b"answer")
+        record = feed(outcome)
+        record.claim = Claim(bytes([number]) * 32, b"body", b"answer" if outcome == "ok" else None)
         await world.journal.intend(record, Intent(None, 30.0))
         await world.journal.write(record)
-    await world.retain(days=401)
+        return record
+
+    await use(1, "ok", days=0)
+    await use(2, "ok", days=300)
+    doubt = await use(3, "in_doubt", days=0)
+    keep = Retention(keys={"*": 400})
+    assert (await world.retain(days=401, retention=keep)).keys == 1
+    left = rows(world.folder, "SELECT hex(lookup) FROM own_keys ORDER BY lookup")
+    assert left == [("02" * 32,), ("03" * 32,)]
+    settled = Record("DMP.TD2.1", kind="settlement", settles=doubt.id, outcome="undecidable", detail={"how": "person"})
+    await world.journal.write(settled)
+    assert (await world.retain(days=401, retention=keep)).keys == 1
     assert rows(world.folder, "SELECT hex(lookup) FROM own_keys") == [("02" * 32,)]
+    with JournalReader(world.folder) as reader:
+        assert reader.entries().entries[0]["detail"]["keys"] == 1
+
+
+def test_keys_are_kept_a_month_at_least() -> None:
+    assert Retention(keys={"*": 30}).keys == {"*": 30}
+    with pytest.raises(ValueError, match="agirait deux fois"):
+        Retention(keys={"*": 29})
 
 
 async def test_a_name_that_a_call_uses_meanwhile_stays(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,6 +91,10 @@ class Bench:
         with JournalReader(self.settings.journal) as reader:
             return [(unit.indicator, unit.finess_et) for unit in reader.units()]
 
+    def unit_refs(self) -> list[str]:
+        with JournalReader(self.settings.journal) as reader:
+            return [unit.unit_ref for unit in reader.units()]
+
     def received(self, operation: str) -> int:
         return self.world.trace.counts()["received"].get(operation, 0)
 

@@ -13,6 +13,7 @@ from gateway.doors.own.examples import REQUESTS
 from gateway.journal.erasure import erase
 from gateway.journal.record import Record
 from gateway.journal.recovery import SettlementWorker
+from gateway.journal.retention import Retention, retain
 from tests.gateway.doors.own.bench import STRUCTURES, Bench, said
 from tests.gateway.doors.own.test_own_calls import changed
 
@@ -79,6 +80,27 @@ async def test_the_same_key_for_another_body_is_refused(bench: Bench, path: str)
     assert bench.entries(OPERATIONS[path])[-1]["flags"] == ["V-IDEMPOTENCE-CORPS"]
     assert (await bench.post(path, other, once="k2")).status == 201
     assert (bench.held(OPERATIONS[path]), bench.received(OPERATIONS[path])) == (2, 2)
+
+
+@both
+async def test_an_expired_key_names_the_same_thing_and_counts_nothing_more(bench: Bench, path: str) -> None:
+    """docs/portes-simples.md, « Une clé expire »: the DMP refuses the duplicate, a message leaves again under its Message-ID."""
+    await bench.post(path, REQUESTS[path], once="k1")
+    assert bench.gateway is not None
+    journal, clock = bench.gateway.journal, bench.gateway.clock
+    assert (await retain(journal, Retention(), clock.real() + timedelta(days=399), by="test")).keys == 0
+    assert (await retain(journal, Retention(), clock.real() + timedelta(days=401), by="test")).keys == 1
+    again = await bench.post(path, REQUESTS[path], once="k1")
+    [first, second] = bench.entries(OPERATIONS[path])
+    assert again.header("x-socle-rejoue") is None and second["replays"] is None
+    assert bench.received(OPERATIONS[path]) == 2
+    if path == FEED:
+        assert (again.status, said(again)["code_service"]) == (422, "XDSDuplicateUniqueIdInRegistry")
+        assert (bench.held(OPERATIONS[path]), second["flags"]) == (1, ["V-DOUBLON"])
+    else:
+        assert (again.status, second["message_ref"]) == (201, first["message_ref"])
+    assert len(set(bench.unit_refs())) == 1
+    bench.reconciles()
 
 
 @both
