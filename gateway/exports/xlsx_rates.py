@@ -125,11 +125,18 @@ def definitions(edition: Edition) -> Iterator[tuple[Cell, ...]]:
 
 
 def _denominators(edition: Edition) -> Iterator[tuple[Cell, ...]]:
-    for row in dict.fromkeys(edition.essms()):
-        since = "" if row.denominator_since is None else f", depuis le {row.denominator_since:%d/%m/%Y}"
-        value = "aucun" if row.denominator is None else f"{row.denominator}{since}, {denominator_source(row)}"
-        window = f"{row.window.start:%d/%m/%Y} au {row.window.last_day:%d/%m/%Y}"
-        yield (f"dénominateur {row.indicator}", f"{row.finess_et} {row.name}", f"{window} : {value}")
+    """Each divisor once, with the day since when it holds."""
+    said = (
+        (f"dénominateur {row.indicator}", f"{row.finess_et} {row.name}", _divisor(row)) for row in edition.essms()
+    )
+    yield from dict.fromkeys(said)
+
+
+def _divisor(row: Measure) -> str:
+    if row.denominator is None:
+        return "aucun : non calculable"
+    since = "" if row.denominator_since is None else f", depuis le {row.denominator_since:%d/%m/%Y}"
+    return f"{row.denominator}{since}, {denominator_source(row)}"
 
 
 def _causes(edition: Edition) -> Iterator[tuple[Cell, ...]]:

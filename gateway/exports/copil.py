@@ -1,0 +1,132 @@
+"""The page of a COPIL: five rates per ET with their trend, what is not calculable, at stake, unresolved, to be decided (note §8).
+
+Everything on it comes from the edition: whoever asks where a number comes from finds it in the workbook beside.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.exports.cells import PARIS
+from gateway.exports.definitions import LEVELS, POPULATION_NOTE, REACHED, STATES, WINDOWS
+from gateway.exports.edition import Edition
+from gateway.exports.pdf import page_images, pdf
+from gateway.usage.indicators import INDICATORS
+from gateway.usage.measure import Measure
+from gateway.usage.periods import Window
+
+MONTHS = (
+    "janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre", "décembre",
+)  # fmt: skip
+_TREND = 3
+#: Letter size and row gap in points, lines of a box (the rest is in the workbook): the first that fits on one page.
+_SIZES = ((8.4, 2.2, 7), (7.8, 1.7, 7), (7.2, 1.3, 6), (6.6, 0.9, 5), (6.0, 0.7, 4))
+_TO_COUNT_PPI = 8.0
+_CELL = {True: "oui", False: "non", None: "nc"}
+_LEGEND = (
+    "oui : cible atteinte ; non : pas atteinte. n. c. : non calculable, ce n'est pas 0 %. h. ch. : hors champ. "
+    "Barres : trois dernières fenêtres, la plus récente à droite ; trait : cible. Grappe et OG : somme des numérateurs sur somme "
+    "des dénominateurs, ESSMS calculables seulement. Note : "
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A list under the table; ``empty`` is said when it has no line."""
+
+    title: str
+    lines: Sequence[str]
+    empty: str = "aucun"
+
+
+def copil_pdf(edition: Edition, boxes: Sequence[Box]) -> bytes:
+    """One page, of the edition's last window; more only when the smallest letters do not fit."""
+    return pdf("copil", fitted(edition, boxes), edition.as_of)
+
+
+def fitted(edition: Edition, boxes: Sequence[Box]) -> dict[str, Any]:
+    """What the template shows, in the largest letters that make one page."""
+    data = page(edition, boxes)
+    for size, gap, lines in _SIZES:
+        data |= {"size": size, "gap": gap, "boxes": [_shown(box, lines) for box in boxes]}
+        if len(page_images("copil", data, edition.as_of, _TO_COUNT_PPI)) == 1:
+            break
+    return data
+
+
+def page(edition: Edition, boxes: Sequence[Box]) -> dict[str, Any]:
+    """What the template shows."""
+    window = edition.windows[-1]
+    size, gap, lines = _SIZES[0]
+    local = edition.as_of.astimezone(PARIS)
+    last = edition.of(edition.indicators[0], window)[-1]
+    return {
+        "title": f"Grappe {edition.grappe.name} : taux d'usage, {window_name(window)}",
+        "warning": edition.warning,
+        "state": f"{STATES[last.state]}, v{last.version}" if last.state == "clos" else f"non clos ({STATES[last.state]})",
+        "subtitle": f"{WINDOWS[window.kind].capitalize()} du {window.start:%d/%m/%Y} au {window.last_day:%d/%m/%Y}. "
+        f"Arrêté au {local:%d/%m/%Y à %H:%M} (heure de Paris). {edition.grappe.ars}. "
+        f"Cible jugée au niveau : {LEVELS[edition.grappe.contractual_level]}.",
+        "date": [local.year, local.month, local.day],
+        "footer": f"{edition.software} ; règles {last.definition_version}, registre {last.registry_version or '—'} ; "
+        f"racine du journal : {edition.root or 'sans instantané'}",
+        "size": size, "gap": gap,
+        "indicators": [{"label": INDICATORS[one].label, "target": INDICATORS[one].target} for one in edition.indicators],
+        "rows": _table(edition, window),
+        "legend": _LEGEND + POPULATION_NOTE + ".",
+        "boxes": [_shown(box, lines) for box in boxes],
+    }  # fmt: skip
+
+
+def window_name(window: Window) -> str:
+    """``janvier 2027`` or ``première période (novembre 2026 à janvier 2027)``."""
+    last = f"{MONTHS[window.last_day.month - 1]} {window.last_day.year}"
+    if window.kind == "mensuelle":
+        return last
+    return f"première période ({MONTHS[window.start.month - 1]} {window.start.year} à {last})"
+
+
+def _table(edition: Edition, window: Window) -> list[dict[str, Any]]:
+    by_place: dict[tuple[str | None, str | None], dict[str, Measure]] = {}
+    for row in edition.measures:
+        if row.window == window:
+            by_place.setdefault((row.finess_et, row.finess_ej), {})[row.indicator] = row
+    return [_line(cells, edition.indicators) for cells in by_place.values()]
+
+
+def _line(cells: dict[str, Measure], indicators: Sequence[str]) -> dict[str, Any]:
+    one = next(iter(cells.values()))
+    number = one.finess_et or (f"EJ {one.finess_ej}" if one.finess_ej else f"{one.members} ET")
+    name = one.name if one.finess_et else f"OG {one.name}" if one.finess_ej else f"Grappe {one.name}"
+    shown = [_cell(cells.get(indicator)) for indicator in indicators]
+    return {"name": name, "finess": number, "total": one.finess_et is None, "cells": shown}
+
+
+def _cell(row: Measure | None) -> dict[str, Any]:
+    if row is None:
+        return {"fraction": "", "rate": "", "state": "nc", "trend": [None] * _TREND}
+    fraction = f"{row.numerator} / {'—' if row.denominator is None else row.denominator}"
+    if row.status in ("non_calculable", "hors_champ"):
+        short = "n. c." if row.status == "non_calculable" else "h. ch."
+        return {"fraction": fraction, "rate": short, "state": "nc", "trend": _trend(row)}
+    rate = f"{percent(row)} {REACHED[row.reached]}"
+    return {"fraction": fraction, "rate": rate, "state": _CELL[row.reached], "trend": _trend(row)}
+
+
+def _trend(row: Measure) -> list[float | None]:
+    past = [one.numerator / one.denominator if one.denominator else None for one in row.trend][-_TREND:]
+    return [None] * (_TREND - len(past)) + past
+
+
+def percent(row: Measure) -> str:
+    """``83,3 %``, or a dash when there is no rate."""
+    return "—" if row.tenths is None else f"{row.tenths // 10},{row.tenths % 10} %"
+
+
+def _shown(box: Box, most: int) -> dict[str, Any]:
+    """Its first lines, and how many more the workbook has: a page that overflows is not read."""
+    lines = list(box.lines)
+    if len(lines) > most:
+        lines = [*lines[: most - 1], f"… et {len(lines) - most + 1} autres : voir le classeur"]
+    return {"title": box.title, "lines": lines, "empty": box.empty}

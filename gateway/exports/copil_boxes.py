@@ -1,0 +1,102 @@
+"""What stands under the table of a COPIL: not calculable, unresolved numbers, forecast, decisions (note §8)."""
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from gateway.exports.copil import Box, percent
+from gateway.exports.edition import Edition
+from gateway.usage.indicators import INDICATORS
+from gateway.usage.measure import Measure
+from gateway.usage.periods import Window
+
+_UNRESOLVED = {"a_verifier": "à vérifier, gardé tel que saisi", "corrige_propose": "corrigé par décision"}
+
+
+def boxes(edition: Edition, stakes: Sequence[str] = (), alerts: Sequence[str] = ()) -> list[Box]:
+    """In the order of the page. ``stakes``: money per OG, a line each; ``alerts``: signs that somebody must look at."""
+    window = edition.windows[-1]
+    return [
+        Box("Non calculables, et pourquoi", list(_not_calculable(edition, window))),
+        Box("Argent en jeu par organisme gestionnaire", list(stakes), "non renseigné"),
+        Box("Numéros FINESS à régler", list(_unresolved(edition))),
+        Box("Vers le solde", list(_forecast(edition, window))),
+        Box("Alertes", list(alerts), "aucune"),
+        Box("Décisions à prendre", list(_decisions(edition, window)), "aucune"),
+    ]
+
+
+def _rows(edition: Edition, window: Window) -> Iterator[Measure]:
+    return (row for row in edition.essms() if row.window == window)
+
+
+def _not_calculable(edition: Edition, window: Window) -> Iterator[str]:
+    why: dict[str, list[str]] = {}
+    for row in _rows(edition, window):
+        if row.status in ("non_calculable", "hors_champ"):
+            why.setdefault(f"{row.name} ({row.finess_et})", []).append(_why(row))
+    for place, reasons in why.items():
+        yield f"{place} : {' ; '.join(dict.fromkeys(reasons))}"
+
+
+def _why(row: Measure) -> str:
+    if row.status == "hors_champ":
+        return "hors champ (AHI non éligible à SONS)"
+    if row.source != "journal" and not row.numerator:
+        return "pas d'extraction du DUI"
+    return "pas de nombre de personnes" if INDICATORS[row.indicator].fed_by == "journal" else "pas de dénominateur"
+
+
+def _unresolved(edition: Edition) -> Iterator[str]:
+    for one in edition.grappe.essms:
+        if one.statut != "confirme":
+            kept = "" if one.saisi == one.finess_et else f" (saisi {one.saisi})"
+            yield f"{one.finess_et} {one.name}{kept} : {_UNRESOLVED[one.statut]}"
+    for legal in edition.grappe.entites_juridiques:
+        if legal.statut != "confirme":
+            yield f"EJ {legal.finess_ej} {legal.name} : {_UNRESOLVED[legal.statut]}"
+
+
+def _forecast(edition: Edition, window: Window) -> Iterator[str]:
+    """What still separates each target from being reached, at the level where it is judged or, there, for the grappe."""
+    for row in edition.measures:
+        if row.window == window and row.level == "grappe":
+            yield f"{INDICATORS[row.indicator].label}, grappe : {_distance(row)}"
+    missing = [one for one in edition.grappe.essms if one.facture_recue is None]
+    total = len(edition.grappe.essms)
+    yield f"Factures de fin de déploiement reçues : {total - len(missing)} sur {total}"
+
+
+def _distance(row: Measure) -> str:
+    if row.reached is None or row.remaining is None:
+        return "non calculable"
+    if row.reached:
+        return f"cible atteinte ({percent(row)})"
+    said = f"{percent(row)}, il manque {row.remaining}"
+    if row.projection is None:
+        return said
+    if row.projection.on is not None:
+        return f"{said} ; cible atteinte le {row.projection.on:%d/%m/%Y} au rythme actuel"
+    return f"{said} ; {row.projection.at_end} en fin de fenêtre au rythme actuel"
+
+
+def _decisions(edition: Edition, window: Window) -> Iterator[str]:
+    rows = list(_rows(edition, window))
+    without = {row.finess_et for row in rows if row.status == "non_calculable" and row.source == "journal"}
+    if without:
+        yield f"Obtenir le nombre de personnes accompagnées de {len(without)} ESSMS"
+    unsure = [one for one in edition.grappe.essms if one.statut == "a_verifier"]
+    if unsure:
+        yield f"Faire confirmer {len(unsure)} numéro(s) FINESS"
+    silent = {row.finess_et for row in rows if row.source == "journal" and row.denominator}
+    silent -= {row.finess_et for row in rows if row.numerator}
+    if silent:
+        yield f"Relancer {len(silent)} ESSMS sans aucun envoi dans la fenêtre"
+    apart = sum(row.unattributed or 0 for row in edition.measures if row.window == window and row.level == "grappe")
+    if apart:
+        yield f"Faire corriger par les éditeurs {apart} envoi(s) non attribué(s)"
+    doubts = sum(row.in_doubt for row in rows)
+    if doubts:
+        yield f"Décider de {doubts} appel(s) en doute (socle journal settle)"
+    gaps = [row for row in rows if row.gap]
+    if gaps:
+        yield f"Expliquer {len(gaps)} écart(s) avec un compte tenu ailleurs"

@@ -1,0 +1,76 @@
+"""What an export holds: the SHA-256 of each of its files, and all that the numbers depend on.
+
+Two exports of the same measures by the same software have the same manifest, to the byte.
+"""
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.exports.cells import local_and_utc
+from gateway.exports.edition import Edition
+from gateway.exports.fhir_measures import FHIR_VERSION
+from gateway.exports.json_rates import to_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    name: str
+    content: bytes
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
+
+
+def with_manifest(edition: Edition, files: Sequence[File]) -> list[File]:
+    """The files, their manifest, and the list of digests that ``sha256sum -c`` reads."""
+    manifest = File(edition.name("manifeste", "json"), _manifest(edition, files))
+    sums = "".join(f"{file.sha256}  {file.name}\n" for file in (*files, manifest))
+    return [*files, manifest, File(edition.name("empreintes", "sha256"), sums.encode())]
+
+
+def write(folder: Path, files: Sequence[File]) -> list[Path]:
+    """Each file whole or not at all: a reader never finds half of one. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for file in files:
+        path = folder / file.name
+        draft = path.with_name(f"{file.name}.part")
+        try:
+            draft.write_bytes(file.content)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+        written.append(path)
+    return written
+
+
+def _manifest(edition: Edition, files: Sequence[File]) -> bytes:
+    first = edition.measures[0]
+    local, utc = local_and_utc(edition.as_of)
+    return to_bytes({
+        "socle": "export",
+        "avertissement": edition.warning,
+        "simulated": first.simulated,
+        "environment": edition.environment,
+        "grappe": edition.grappe.id,
+        "windows": [
+            {"window": one.kind, "period_start": one.start.isoformat(), "period_end": one.last_day.isoformat()}
+            for one in edition.windows
+        ],
+        "as_of": utc,
+        "as_of_local": local,
+        "software": edition.software,
+        "fhir_version": FHIR_VERSION,
+        "measure_versions": sorted({row.version for row in edition.measures}),
+        "states": sorted({row.state for row in edition.measures}),
+        "definition_version": first.definition_version,
+        "registry_version": first.registry_version,
+        "options": sorted({row.options.label for row in edition.measures}),
+        "vector": [list(pair) for pair in first.vector],
+        "snapshot_root": edition.root,
+        "files": [{"name": file.name, "size": len(file.content), "sha256": file.sha256} for file in files],
+    })  # fmt: skip
