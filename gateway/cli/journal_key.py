@@ -11,6 +11,8 @@ from gateway.access import rights
 from gateway.cli.admin import act
 from gateway.cli.common import BAD_INPUT, By, DataFolder, check_author, fail
 from gateway.cli.journal import open_reader
+from gateway.grappes.reading import RegistryError
+from gateway.grappes.registry import Registry
 from gateway.journal.journal import Journal
 from gateway.settings import Settings
 
@@ -23,31 +25,39 @@ Name = Annotated[str, typer.Argument(metavar="NOM", help="Nom de la clé : lettr
 @app.command("add")
 def add(
     name: Name,
-    asked: Annotated[list[str], typer.Option("--right", metavar="DROIT", help="metadata, body, settle ou export ; répétable.")],
+    asked: Annotated[
+        list[str], typer.Option("--right", "--rights", metavar="DROIT", help="metadata, body, settle, export, usage ; répétable.")
+    ],
     tenant: Annotated[str | None, typer.Option("--tenant", help="Ne montrer que les entrées de cet éditeur.")] = None,
+    grappes: Annotated[
+        list[str] | None, typer.Option("--grappe", metavar="GRAPPE", help="Ne montrer que cette grappe et ses ESSMS ; répétable.")
+    ] = None,
     by: By = "administrateur",
     data: DataFolder = Path(".socle"),
     as_json: AsJson = False,
 ) -> None:
     """Fait une clé et la montre une seule fois : le journal n'en garde que l'empreinte."""
     check_author(by)
+    asked = [right for some in asked for right in some.split(",")]
+    bound = _known_grappes(data, grappes or [])
 
     async def alone(journal: Journal) -> dict[str, Any]:
         try:
             secret = await rights.add(
-                _present(data), journal, journal.clock, name=name, rights=asked, tenant=tenant, by=by
+                _present(data), journal, journal.clock, name=name, rights=asked, tenant=tenant, by=by, grappes=bound
             )
         except rights.KeyRefused as refused:
             fail(str(refused), BAD_INPUT)
         return {"name": name, "key": secret}
 
-    body = {"name": name, "rights": asked, "tenant": tenant, "by": by}
+    body = {"name": name, "rights": asked, "tenant": tenant, "grappes": bound, "by": by}
     done = act(data, Settings().environment, "/admin/journal/keys", body, alone)
     if as_json:
         _print(done)
         return
     typer.echo(f"Clé « {name} », montrée une seule fois : {done['key']}")
-    typer.echo(f"Éditeur : {tenant or 'tous'}. Droits : {', '.join(asked)}.")
+    sees = f"Grappes : {', '.join(bound)}" if bound else f"Éditeur : {tenant or 'tous'}"
+    typer.echo(f"{sees}. Droits : {', '.join(asked)}.")
 
 
 @app.command("list")
@@ -60,7 +70,8 @@ def list_keys(data: DataFolder = Path(".socle"), as_json: AsJson = False) -> Non
     if not keys:
         typer.echo("Aucune clé.")
     for key in keys:
-        typer.echo(f"{key['name']:<24} {key['tenant'] or 'tous les éditeurs':<24} {', '.join(key['rights'])}")
+        sees = ", ".join(key["grappes"] or []) or key["tenant"] or "tous les éditeurs"
+        typer.echo(f"{key['name']:<24} {sees:<24} {', '.join(key['rights'])}")
 
 
 @app.command("remove")
@@ -80,6 +91,15 @@ def remove(name: Name, by: By = "administrateur", data: DataFolder = Path(".socl
         _print(done)
     else:
         typer.echo(f"Clé « {name} » retirée.")
+
+
+def _known_grappes(data: Path, names: list[str]) -> list[str]:
+    """A name that is no grappe's would make a key that sees nothing."""
+    try:
+        registry = Registry.load(data / "gateway" / "grappes")
+        return [registry.grappe(name).id for name in names]
+    except RegistryError as error:
+        fail(str(error), BAD_INPUT)
 
 
 def _present(data: Path) -> rights.Keys:

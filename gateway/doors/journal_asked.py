@@ -8,6 +8,7 @@ from fastapi import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.access.rights import Key
+from gateway.access.sight import Within
 from gateway.exports.journal_lines import Format
 from gateway.journal.filters import ALWAYS, Filters, Period, period
 from gateway.journal.record import Kind, Outcome
@@ -34,6 +35,7 @@ PROBLEMS = {
     "cle": (401, "Clé absente ou inconnue"),
     "droit": (403, "Droit manquant"),
     "entree": (404, "Entrée inconnue"),
+    "grappe": (404, "Grappe inconnue"),
     "parametre": (400, "Paramètre refusé"),
     "pas-en-doute": (409, "Entrée qui n'est pas en doute"),
     "plein": (503, "Journal plein"),
@@ -59,7 +61,7 @@ class Asked(BaseModel):
     outcome: Outcome | None = Field(None, description="Issue.")
     flag: list[str] = Field(default_factory=list, description="Indicateurs : l'un d'eux. Répétable.", max_length=20)
     tenant: str | None = Field(None, description="Éditeur. Une clé liée à un éditeur ne peut en nommer un autre.")
-    finess_et: str | None = Field(None, description="Numéro FINESS de l'établissement.")
+    finess_et: str | None = Field(None, description="Numéro FINESS de l'établissement ; d'une grappe de la clé, si elle en a.")
     environment: Environment | None = Field(None, description="Environnement.")
     start: str | None = Field(None, alias="from", description="Temps métier : date (jour de Paris) ou heure RFC 3339, comprise.")
     end: str | None = Field(None, alias="to", description="Temps métier : date (jour de Paris compris) ou heure, non comprise.")
@@ -72,13 +74,14 @@ class Asked(BaseModel):
     settles: str | None = Field(None, description="Règlements de cette entrée.")
     id: str | None = Field(None, description="Début de l'identifiant.")
 
-    def filters(self, key: Key) -> Filters:
-        """What the key may see of it. Raises Problem."""
+    def filters(self, key: Key, places: Within | None) -> Filters:
+        """What the key may see of it; ``places``: the ESSMS of its grappes. Raises Problem."""
         return Filters(
             kind=self.kind, service=self.service, operation=_known(self.operation), outcome=self.outcome,
             finess_et=self.finess_et, tenant=key.tenant or self.tenant, settles=self.settles, environment=self.environment,
             professional_ref=self.professional_ref, message_ref=self.message_ref, document_ref=self.document_ref,
-            id_prefix=self.id, flags=tuple(self.flag), person_refs=None if self.person_ref is None else (self.person_ref,),
+            id_prefix=self.id, within=places, flags=tuple(self.flag),
+            person_refs=None if self.person_ref is None else (self.person_ref,),
             event=_period("from", "to", self.start, self.end),
             recorded=_period("recorded_from", "recorded_to", self.recorded_from, self.recorded_to),
         )  # fmt: skip
@@ -114,6 +117,7 @@ class NewKey(BaseModel):
     name: str
     rights: list[str]
     tenant: str | None = None
+    grappes: list[str] = Field(default_factory=list)
     by: str = Field(pattern=_WHO)
 
 

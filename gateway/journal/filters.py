@@ -39,6 +39,7 @@ ALWAYS = Period()
 class Filters:
     """What an entry must be; None asks nothing. ``kind`` tells calls from settlements, admin and gap entries.
 
+    within       of one of these ESSMS, while this period of business time lasted; None asks nothing, an empty tuple is nobody's
     flags        any of them; empty asks nothing
     person_refs  any of them; None asks nothing, an empty tuple is a person that nobody has named
     id_prefix    how the entry's id begins
@@ -57,6 +58,7 @@ class Filters:
     message_ref: str | None = None
     document_ref: str | None = None
     id_prefix: str | None = None
+    within: tuple[tuple[str, Period], ...] | None = None
     flags: tuple[str, ...] = ()
     person_refs: tuple[str, ...] | None = None
     event: Period = ALWAYS
@@ -67,6 +69,8 @@ class Filters:
         asked: list[tuple[str, ...]] = [(f"{name}={value}",) for name in _EQUAL if (value := getattr(self, name)) is not None]
         if self.document_ref is not None:
             asked.append((f"document_ref={self.document_ref}",))
+        if self.within is not None:
+            asked.append(tuple(f"finess_et={number}" for number, _ in self.within))
         if self.flags:
             asked.append(tuple(f"flag={flag}" for flag in self.flags))
         if self.person_refs is not None:
@@ -83,6 +87,8 @@ class Filters:
             return False
         if self.id_prefix is not None and not entry["id"].startswith(self.id_prefix):
             return False
+        if self.within is not None and not is_within(entry, self.within):
+            return False
         groups = self.groups()
         if not groups:
             return True
@@ -91,6 +97,12 @@ class Filters:
 
 
 EVERYTHING = Filters()
+
+
+def is_within(entry: Mapping[str, Any], places: tuple[tuple[str, Period], ...]) -> bool:
+    """Whether an entry is of one of these ESSMS, at a business time of its period."""
+    number, at = entry["finess_et"], entry["event_time"]
+    return any(number == one and at in during for one, during in places)
 
 
 def terms_of(entry: Mapping[str, Any]) -> set[str]:

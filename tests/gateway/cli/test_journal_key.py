@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from gateway.access.rights import Keys
 from gateway.cli.journal_key import app
+from gateway.grappes.reading import example, write_grappe
 from gateway.journal.query import Filters, JournalReader
 from tests.gateway.journal.world import feed, open_journal
 
@@ -23,6 +24,8 @@ def data(tmp_path: Path) -> Path:
         await journal.close()
 
     asyncio.run(write())
+    (tmp_path / "gateway" / "grappes").mkdir()
+    (tmp_path / "gateway" / "grappes" / "marseille-hyeres.json").write_bytes(write_grappe(example("marseille-hyeres")))
     return tmp_path
 
 
@@ -47,7 +50,7 @@ def test_a_key_is_added_listed_and_removed(data: Path) -> None:
     assert (key.name, key.tenant, key.rights) == ("vendeur", "editeur-a", {"metadata", "export"})
     assert run(data, "list")[1].split() == ["vendeur", "editeur-a", "metadata,", "export"]
     [listed] = orjson.loads(run(data, "list", "--json")[1])
-    assert listed == {"name": "vendeur", "rights": ["metadata", "export"], "tenant": "editeur-a"}
+    assert listed == {"name": "vendeur", "rights": ["metadata", "export"], "tenant": "editeur-a", "grappes": None}
     assert run(data, "remove", "vendeur")[:2] == (0, "Clé « vendeur » retirée.\n")
     assert run(data, "list")[1] == "Aucune clé.\n"
     assert [(one["action"], one["change"], one["by"]) for one in acts(data)] == [
@@ -56,8 +59,26 @@ def test_a_key_is_added_listed_and_removed(data: Path) -> None:
     assert secret not in str(acts(data))
 
 
+def test_a_key_of_an_amoa_is_bound_to_its_grappes(data: Path) -> None:
+    code, out, err = run(data, "add", "amoa", "--grappe", "marseille-hyeres", "--rights", "usage,metadata")
+    assert (code, err) == (0, "")
+    assert out.endswith("Grappes : marseille-hyeres. Droits : usage, metadata.\n")
+    with JournalReader(data / "gateway") as reader:
+        key = Keys.from_journal(reader).named("amoa")
+    assert key is not None
+    assert (key.tenant, key.grappes, key.rights) == (None, {"marseille-hyeres"}, {"usage", "metadata"})
+    assert run(data, "list")[1].split() == ["amoa", "marseille-hyeres", "metadata,", "usage"]
+    [act] = acts(data)
+    assert (act["grappes"], act["rights"]) == (["marseille-hyeres"], ["metadata", "usage"])
+
+
 @pytest.mark.parametrize(("words", "said"), [
-    (("add", "x", "--right", "tout"), "Droits : un ou plusieurs parmi metadata, body, settle, export."),
+    (("add", "x", "--right", "tout"), "Droits : un ou plusieurs parmi metadata, body, settle, export, usage."),
+    (("add", "x", "--rights", "usage", "--grappe", "marseille-hyere"), "Grappe inconnue : « marseille-hyere »."),
+    (("add", "x", "--rights", "usage,body", "--grappe", "marseille-hyeres"), "n'a pas le droit « body »"),
+    (("add", "x", "--right", "settle", "--grappe", "marseille-hyeres"), "n'a pas le droit « settle »"),
+    (("add", "x", "--rights", "usage", "--tenant", "editeur-a"), "une clé liée à un éditeur ne le lit pas"),
+    (("add", "x", "--right", "metadata", "--tenant", "a", "--grappe", "marseille-hyeres"), "à un éditeur ou à des grappes"),
     (("add", "Mme X", "--right", "body"), "Nom de clé"),
     (("add", "x", "--right", "body", "--by", "Mme X"), "--by : lettres minuscules"),
     (("remove", "x"), "Aucune clé « x »"),

@@ -42,7 +42,8 @@ class World:
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://console")
 
     async def key(self, name: str, *rights: str, tenant: str | None = None) -> dict[str, str]:
-        new = {"name": name, "rights": rights or list(RIGHTS), "tenant": tenant, "by": "amoa"}
+        all_rights = [right for right in RIGHTS if tenant is None or right != "usage"]
+        new = {"name": name, "rights": rights or all_rights, "tenant": tenant, "by": "amoa"}
         answer = await self.http.post("/admin/journal/keys", json=new, headers=ADMIN)
         assert answer.status_code == 200, answer.text
         return {"Authorization": f"Bearer {answer.json()['key']}"}

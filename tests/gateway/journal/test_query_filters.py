@@ -98,6 +98,9 @@ def slow(entries: list[dict[str, Any]], wanted: dict[str, Any]) -> list[str]:
                 good &= entry["document_refs"].count(value) > 0
             elif name == "id_prefix":
                 good &= entry["id"][: len(value)] == value
+            elif name == "within":
+                at = entry["event_time"]
+                good &= entry["finess_et"] in [place for place, during in value if during.start <= at < during.end]
             elif name in ("event", "recorded"):
                 moment = entry["event_time" if name == "event" else "recorded_at"]
                 good &= not (moment < (value.start or "") or moment >= (value.end or "9"))
@@ -120,6 +123,8 @@ def questions(draw: st.DrawFn, entries: list[dict[str, Any]]) -> dict[str, Any]:
     choices["person_refs"] = tuple(e["person_ref"] for e in (model, other) if e["person_ref"])
     choices["id_prefix"] = model["id"][: draw(st.integers(0, 36))]
     choices["event"] = Period(*sorted((model["event_time"], other["event_time"])))
+    during = Period(*sorted((model["event_time"], other["event_time"] + "z")))
+    choices["within"] = tuple((one["finess_et"], during) for one in (model, other) if one["finess_et"])
     late = model["recorded_at"]
     choices["recorded"] = draw(st.sampled_from([Period(late), Period(None, late), Period(late, late[:-1] + "9Z")]))
     if model["document_refs"]:
@@ -167,7 +172,7 @@ def test_every_filter_has_been_compared() -> None:
     """A filter added later must be added to the comparison too."""
     known = {
         "kind", "service", "operation", "outcome", "finess_et", "tenant", "environment", "settles", "professional_ref",
-        "message_ref", "document_ref", "id_prefix", "flags", "person_refs", "event", "recorded",
+        "message_ref", "document_ref", "id_prefix", "within", "flags", "person_refs", "event", "recorded",
     }  # fmt: skip
     assert set(Filters.__slots__) == known
 
