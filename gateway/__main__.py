@@ -29,11 +29,12 @@ def main() -> int:
     """Exit codes of design §9: 2 bad settings, 3 a port is taken, 4 refused to start or stopped to protect the journal."""
     arguments = argparse.ArgumentParser(prog="socle gateway")
     arguments.add_argument("--data", type=Path, default=None)
+    arguments.add_argument("--accept-fork", action="store_true")
     chosen = arguments.parse_args()
     log_as_json()
     try:
         settings = Settings() if chosen.data is None else Settings(data=chosen.data)
-        gateway = Gateway.open(settings)
+        gateway = Gateway.open(settings, accept_fork=chosen.accept_fork)
     except (ValidationError, SettingsError) as error:
         return _stop(why_refused(error), BAD_INPUT)
     except FileNotFoundError as error:
@@ -50,6 +51,8 @@ def main() -> int:
         if error.errno not in (errno.EADDRINUSE, errno.EACCES):
             raise
         return _stop(f"Un port de la passerelle est déjà pris : {error}", UNAVAILABLE)
+    except JournalError as error:
+        return _stop(f"Le journal refuse de s'ouvrir : {error}", REFUSED_TO_START)
     return 0
 
 

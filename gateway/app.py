@@ -35,12 +35,16 @@ from gateway.doors.own.dmp import FeedDoor
 from gateway.doors.own.http import OwnDoors
 from gateway.doors.own.ins import SearchDoor
 from gateway.doors.own.mss import LetterDoor
+from gateway.doors.proof_api import ProofApi
 from gateway.doors.psc import PscDoor
 from gateway.gaps import Gaps
 from gateway.grappes.registry import Registry
 from gateway.journal.bodies import Keeper
 from gateway.journal.journal import FILE_NAME, Journal
+from gateway.journal.proof.acts import open_notary
+from gateway.journal.proof.notary import Notary, Rhythm, sign_along
 from gateway.journal.query import JournalReader
+from gateway.journal.record import JournalError
 from gateway.journal.recovery import SettlementWorker
 from gateway.journal.retention import retain_daily
 from gateway.journal.search import follow
@@ -68,6 +72,8 @@ class Gateway:
     registry: Registry
     manifest: dict[str, Any]
     ports: dict[str, int]
+    accept_fork: bool = False  # take the journal as it is when its checkpoints say otherwise
+    notary: Notary | None = None  # from ``run`` on
     road: Road = field(init=False)
     smtp: SmtpDoor = field(init=False)
     gaps: Gaps = field(init=False)
@@ -77,7 +83,7 @@ class Gateway:
     _questions: list[Client] = field(default_factory=list)  # one a structure that settlement asked for
 
     @classmethod
-    def open(cls, settings: Settings) -> Gateway:
+    def open(cls, settings: Settings, *, accept_fork: bool = False) -> Gateway:
         """Open the journal and read who may call. Raises JournalLocked, JournalUnsafe, FileNotFoundError, ValueError."""
         sandbox = settings.sandbox
         manifest = orjson.loads((sandbox / "sandbox.json").read_bytes())
@@ -87,7 +93,7 @@ class Gateway:
         journal = Journal.open(
             settings.journal, environment=settings.environment, clock=clock, ballast_bytes=settings.ballast_mio << 20
         )
-        return cls(settings, clock, journal, access, registry, manifest, ports())
+        return cls(settings, clock, journal, access, registry, manifest, ports(), accept_fork)
 
     def __post_init__(self) -> None:
         self.road = Road(
@@ -169,6 +175,8 @@ class Gateway:
         with JournalReader(self.settings.journal) as reader:
             keys = Keys.from_journal(reader)
         JournalApi(self.journal, self.clock, keys, self.denials, console.check_admin).mount(app)
+        if self.notary is not None:
+            ProofApi(self.journal, self.notary, console.check_admin).mount(app)
         return app
 
     def _busy(self) -> int:
@@ -221,12 +229,18 @@ class Gateway:
         """Serve until ``until_stopped()`` returns; then finish what is in flight and write what is owed.
 
         ``announce(name, url)`` is called per listener once all listen, then ``announce(None, None)``.
-        Raises OSError when a port is taken.
+        Raises OSError when a port is taken, JournalForked when the journal is not what its checkpoints say.
         """
+        rhythm = Rhythm(self.settings.checkpoint_entries, self.settings.checkpoint_s)
+        try:
+            self.notary = await open_notary(self.journal, self.clock, rhythm, accept_fork=self.accept_fork)
+        except JournalError:
+            await self.journal.close()
+            raise
         await note_start(self.journal, self.settings, (row["id"] for row in self.manifest["tenants"]))
         work = (
             self._settlement().run(), self.gaps.run(), self.denials.run(), follow(self.settings.journal / FILE_NAME),
-            retain_daily(self.journal, self.settings.retention(), self.clock),
+            retain_daily(self.journal, self.settings.retention(), self.clock), sign_along(self.notary),
         )  # fmt: skip
         background = [asyncio.create_task(one) for one in work]
         running = await Running.start(self.services())
@@ -249,4 +263,5 @@ class Gateway:
             for flush in (self.denials.flush(ending=True), self.gaps.flush()):
                 with contextlib.suppress(Exception):  # one that fails must not cost the other its entry
                     await flush
+            await asyncio.to_thread(self.notary.close)
             await self.journal.close()

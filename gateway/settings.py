@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     )
     drain_s: float = Field(30.0, gt=0, description="À l'arrêt, temps laissé aux appels en cours, en secondes.")
     ballast_mio: int = Field(64, ge=1, description="Place gardée sur le disque pour finir les appels en cours, en Mio.")
+    checkpoint_entries: int = Field(1000, ge=1, description="Point de contrôle signé dès que tant d'entrées l'attendent.")
+    checkpoint_s: float = Field(300.0, gt=0, description="Point de contrôle signé au plus tard tant de secondes après.")
     settle_retry_s: float = Field(300.0, gt=0, description="Attente avant de reposer une question sans preuve, en secondes.")
 
     bodies: dict[str, BodyPolicy] = Field(

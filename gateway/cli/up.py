@@ -98,10 +98,16 @@ gateway.add_typer(identity.app, name="identity", help="Identités que des struct
 
 
 @gateway.callback()
-def start_gateway(context: typer.Context, data: DataFolder = Path(".socle")) -> None:
+def start_gateway(
+    context: typer.Context,
+    data: DataFolder = Path(".socle"),
+    accept_fork: Annotated[
+        bool, typer.Option("--accept-fork", help="Prend le journal tel qu'il est s'il contredit ses points de contrôle.")
+    ] = False,
+) -> None:
     """Démarre la passerelle seule, sur ses ports fixes ; ou gère les identités déposées."""
     if context.invoked_subcommand is None:
-        _become("gateway", "--data", str(data))
+        _become("gateway", "--data", str(data), *(["--accept-fork"] if accept_fork else []))
 
 
 def mock(

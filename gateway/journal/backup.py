@@ -34,7 +34,7 @@ FORM = 1
 MANIFEST, SEALED = "manifest.json", "files.sealed"
 SHORTEST_PASSPHRASE = 12
 #: Not copied: made again from the entries, or meaningless elsewhere.
-_LEFT_OUT = ("search.sqlite3", "journal.ballast", LOCK_NAME, FILE_NAME)
+_LEFT_OUT = ("search.sqlite3", "tree/", "journal.ballast", LOCK_NAME, FILE_NAME)
 _SALT_BYTES, _NONCE_BYTES = 16, 12
 _SCRYPT_N, _SCRYPT_R, _SCRYPT_P = 2**15, 8, 1
 _CHUNK = 1 << 20

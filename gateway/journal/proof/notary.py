@@ -75,6 +75,8 @@ class Notary:
             notary = cls(folder, clock, rhythm)
         except RegisterError as error:
             raise JournalUnsafe(f"le registre du journal (registry/) est abîmé : {error}") from error
+        except OSError as error:
+            raise JournalUnsafe(f"le registre du journal ne peut pas être écrit : {error.strerror}") from error
         try:
             notary.forks = tuple(notary._compare())
             if notary.forks and not accept_fork:
@@ -90,9 +92,12 @@ class Notary:
         """Note which logs this process is about to write."""
         with self._busy:
             self._boot = boot
-            for one, tree_size in self._leaves.sizes().items():
-                self._log0.add("opened", self._clock.real(), of=one, size=tree_size, boot=boot)
-            self._unsigned = True
+            try:
+                for one, size in self._leaves.sizes().items():
+                    self._log0.add("opened", self._clock.real(), of=one, size=size, boot=boot)
+                self._unsigned = True
+            except OSError as error:  # a full disk: the journal has its own room, and goes on
+                log.warning("journal_opening_not_noted", extra={"error": str(error)})
 
     def accept(self, by: str) -> Snapshot:
         """Take the logs as they are, say so in log 0, and sign that."""
@@ -252,7 +257,7 @@ class Notary:
         return spread and self._leaves.hashes(head.log, first, head.size - first) == tree.leaves(first, head.size - first)
 
 
-async def follow(notary: Notary) -> None:
+async def sign_along(notary: Notary) -> None:
     """Hash what the writer commits and sign when it is due, until cancelled. The journal goes on whatever happens here."""
     while True:
         done = 0
