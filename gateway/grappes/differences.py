@@ -1,11 +1,12 @@
 """What a new version of a grappe changes, as codes, and the measures it touches: found by comparing, never declared."""
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
+from itertools import pairwise
 
-from gateway.grappes.model import Essms, Grappe
+from gateway.grappes.model import Essms, Grappe, within
 
 _Days = tuple[date, date | None]  # [first, second), None: without end
 #: Field of an ESSMS to the code of its change; a field that is not here is ``essms_modifie``.
@@ -78,13 +79,27 @@ def _days(old: Grappe | None, new: Grappe, was: Essms | None, now: Essms | None)
     assert old is not None
     if _whole(old, was) != _whole(new, now):
         yield min(was.member_from, now.member_from), _later(was.member_until, now.member_until)
-    if was.member_from != now.member_from:
-        yield min(was.member_from, now.member_from), max(was.member_from, now.member_from)
-    if was.member_until != now.member_until:
-        yield min(was.member_until or _NEVER, now.member_until or _NEVER), _later(was.member_until, now.member_until)
-    yield from ((one.since, one.until) for one in {*was.mailboxes} ^ {*now.mailboxes})
+    yield from _apart([(was.member_from, was.member_until)], [(now.member_from, now.member_until)])
+    for address in sorted({box.address.lower() for box in (*was.mailboxes, *now.mailboxes)}):
+        yield from _apart(_of_mailbox(was, address), _of_mailbox(now, address))
     yield from ((one.since, one.until) for one in {*was.external_counts} ^ {*now.external_counts})
     yield from _of_denominators(was, now)
+
+
+def _of_mailbox(essms: Essms, address: str) -> list[_Days]:
+    return [(box.since, box.until) for box in essms.mailboxes if box.address.lower() == address]
+
+
+def _apart(was: Sequence[_Days], now: Sequence[_Days]) -> Iterator[_Days]:
+    """The days that are in one and not in the other."""
+    edges = sorted({edge or _NEVER for days in (*was, *now) for edge in days})
+    for since, until in pairwise(edges):
+        if _covers(was, since) != _covers(now, since):
+            yield since, None if until == _NEVER else until
+
+
+def _covers(spans: Sequence[_Days], day: date) -> bool:
+    return any(within(day, since, until) for since, until in spans)
 
 
 def _of_denominators(was: Essms, now: Essms) -> Iterator[_Days]:
