@@ -26,6 +26,7 @@ from gateway.journal.database import open_for_reading
 from gateway.journal.journal import FILE_NAME
 from gateway.journal.record import JournalError
 from gateway.supervise import ChildFailed, PortTaken, Supervisor
+from gateway.usage.indicators import SOCLE
 from gateway.usage.measure import SIMULATED, Measure
 from gateway.usage.rates import measures
 
@@ -117,7 +118,7 @@ def _rates(run: Path, wanted: Wanted, summary: dict[str, Any]) -> list[Measure]:
     with closing(open_for_reading(folder / FILE_NAME)) as journal:
         return measures(
             journal, Registry.load(folder / "grappes"), _ENVIRONMENT, date.fromisoformat(summary["first_month"]), wanted.months,
-            now=datetime.fromisoformat(summary["business_end"]), grappe=wanted.grappe.id,
+            now=datetime.fromisoformat(summary["business_end"]), grappe=wanted.grappe.id, indicators=SOCLE,
         )  # fmt: skip
 
 

@@ -1,14 +1,15 @@
-"""What the journal says of one environment: distinct units, and what stands beside them (programme-indicateurs §6.1).
+"""What the journal says of one environment, at one vector: distinct units, and what stands beside them.
 
-Numerators come from usage_units by SQL; failures, doubts and unattributed calls come from the entries, in one pass.
+Everything comes from rows that were written with the entries (usage_units, usage_beside) and are found by their window: the
+price of a rate is that of its own window, whatever the size of the journal (decision 0032).
 """
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import apsw
@@ -16,110 +17,168 @@ import orjson
 
 from gateway.grappes.finess import zone_of
 from gateway.journal.canonical import moment_of, text_of
-from gateway.operations import OPERATIONS
+from gateway.journal.store import POS_BITS
+from gateway.usage import statements
+from gateway.usage import vector as vectors
+from gateway.usage.indicators import SOCLE
+from gateway.usage.parts import Vector
 from gateway.usage.periods import Window
+from gateway.usage.recount import rebuilt
 
-#: Operation id → the indicator it feeds.
-FEEDS = {row.id: row.indicator for row in OPERATIONS.values() if row.indicator is not None}
-_OPERATIONS = ", ".join(f"'{operation}'" for operation in FEEDS)
-_WINDOW = "environment = ? AND indicator = ? AND finess_et = ? AND event_time >= ? AND event_time < ?"
+#: An estimated time so close to a border could as well be on its other side (design §6, « à la frontière »).
+NEAR = timedelta(days=1)
+#: Outcomes of calls that the service or the gateway did not accept; in_doubt is none of them until it is settled.
+FAILURES = frozenset({"refused", "invalid", "unauthorised", "failed", "cut"})
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One cell of the table of rates: an indicator, an ESSMS, a window."""
+    """One cell of the table of rates: an indicator, an ESSMS ('' for those that belong to none), a window."""
 
     indicator: str
     finess_et: str
     window: Window
 
-    def key(self, environment: str) -> tuple[str, str, str, str, str]:
+    def key(self, environment: str) -> dict[str, str]:
         start, end = self.window.bounds(zone_of(self.finess_et))
-        return environment, self.indicator, self.finess_et, text_of(start), text_of(end)
+        return {
+            "environment": environment, "indicator": self.indicator, "finess_et": self.finess_et, "start": text_of(start),
+            "end": text_of(end), "after": text_of(start + NEAR), "before": text_of(end - NEAR),
+        }  # fmt: skip
 
 
-@dataclass(slots=True)
-class Beside:
-    """What is printed beside the numerators, never in them."""
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One counted event."""
 
-    failures: Counter[Slot] = field(default_factory=Counter)
-    doubts: dict[Slot, set[str]] = field(default_factory=dict)  # unit refs that no settlement has decided
-    unattributed: Counter[tuple[str, Window]] = field(default_factory=Counter)
+    unit_ref: str
+    event_time: str
+    log: int
+    seq: int
+
+    @property
+    def place(self) -> int:
+        return self.log << POS_BITS | self.seq
+
+
+@dataclass(frozen=True, slots=True)
+class DoubtIn:
+    """A call in doubt of a slot. ``settled``: what a settlement inside the vector said; None while nobody knows."""
+
+    place: int
+    settled: str | None
+    settled_at: int | None  # place of that settlement
 
 
 class Counting:
-    """Counts over one open journal, for one environment."""
+    """Counts over one open journal, for one environment; ``vector`` is all of it when not given.
 
-    def __init__(self, connection: apsw.Connection, environment: str) -> None:
-        self._db, self._environment = connection, environment
+    Call it inside one read transaction: the tables and the vector must be of one moment.
+    """
+
+    def __init__(self, connection: apsw.Connection, environment: str, vector: Vector | None = None) -> None:
+        self._db, self.environment = connection, environment
+        present = vectors.current(connection)
+        self.vector = present if vector is None else vector
+        self._whole = self.vector == present
+        # With one log a later entry never takes the place of an earlier one; with several, a row may have been replaced since.
+        self._replaced = len(present) > 1 and not self._whole
 
     def numerator(self, slot: Slot) -> int:
         """Distinct units of the slot."""
-        sql = f"SELECT COUNT(DISTINCT unit_ref) FROM usage_units WHERE {_WINDOW}"  # noqa: S608 - constants only
-        count: int = self._db.execute(sql, slot.key(self._environment)).get
+        count: int = self._run(statements.NUMERATOR[slot.indicator], slot).get
         return count
+
+    def rows(self, slot: Slot) -> list[Row]:
+        """Each counted event, by time."""
+        return [Row(*row) for row in self._run(statements.ROWS[slot.indicator], slot)]
 
     def detail_sha256(self, slot: Slot) -> str:
         """Hex digest of the counted rows: whoever holds the detail can show that it is the one that was counted."""
-        sql = f"SELECT unit_ref, event_time, log, seq FROM usage_units WHERE {_WINDOW}"  # noqa: S608 - constants only
         digest = hashlib.sha256()
-        for row in self._db.execute(f"{sql} ORDER BY event_time, unit_ref, log, seq", slot.key(self._environment)):
+        for row in self._run(statements.ROWS[slot.indicator], slot):
             digest.update("{} {} {} {}\n".format(*row).encode())
         return digest.hexdigest()
 
-    def added_if_succeeded(self, slot: Slot, refs: set[str]) -> int:
-        """How many of these units the slot does not already count."""
-        sql = f"SELECT 1 FROM usage_units WHERE {_WINDOW} AND unit_ref = ? LIMIT 1"  # noqa: S608 - constants only
-        key = slot.key(self._environment)
-        return sum(self._db.execute(sql, (*key, ref)).get is None for ref in refs)
+    def beside(self, slot: Slot) -> dict[str, int]:
+        """Calls of the window that are no unit, by reason."""
+        return dict(self._run(statements.BESIDE, slot))
+
+    def beside_rows(self, slot: Slot) -> list[tuple[int, str]]:
+        """Their places, and why they are no unit, by time."""
+        return list(self._run(statements.BESIDE_ROWS, slot))
+
+    def failures(self, slot: Slot, beside: dict[str, int] | None = None) -> int:
+        """Calls of the window that were not accepted, those included whose doubt was settled so."""
+        found = self.beside(slot) if beside is None else beside
+        refused = sum(number for what, number in found.items() if what in FAILURES)
+        return refused + (sum(doubt.settled == "failed" for doubt in self.doubts(slot)) if found.get("in_doubt") else 0)
+
+    def doubts(self, slot: Slot) -> list[DoubtIn]:
+        """Calls in doubt of the window, the settled ones too."""
+        return [
+            DoubtIn(place, said, at) if at is not None and vectors.covers(self.vector, at) else DoubtIn(place, None, None)
+            for place, said, at in self._run(statements.DOUBTS, slot)
+        ]
+
+    def in_doubt(self, slot: Slot) -> int:
+        """How many units would be added if every call still in doubt turned out to have succeeded."""
+        undecided = [doubt.place for doubt in self.doubts(slot) if doubt.settled in (None, "undecidable")]
+        refs = {one["unit_ref"] for place in undecided for one in self.entry(place)["counts_for"]
+                if one["indicator"] == slot.indicator}  # fmt: skip
+        return sum(not self._counts(slot, ref) for ref in refs)
+
+    def unattributed(self, indicator: str, window: Window) -> int:
+        """Accepted calls of the environment that belong to no ESSMS."""
+        return self.beside(Slot(indicator, "", window)).get("non_attribue", 0)
+
+    def border(self, slot: Slot) -> list[dict[str, Any]]:
+        """Settlements that count less than a day inside a border of the window, at a time that nobody read."""
+        found = []
+        for place, said, at in self._run(statements.DOUBTS_NEAR, slot):
+            if said == "succeeded" and at is not None and vectors.covers(self.vector, at):
+                entry = self.entry(at)
+                if entry["time_basis"] == "estimated" and entry["event_time"] == self.entry(place)["event_time"]:
+                    found.append(entry)
+        return found
 
     def first_unit(self, numbers: Sequence[str]) -> datetime | None:
         """When the first unit of any of these ESSMS happened; None when nothing was counted."""
-        sql = "SELECT MIN(event_time) FROM usage_units WHERE environment = ? AND indicator = ? AND finess_et = ?"
-        found = [self._db.execute(sql, (self._environment, one, number)).get for one in FEEDS.values() for number in numbers]
+        found = [
+            self._execute(statements.FIRST_UNIT[one], {"environment": self.environment, "finess_et": number}).get
+            for one in SOCLE for number in numbers
+        ]  # fmt: skip
         return min((moment_of(text) for text in found if text is not None), default=None)
 
+    def any_entry(self) -> bool:
+        """Whether the journal knows this environment: one of its units, of its calls beside, or of its last entries."""
+        asked = {"environment": self.environment}
+        if any(self._db.execute(sql, asked).get is not None for sql in statements.ANY):
+            return True
+        bodies = self._db.execute(statements.ENDS)
+        return any(orjson.loads(body)["environment"] == self.environment for (body,) in bodies)
+
+    def entry(self, place: int) -> dict[str, Any]:
+        """The entry at a place of the journal."""
+        entry: dict[str, Any] = orjson.loads(self._db.execute("SELECT body FROM entries WHERE pos = ?", (place,)).get)
+        return entry
+
     def last_event(self) -> datetime | None:
-        """The latest time among the last entries: how far business time went, as far as the journal knows."""
-        last = self._db.execute("SELECT body FROM entries ORDER BY pos DESC LIMIT 100")
-        return max((moment_of(orjson.loads(body)["event_time"]) for (body,) in last), default=None)
+        """How far business time went, as far as the vector knows."""
+        return vectors.last_event(self._db, self.vector)
 
-    def beside(self, windows: Sequence[Window]) -> Beside:
-        """One pass over the calls of the indicators' operations that are not ordinary successes."""
-        found = Beside()
-        for entry, settled in self._exceptions():
-            indicator, finess_et = FEEDS[entry["operation"]], entry["finess_et"]
-            window = _window_of(windows, finess_et or "", moment_of(entry["event_time"]))
-            if window is None:
-                continue
-            if entry["outcome"] == "ok":
-                found.unattributed[indicator, window] += 1
-            elif finess_et is not None and entry["outcome"] == "in_doubt" and settled != "failed":
-                if settled != "succeeded":
-                    refs = {count["unit_ref"] for count in entry["counts_for"] if count["indicator"] == indicator}
-                    found.doubts.setdefault(Slot(indicator, finess_et, window), set()).update(refs)
-            elif finess_et is not None:
-                found.failures[Slot(indicator, finess_et, window)] += 1
-        return found
+    def _counts(self, slot: Slot, ref: str) -> bool:
+        """Whether one more event of this unit would add nothing to the slot."""
+        return self._run(statements.COUNTED[slot.indicator], slot, unit_ref=ref).get is not None
 
-    def _exceptions(self) -> Iterator[tuple[dict[str, Any], str | None]]:
-        """Entries that failed, are in doubt (with how they were settled), or succeeded for no ESSMS."""
-        failed = (
-            "SELECT e.body, s.outcome FROM entries e LEFT JOIN entries s ON s.settles = e.id"  # noqa: S608 - constants only
-            f" WHERE e.outcome <> 'ok' AND e.kind = 'call' AND e.operation IN ({_OPERATIONS})"
-        )
-        apart = (
-            "SELECT body, NULL FROM entries WHERE finess_et IS NULL AND outcome = 'ok'"  # noqa: S608 - constants only
-            f" AND kind = 'call' AND operation IN ({_OPERATIONS})"
-        )
-        for sql in (failed, apart):
-            for body, settled in self._db.execute(sql):
-                entry = orjson.loads(body)
-                if entry["environment"] == self._environment:
-                    yield entry, settled
+    def _run(self, sql: str, slot: Slot, **more: str) -> apsw.Cursor:
+        return self._execute(sql, slot.key(self.environment) | more)
 
+    def _execute(self, sql: str, values: dict[str, str]) -> apsw.Cursor:
+        inside = "" if self._whole else f" AND {vectors.inside(self.vector)}"
+        return self._db.execute(sql.format(units=self._units, inside=inside), values)
 
-def _window_of(windows: Sequence[Window], finess_et: str, at: datetime) -> Window | None:
-    zone = zone_of(finess_et)
-    day = at.astimezone(zone).date()
-    return next((window for window in windows if window.start <= day < window.end), None)
+    @cached_property
+    def _units(self) -> str:
+        """The table of units: the journal's own, or one made again from the entries of the vector."""
+        return rebuilt(self._db, self.vector) if self._replaced else "usage_units"

@@ -1,6 +1,7 @@
 """What stands beside the integers of a measure: how it was counted, why it changed, what is left, what others counted."""
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
@@ -50,14 +51,31 @@ STANDARD = Options()
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One reason why a version is not the one before. ``text`` is French; ``entries`` are (log, seq) of the journal."""
+    """One reason why a version is not the one before. ``text`` is French; ``entries`` are (log, seq) of the journal.
+
+    finess_et, indicator  what it touches; None: every ESSMS, every indicator
+    """
 
     kind: CauseKind
     text: str
     entries: tuple[tuple[int, int], ...] = ()
+    finess_et: str | None = None
+    indicator: str | None = None
+
+    def touches(self, numbers: Collection[str], indicator: str) -> bool:
+        """Whether it may have changed a measure over these ESSMS."""
+        return self.indicator in (None, indicator) and (self.finess_et is None or self.finess_et in numbers)
 
     def item(self) -> dict[str, Any]:
-        return {"kind": self.kind, "text": self.text, "entries": [list(place) for place in self.entries]}
+        return {
+            "kind": self.kind, "text": self.text, "entries": [list(place) for place in self.entries], "finess_et": self.finess_et,
+            "indicator": self.indicator,
+        }  # fmt: skip
+
+    @classmethod
+    def of(cls, item: dict[str, Any]) -> Cause:
+        places = tuple((int(log), int(seq)) for log, seq in item["entries"])
+        return cls(item["kind"], item["text"], places, item["finess_et"], item["indicator"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,126 +1,214 @@
-"""Usage rates of the grappes: distinct units over persons accompanied (programme-indicateurs §5, §6; design §6)."""
+"""Usage rates of the grappes, version by version (programme-indicateurs §5, §6; design §6; decision 0032).
+
+A measure is a function of the rules, of a version of the registry and of a vector of the journal. While a window is open the
+last two are those of now; once it is closed they are those that its closing wrote down, until something later gives another
+number: then it is the next version, with its causes.
+"""
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 import apsw
 
-from gateway.grappes.finess import zone_of
-from gateway.grappes.model import Essms, Grappe
+from gateway.grappes.extraction import extractions, latest
+from gateway.grappes.model import Grappe
 from gateway.grappes.registry import Registry
-from gateway.operations import TARGETS
-from gateway.usage.counting import Beside, Counting, Slot
-from gateway.usage.measure import Measure, Status
-from gateway.usage.periods import Window, windows
+from gateway.usage import table
+from gateway.usage.causes import causes, touching
+from gateway.usage.closings import Closed, Closings, same
+from gateway.usage.counting import Counting
+from gateway.usage.indicators import INDICATORS
+from gateway.usage.measure import DEFINITION_VERSION, Measure
+from gateway.usage.parts import STANDARD, Cause, Options, Past, Vector
+from gateway.usage.periods import Window, add_months
+from gateway.usage.series import Series, declared_start, months_until, window_ending_in
+from gateway.usage.table import View
+from gateway.usage.variants import check
 
-#: A window stays provisional for so long while a call of it is in doubt.
-GRACE = timedelta(days=5)
+#: Version ``n`` of a grappe of the registry; raises RegistryError when nobody kept it.
+Versions = Callable[[str, int], Grappe]
+_TREND = 3
+_PARIS = ZoneInfo("Europe/Paris")
+ALL = tuple(INDICATORS)
 
 
-def measures(
-    journal: apsw.Connection, registry: Registry, environment: str, first_period_start: date, months: int,
-    *, now: datetime, grappe: str | None = None,
-) -> list[Measure]:
-    """Every rate of ``months`` months from a month's first day: the first three together, then each alone.
+class NoSuchVersion(LookupError):
+    """A version that was never closed. ``known``: the last one that was; 0 for none."""
 
-    journal  a connection that may read it; everything is read in one transaction
-    now      business time, which decides what is still provisional
-    grappe   one grappe only; all of the registry's otherwise
-    Order: grappe, window, indicator, ESSMS as registered, then the grappe itself (finess_et None).
-    Raises RegistryError for an unknown grappe, ValueError as ``periods.windows`` does.
-    """
-    periods = windows(first_period_start, months)
-    chosen = [registry.grappe(grappe)] if grappe is not None else list(registry.grappes.values())
-    with journal:
-        counting = Counting(journal, environment)
-        beside = counting.beside(periods)
-        tables = [_Table(one, counting, beside, environment, now) for one in chosen]
-        found = [table.rows(indicator, window) for table in tables for window in periods for indicator in TARGETS]
-    return [measure for rows in found for measure in rows]
+    def __init__(self, known: int) -> None:
+        super().__init__(known)
+        self.known = known
+
+
+class NotReproduced(Exception):
+    """A closed version that the journal does not give again: rows or entries under its vector have changed."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
-    """The rates of one grappe."""
+class Asked:
+    """What measures are asked.
 
-    grappe: Grappe
-    counting: Counting
-    beside: Beside
+    start    first day of the first period; None: as the registry declares it, a closing fixed it or the first unit gives it
+    months   whole months from there; None: up to the month of ``now``
+    month    only the windows that end in this month (its first day)
+    version  of those windows; None: the latest
+    trend    also the two windows before, in ``Measure.trend``
+    digests  without them, ``detail_sha256`` is empty in what is not closed, and nothing opens the detail
+    """
+
     environment: str
     now: datetime
+    start: date | None = None
+    months: int | None = None
+    month: date | None = None
+    version: int | None = None
+    indicators: Sequence[str] = ALL
+    options: Options = STANDARD
+    vector: Vector | None = None
+    digests: bool = True
+    breakdown: bool = False
+    trend: bool = False
+    snapshot_root: str | None = None
 
-    def rows(self, indicator: str, window: Window) -> list[Measure]:
-        members = [one for one in self.grappe.essms if _was_member(one, window)]
-        rows = [self._of_essms(one, Slot(indicator, one.finess_et, window)) for one in members]
-        return [*rows, self._of_grappe(indicator, window, rows)]
 
-    def _of_essms(self, essms: Essms, slot: Slot) -> Measure:
-        denominator = essms.denominator(slot.window.last_day)
-        persons = None if denominator is None else denominator.of(slot.indicator)
-        in_doubt = self.counting.added_if_succeeded(slot, self.beside.doubts.get(slot, set()))
-        return Measure(
-            grappe=self.grappe.id,
-            finess_et=essms.finess_et,
-            finess_ej=essms.finess_ej,
-            name=essms.name,
-            indicator=slot.indicator,
-            window=slot.window,
-            numerator=self.counting.numerator(slot),
-            in_doubt=in_doubt,
-            denominator=persons,
-            denominator_label=self.grappe.denominator_label,
-            denominator_since=None if denominator is None else denominator.since,
-            target=TARGETS[slot.indicator],
-            status=self._status(slot, in_doubt) if persons else "non_calculable",
-            environment=self.environment,
-            failures=self.beside.failures[slot],
-            unattributed=None,
-            detail_sha256=self.counting.detail_sha256(slot),
-            calculable=1 if persons else 0,
-            members=1,
-            finess_statut=essms.statut,
-            finess_saisi=essms.saisi,
+def measures(
+    journal: apsw.Connection, registry: Registry, environment: str, first_period_start: date | None, months: int | None,
+    *, now: datetime, grappe: str | None = None, indicators: Sequence[str] = ALL, options: Options = STANDARD,
+    vector: Vector | None = None, digests: bool = True, breakdown: bool = False, trend: bool = False,
+    snapshot_root: str | None = None, versions: Versions | None = None,
+) -> list[Measure]:
+    """Every rate of ``months`` months from a month's first day: the first three together, then each alone.
+
+    journal   a connection that may read it; everything is read in one transaction
+    now       business time, which decides what is still open
+    grappe    one grappe only; all of the registry's otherwise
+    versions  earlier versions of the registry, for what is closed; without it, the present one stands for them
+    The rest as ``Asked``. Order: grappe, window, indicator, ESSMS as registered, legal entities, then the grappe itself.
+    Raises RegistryError for an unknown grappe, ValueError as ``periods.windows`` does, NoSuchOption.
+    """
+    asked = Asked(
+        environment, now, first_period_start, months, indicators=indicators, options=options, vector=vector, digests=digests,
+        breakdown=breakdown, trend=trend, snapshot_root=snapshot_root,
+    )  # fmt: skip
+    return answer(journal, registry, asked, grappe, versions)
+
+
+def answer(
+    journal: apsw.Connection, registry: Registry, asked: Asked, grappe: str | None = None, versions: Versions | None = None
+) -> list[Measure]:
+    """As ``measures``, and raises NoSuchVersion and NotReproduced when a version is asked."""
+    check(asked.options)
+    chosen = [registry.grappe(grappe)] if grappe is not None else list(registry.grappes.values())
+    with journal:
+        source = _Source(journal, asked, versions or (lambda name, _number: registry.grappe(name)))
+        found = [source.of(one) for one in chosen]
+    return [measure for rows in found for measure in rows]
+
+
+class _Source:
+    """One journal at one moment."""
+
+    def __init__(self, journal: apsw.Connection, asked: Asked, versions: Versions) -> None:
+        self._db, self._asked, self._versions = journal, asked, versions
+        self._counting = Counting(journal, asked.environment, asked.vector)
+        self._closings = Closings(journal, asked.environment, self._counting.vector)
+        self._standing = self._standing_at(self._counting.vector)
+        self._as_of = self._counting.last_event()
+
+    def of(self, grappe: Grappe) -> list[Measure]:
+        """The measures of one grappe."""
+        asked, start = self._asked, self.start_of(grappe)
+        last = asked.month or asked.now.astimezone(_PARIS).date()
+        series = Series(grappe, start, asked.months or months_until(start, last), uniform=asked.start is not None)
+        known = series.all() if asked.version is None else self._closings.windows(grappe.id)
+        windows = known if asked.month is None else window_ending_in(known, asked.month)
+        view = View(
+            self._counting, series, self._standing, asked.now, self._as_of, asked.options, asked.digests, asked.breakdown,
+            asked.snapshot_root,
+        )  # fmt: skip
+        return [measure for window in windows for measure in self._window(view, window)]
+
+    def start_of(self, grappe: Grappe) -> date:
+        """The first day of the first period: asked, declared, closed so, or the month of the first unit, or this month."""
+        declared = self._asked.start or declared_start(grappe, self._asked.options)
+        if declared is not None:
+            return declared
+        closed = self._closings.series_start(grappe.id)
+        if closed is not None:
+            return closed
+        numbers = [one.finess_et for one in grappe.essms]
+        return (self._counting.first_unit(numbers) or self._asked.now).astimezone(_PARIS).date().replace(day=1)
+
+    def _window(self, view: View, window: Window) -> list[Measure]:
+        known = self._closings.of(view.grappe.id, window) if self._asked.options == STANDARD else []
+        if self._asked.version is not None:
+            closed = next((one for one in known if one.version == self._asked.version), None)
+            if closed is None:
+                raise NoSuchVersion(known[-1].version if known else 0)
+            return self._again(view, window, closed)
+        rows = self._rows(view, window)
+        if not known:
+            return self._with_trend(view, rows)
+        if same(rows, known[-1]):
+            return self._again(view, window, known[-1])
+        why = causes(view, window, known[-1], self._versions(view.grappe.id, known[-1].registry_version))
+        return self._with_trend(view, _stamped(view, rows, known[-1].version + 1, why))
+
+    def _again(self, view: View, window: Window, closed: Closed) -> list[Measure]:
+        """A closed version, from what it rests on. Raises NotReproduced."""
+        if closed.definition_version != DEFINITION_VERSION:
+            raise NotReproduced(f"rules {closed.definition_version}")
+        grappe = self._versions(view.grappe.id, closed.registry_version)
+        counting = Counting(self._db, view.counting.environment, closed.vector)
+        series = Series(grappe, closed.series_start, months_until(closed.series_start, window.last_day))
+        then = replace(
+            view, counting=counting, series=series, standing=self._standing_at(closed.vector),
+            as_of=counting.last_event(), snapshot_root=closed.snapshot_root, now=closed.place.at,
+        )  # fmt: skip
+        rows = self._rows(then, window)
+        if not same(rows, closed):
+            raise NotReproduced(f"{closed.grappe} {window.start} version {closed.version}")
+        why = [replace(row, state="clos", closing=closed.place) for row in _stamped(then, rows, closed.version, closed.causes)]
+        return self._with_trend(then, why)
+
+    def _rows(self, view: View, window: Window) -> list[Measure]:
+        return [row for indicator in self._asked.indicators for row in table.rows(view, window, indicator)]
+
+    def _with_trend(self, view: View, rows: list[Measure]) -> list[Measure]:
+        if not self._asked.trend:
+            return rows
+        plain = replace(view, digests=False, breakdown=False)
+        window = rows[0].window
+        earlier = [one for one in view.series.all() if one.end <= window.start][-(_TREND - 1):]
+        past: dict[tuple[str, str | None, str | None, str], list[Past]] = {}
+        for one in [*(self._rows(plain, other) for other in earlier), rows]:
+            for row in one:
+                kept = past.setdefault((row.level, row.finess_et, row.finess_ej, row.indicator), [])
+                kept.append(Past(row.window, row.numerator, row.denominator))
+        return [replace(row, trend=tuple(past[row.level, row.finess_et, row.finess_ej, row.indicator])) for row in rows]
+
+    def _standing_at(self, vector: Vector) -> table.Standing:
+        return latest(extractions(self._db, self._asked.environment, dict(vector)))
+
+
+def _stamped(view: View, rows: Sequence[Measure], version: int, why: Sequence[Cause]) -> list[Measure]:
+    """The version on each row, with the causes that touch it."""
+    numbers = {row.finess_ej: [one.finess_et for one in view.grappe.essms if one.finess_ej == row.finess_ej] for row in rows}
+    every = [one.finess_et for one in view.grappe.essms]
+    return [
+        replace(
+            row, version=version,
+            causes=touching(
+                why, [row.finess_et] if row.finess_et else numbers[row.finess_ej] if row.finess_ej else every, row.indicator
+            ),
         )
-
-    def _of_grappe(self, indicator: str, window: Window, rows: Sequence[Measure]) -> Measure:
-        """The ratio of the sums, over the ESSMS that have a denominator; never the mean of their rates."""
-        summed = [row for row in rows if row.status != "non_calculable"]
-        details = "".join(f"{row.finess_et} {row.detail_sha256}\n" for row in rows)
-        return Measure(
-            grappe=self.grappe.id,
-            finess_et=None,
-            finess_ej=None,
-            name=self.grappe.name,
-            indicator=indicator,
-            window=window,
-            numerator=sum(row.numerator for row in summed),
-            in_doubt=sum(row.in_doubt for row in summed),
-            denominator=sum(row.denominator or 0 for row in summed) or None,
-            denominator_label=self.grappe.denominator_label,
-            denominator_since=max((row.denominator_since for row in summed if row.denominator_since), default=None),
-            target=TARGETS[indicator],
-            status=_together(summed),
-            environment=self.environment,
-            failures=sum(row.failures for row in rows),
-            unattributed=self.beside.unattributed[indicator, window],
-            detail_sha256=hashlib.sha256(details.encode()).hexdigest(),
-            calculable=len(summed),
-            members=len(rows),
-        )
-
-    def _status(self, slot: Slot, in_doubt: int) -> Status:
-        _, end = slot.window.bounds(zone_of(slot.finess_et))
-        return "calcule" if self.now >= (end + GRACE if in_doubt else end) else "provisoire"
+        for row in rows
+    ]  # fmt: skip
 
 
-def _was_member(essms: Essms, window: Window) -> bool:
-    return essms.member_from < window.end and (essms.member_until is None or essms.member_until > window.start)
-
-
-def _together(summed: Sequence[Measure]) -> Status:
-    if not summed:
-        return "non_calculable"
-    return "provisoire" if any(row.status == "provisoire" for row in summed) else "calcule"
+def previous_month(day: date) -> date:
+    """The first day of the month before."""
+    return add_months(day.replace(day=1), -1)

@@ -1,13 +1,13 @@
-"""Rebuild usage_units from the entries alone, and compare row by row (design §6, ``socle usage recount``).
+"""Rebuild usage_units and usage_beside from the entries alone, and compare row by row (design §6, ``socle usage recount``).
 
-The entries are the evidence; the table only makes them quick to count. The rebuilt table lives in a private temporary
+The entries are the evidence; the tables only make them quick to count. The rebuilt ones live in a private temporary
 file, so that memory does not grow with the journal.
 """
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
@@ -15,11 +15,18 @@ from typing import Any, Literal
 import apsw
 import orjson
 
-from gateway.journal.units import Unit, admit, units_of
+from gateway.journal.store import POS_BITS
+from gateway.journal.units import Unit, admit, beside_of, units_of
+from gateway.usage.parts import Vector
 from gateway.usage.source import journal_of
 
 _COLUMNS = "environment, indicator, finess_et, unit_ref, event_time, log, seq"
 _KEY = "environment, indicator, unit_ref, log, seq"
+_BESIDE = "environment, indicator, finess_et, event_time, log, seq, what"
+_BESIDE_GAPS = """
+SELECT (SELECT COUNT(*) FROM (SELECT * FROM rebuilt_beside EXCEPT SELECT * FROM stored_beside))
+     + (SELECT COUNT(*) FROM (SELECT * FROM stored_beside EXCEPT SELECT * FROM rebuilt_beside))
+"""
 _SAME_KEY = " AND ".join(f"a.{column} = b.{column}" for column in _KEY.split(", "))
 _SAME_REST = "a.finess_et = b.finess_et AND a.event_time = b.event_time"
 _values = attrgetter(*_COLUMNS.split(", "))
@@ -48,7 +55,10 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Recount:
-    """``gaps`` holds at most the number asked for; ``gap_count`` counts them all."""
+    """``gaps`` holds at most the number asked for; ``gap_count`` counts them all, those of ``beside_gaps`` included.
+
+    beside, beside_gaps  rows of calls that are no unit: how many the entries make, and on how many the table disagrees
+    """
 
     entries: int
     units: int  # rebuilt
@@ -56,6 +66,8 @@ class Recount:
     environments: list[str]
     gap_count: int
     gaps: list[Gap]
+    beside: int = 0
+    beside_gaps: int = 0
 
 
 def recount(folder: Path, *, limit: int = 100) -> Recount:
@@ -79,20 +91,37 @@ _GAPS = (
 class _Rows:
     """A table of units on disk, as ``admit`` wants it."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
+    def __init__(self, connection: apsw.Connection, table: str) -> None:
         self._db = connection
+        key = "environment = ? AND indicator = ? AND unit_ref = ?"
+        self._first = f"SELECT {_COLUMNS} FROM {table} WHERE {key} ORDER BY log, seq LIMIT 1"  # noqa: S608 - constants only
+        self._put = f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constants only
+        self._drop = f"DELETE FROM {table} WHERE {key} AND log = ? AND seq = ?"  # noqa: S608 - constants only
 
     def first(self, environment: str, indicator: str, unit_ref: str) -> Unit | None:
-        sql = f"SELECT {_COLUMNS} FROM rebuilt WHERE environment = ? AND indicator = ? AND unit_ref = ? ORDER BY log, seq LIMIT 1"  # noqa: S608
-        row = self._db.execute(sql, (environment, indicator, unit_ref)).fetchone()
+        row = self._db.execute(self._first, (environment, indicator, unit_ref)).fetchone()
         return None if row is None else Unit(*row)
 
     def put(self, unit: Unit) -> None:
-        self._db.execute("INSERT INTO rebuilt VALUES (?, ?, ?, ?, ?, ?, ?)", _values(unit))
+        self._db.execute(self._put, _values(unit))
 
     def drop(self, unit: Unit) -> None:
-        sql = "DELETE FROM rebuilt WHERE environment = ? AND indicator = ? AND unit_ref = ? AND log = ? AND seq = ?"
-        self._db.execute(sql, (unit.environment, unit.indicator, unit.unit_ref, unit.log, unit.seq))
+        self._db.execute(self._drop, (unit.environment, unit.indicator, unit.unit_ref, unit.log, unit.seq))
+
+
+def rebuilt(journal: apsw.Connection, vector: Vector) -> str:
+    """A table of the connection's own with the units of one vector, made from its entries; its name.
+
+    For a past vector over several logs only: a row of then may have given its place to an earlier log's since (``admit``).
+    """
+    journal.execute(f"DROP TABLE IF EXISTS temp.at_vector; CREATE TEMP TABLE at_vector ({_COLUMNS}, PRIMARY KEY ({_KEY}))")
+    rows = _Rows(journal, "temp.at_vector")
+    for log, size in vector:
+        places = log << POS_BITS, (log << POS_BITS) + size
+        for (body,) in journal.execute("SELECT body FROM entries WHERE pos >= ? AND pos < ? ORDER BY pos", places):
+            for unit in units_of(orjson.loads(body)):
+                admit(unit, rows)
+    return "temp.at_vector"
 
 
 @contextmanager
@@ -102,34 +131,44 @@ def _scratch() -> Iterator[apsw.Connection]:
     try:
         for table in ("rebuilt", "stored"):
             scratch.execute(f"CREATE TABLE {table} ({_COLUMNS}, PRIMARY KEY ({_KEY})) WITHOUT ROWID")
+            scratch.execute(f"CREATE TABLE {table}_beside ({_BESIDE}, PRIMARY KEY ({_BESIDE})) WITHOUT ROWID")
         yield scratch
     finally:
         scratch.close()
 
 
 def _rebuild(journal: apsw.Connection, scratch: apsw.Connection) -> int:
-    rows, entries = _Rows(scratch), 0
+    rows, entries = _Rows(scratch, "rebuilt"), 0
     for (body,) in journal.execute("SELECT body FROM entries ORDER BY pos"):
         entries += 1
-        for unit in units_of(orjson.loads(body)):
+        entry = orjson.loads(body)
+        units = units_of(entry)
+        for unit in units:
             admit(unit, rows)
+        beside = beside_of(entry, units)
+        if beside is not None:
+            scratch.execute("INSERT INTO rebuilt_beside VALUES (?, ?, ?, ?, ?, ?, ?)", astuple(beside))
     return entries
 
 
 def _copy(journal: apsw.Connection, scratch: apsw.Connection) -> None:
-    stored = journal.execute(f"SELECT {_COLUMNS} FROM usage_units")  # noqa: S608 - constants only
-    scratch.executemany("INSERT INTO stored VALUES (?, ?, ?, ?, ?, ?, ?)", stored)
+    for table, source, columns in (("stored", "usage_units", _COLUMNS), ("stored_beside", "usage_beside", _BESIDE)):
+        stored = journal.execute(f"SELECT {columns} FROM {source}")  # noqa: S608 - constants only
+        scratch.executemany(f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?, ?)", stored)  # noqa: S608 - constants only
 
 
 def _compared(scratch: apsw.Connection, entries: int, limit: int) -> Recount:
     environments = scratch.execute("SELECT environment FROM rebuilt UNION SELECT environment FROM stored ORDER BY 1")
+    beside_gaps: int = scratch.execute(_BESIDE_GAPS).get
     return Recount(
         entries=entries,
         units=scratch.execute("SELECT COUNT(*) FROM rebuilt").get,
         stored=scratch.execute("SELECT COUNT(*) FROM stored").get,
         environments=[environment for (environment,) in environments],
-        gap_count=scratch.execute(f"SELECT COUNT(*) FROM ({_GAPS})").get,  # noqa: S608 - constants only
+        gap_count=scratch.execute(f"SELECT COUNT(*) FROM ({_GAPS})").get + beside_gaps,  # noqa: S608 - constants only
         gaps=[_gap(row) for row in scratch.execute(f"{_GAPS} LIMIT ?", (limit,))],
+        beside=scratch.execute("SELECT COUNT(*) FROM rebuilt_beside").get,
+        beside_gaps=beside_gaps,
     )
 
 

@@ -1,0 +1,46 @@
+"""What part of the journal a measure rests on: so many entries of each log (design §5.5, §6).
+
+The logs only grow, so a vector names one state of the journal for ever: the same vector gives the same counts.
+"""
+from __future__ import annotations
+
+from datetime import datetime
+
+import apsw
+import orjson
+
+from gateway.journal.canonical import moment_of
+from gateway.journal.store import POS_BITS
+from gateway.usage.parts import Vector
+
+
+def current(journal: apsw.Connection) -> Vector:
+    """All that is committed now."""
+    return tuple(journal.execute("SELECT log_id, next_seq FROM log_heads WHERE next_seq > 0 ORDER BY log_id"))
+
+
+def inside(vector: Vector) -> str:
+    """SQL true for a row with columns log and seq that the vector covers."""
+    known = [f"(log = {int(log)} AND seq < {int(size)})" for log, size in vector]
+    return f"({' OR '.join(known)})" if known else "0"
+
+
+def covers(vector: Vector, place: int) -> bool:
+    """Whether the entry at ``place`` (log and seq in one integer) is in it."""
+    return place & (1 << POS_BITS) - 1 < dict(vector).get(place >> POS_BITS, 0)
+
+
+def last_event(journal: apsw.Connection, vector: Vector, among: int = 100) -> datetime | None:
+    """The latest time among the last entries of each log: how far business time went, as far as the vector knows."""
+    sql = "SELECT body FROM entries WHERE pos >= ? AND pos < ? ORDER BY pos DESC LIMIT ?"
+    bodies = [
+        body
+        for log, size in vector
+        for (body,) in journal.execute(sql, (log << POS_BITS, (log << POS_BITS) + size, among))
+    ]
+    return max((moment_of(orjson.loads(body)["event_time"]) for body in bodies), default=None)
+
+
+def text_of(vector: Vector) -> str:
+    """``1:4532``, one log after the other."""
+    return " ".join(f"{log}:{size}" for log, size in vector)
