@@ -169,7 +169,7 @@ class Gateway:
             self.journal, self.clock, self.settings.environment, self.manifest["admin_key"], behind, self._busy,
             self.settings.retention(),
         )
-        console.deposits = self.deposits
+        console.deposits, console.denials = self.deposits, self.denials
         console.registry.register(GatewayCollector(self.settings.journal, self._busy))
         app = console.app()
         with JournalReader(self.settings.journal) as reader:

@@ -73,7 +73,7 @@ class NativeDoor(Protocol):
 class Passed:
     """How a call ended: what the DUI is told, and what the answer proves of earlier calls.
 
-    closed  the entry is written, or owed to nobody: a mail door has done it
+    closed  the entry is written, or owed to nobody: a mail door has done it, or a stranger's call goes into a gap entry
     """
 
     answer: Answer

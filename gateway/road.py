@@ -32,6 +32,7 @@ from gateway.journal.record import Body, Intent, JournalFull, JournalStopped, Ou
 from gateway.operations import OPERATIONS, unknown_of
 from gateway.outcomes import FULL, INTERNAL, NO_ROUTE, conclude, refused, told
 from gateway.proofs import late, proved
+from gateway.strangers import Strangers
 
 log = logging.getLogger(__name__)
 
@@ -78,8 +79,12 @@ class Road:
     observer: Observer | None = None
     _refused_full: Counter[tuple[str, str]] = field(default_factory=Counter)
     _clients: dict[tuple[str, str], Client] = field(default_factory=dict)
+    strangers: Strangers = field(init=False)
     _in_flight: set[asyncio.Task[Any]] = field(default_factory=set)
     _progress: dict[str, _Progress] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.strangers = Strangers(self.clock)
 
     async def carry(self, door: NativeDoor, request: Request) -> Answer:
         """The whole road of one call; the exchange is the gateway's own: a DUI that leaves does not stop it."""
@@ -106,8 +111,8 @@ class Road:
         return len(self._in_flight)
 
     def take_refused(self) -> dict[tuple[str, str], int]:
-        """Calls refused for want of room since the last time, by listener and flag; resets the count."""
-        taken = dict(self._refused_full)
+        """Calls without an entry of their own since the last time (no room, strangers), by listener and flag; resets it."""
+        taken = self._refused_full + Counter(self.strangers.take_refused())
         self._refused_full.clear()
         return taken
 
@@ -192,6 +197,11 @@ class Road:
         caller = door.identify(request, self.access)
         if isinstance(caller, Caller):
             record.tenant, record.dui = caller.tenant, caller.dui
+            if caller.finess_et is not None:
+                record.finess_et, record.attribution = caller.finess_et, "appel"
+        if self.strangers.grouped(record, request.listener, refusal.flag):
+            self.journal.let_go(record)
+            return door.refuse(refusal, request)
         record.outcome = outcome
         record.event_time = self.clock.business()
         answer = refused(door, refusal, request, record)
@@ -206,7 +216,8 @@ class Road:
         caller = door.identify(request, self.access)
         if isinstance(caller, Refusal):
             record.outcome = "unauthorised"
-            return Passed(refused(door, caller, request, record))
+            grouped = self.strangers.grouped(record, request.listener, caller.flag)
+            return Passed(refused(door, caller, request, record), closed=grouped)
         record.tenant, record.dui = caller.tenant, caller.dui
         return await self.passage(door, request, record, caller)
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from connectors.nomenclatures.identifiers import parse_matricule
 from connectors.wire.clock import ClockGoesBack, SystemClock
+from gateway.access.denials import UNKNOWN, Denials
 from gateway.access.deposits import Deposits
 from gateway.access.identities import IdentityRefused, from_pem
 from gateway.journal.erasure import erase
@@ -103,6 +104,7 @@ class Console:
     upstreams  name → (host, port) of each service behind a door, probed by /readyz
     busy       how many calls are in flight right now
     deposits   where identities are deposited; None where a console has none
+    denials    where attempts without the admin key are noted
     """
 
     journal: Journal
@@ -114,6 +116,7 @@ class Console:
     retention: Retention = field(default_factory=Retention)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     deposits: Deposits | None = None
+    denials: Denials | None = None
 
     def app(self) -> FastAPI:
         app = FastAPI(
@@ -243,8 +246,11 @@ class Console:
         note.detail = {"by": "bac_a_sable", **detail}
         await self.journal.write(note)
 
-    def check_admin(self, x_socle_admin_key: str = Header("")) -> None:
+    async def check_admin(self, x_socle_admin_key: str = Header("")) -> None:
+        """Raises HTTPException, and notes the attempt."""
         if not hmac.compare_digest(x_socle_admin_key.encode(), self.admin_key.encode()):
+            if self.denials is not None:
+                await self.denials.note(UNKNOWN, "cle_admin")
             raise HTTPException(403, "Clé d'administration absente ou fausse.")
 
 

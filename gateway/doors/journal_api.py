@@ -5,7 +5,7 @@ A key bound to a vendor sees the entries of its own software; for what is anothe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Annotated, Any
@@ -59,7 +59,7 @@ class JournalApi:
     clock: Clock
     keys: Keys
     denials: Denials
-    admin: Callable[..., None]
+    admin: Callable[..., Awaitable[None]]
     registry: Registry = field(default_factory=Registry)
     _reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_READERS))
 

@@ -34,7 +34,7 @@ class Door:
     def identify(self, request: Request, access: Access) -> Caller | Refusal:
         if request.header("x-who") == "stranger":
             return Refusal("V-IDENTITE", "Certificat non déposé.", 403)
-        return Caller(tenant="editeur-a")
+        return Caller(tenant="editeur-a", finess_et="130784507")
 
     def upstream(self, request: Request) -> str:
         return self.base + request.target

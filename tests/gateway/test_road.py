@@ -101,6 +101,7 @@ async def test_a_body_over_the_limit_is_refused(world: World) -> None:
     answer = await post(world, body=b"x" * 1001)
     entry = world.entries()[-1]
     assert (answer.status, entry["outcome"], entry["flags"], world.received) == (413, "invalid", ["V-TAILLE"], 1)
+    assert (entry["tenant"], entry["finess_et"], entry["attribution"]) == ("editeur-a", "130784507", "appel")
 
 
 async def test_an_answer_that_the_door_cannot_read_leaves_a_side_effect_in_doubt(world: World) -> None:

@@ -265,6 +265,9 @@ class Conversation:
             await self._submissions.abandon()
         if self._spoke:
             self._spoke, self._ended = False, True
+            if self._door.strangers.grouped(self._session.record, "smtp", self._session.why):
+                self._door.journal.let_go(self._session.record)
+                return
             if self._door.observer is not None:
                 self._door.observer.note(self._session.record, self._session.facts())
             self._session.record.event_time = self._door.clock.business()

@@ -27,6 +27,11 @@ class Session:
     def __post_init__(self) -> None:
         self.record.outcome = "cut"
 
+    @property
+    def why(self) -> str:
+        """In one code: what went wrong first, else that the DUI left."""
+        return self.record.flags[0] if self.record.flags else "smtp_cut"
+
     def greeted(self, answer: Answer) -> None:
         """The operator's first words; anything but 220 ends the session."""
         self._exchanged(answer)

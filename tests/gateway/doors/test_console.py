@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from connectors.wire.clock import SystemClock
+from gateway.access.denials import Denials
 from gateway.doors import console as module
 from gateway.doors.console import Console
 from gateway.journal.journal import Journal
@@ -85,3 +86,17 @@ async def test_readiness_gives_its_reason(world: World) -> None:
     world.console.upstreams["mock-insi"] = ("127.0.0.1", 1)
     answer = await world.http.get("/readyz")
     assert (answer.status_code, answer.json()["reasons"]) == (503, ["le service « mock-insi » n'est pas joignable"])
+
+
+async def test_attempts_without_the_admin_key_are_noted_together(world: World) -> None:
+    world.console.denials = denials = Denials(world.journal, world.clock)
+    for _ in range(5):
+        answer = await world.http.post("/admin/retention", json={"by": "x"}, headers={"X-Socle-Admin-Key": "essai"})
+        assert answer.status_code == 403
+    [first] = world.admin_entries()
+    await denials.flush(ending=True)
+    second = world.admin_entries()[0]
+    assert [(one["detail"]["action"], one["detail"]["by"], one["detail"]["why"]) for one in (first, second)] == [
+        ("access_denied", "inconnue", {"cle_admin": 1}), ("access_denied", "inconnue", {"cle_admin": 4}),
+    ]  # fmt: skip
+    assert "essai" not in str(world.admin_entries())

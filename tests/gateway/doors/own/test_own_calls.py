@@ -11,6 +11,7 @@ from connectors.wire import tls
 from connectors.wire.http import Client
 from gateway.access.callers import Access
 from gateway.doors.own.examples import REQUESTS
+from gateway.strangers import ALONE
 from tests.gateway.doors.own.bench import STRUCTURES, Bench, said
 
 SEARCH, FEED, LETTER = REQUESTS["/ins/recherche"], REQUESTS["/dmp/documents"], REQUESTS["/mss/messages"]
@@ -344,3 +345,20 @@ async def test_an_operator_that_cannot_be_reached_leaves_the_key_free(bench: Ben
 
 def test_the_example_writes_to_the_person_of_the_example() -> None:
     assert LETTER["destinataires"] == [usager_address(FEED["patient"]["matricule"])]
+
+
+async def test_a_flood_without_a_key_is_one_gap_entry_and_names_no_entry(bench: Bench) -> None:
+    for number in range(ALONE + 3):
+        answer = await bench.post("/ins/recherche", SEARCH, key="cle-inconnue")
+        content = said(answer)
+        assert (answer.status, content["indicateurs"]) == (401, ["V-CLE-PORTE"])
+        named = (answer.header("x-socle-entree") is not None, "instance" in content)
+        assert named == (number < ALONE, number < ALONE), number
+    assert (await bench.post("/ins/recherche", SEARCH)).status == 200  # the twin, in the middle of the flood
+    assert bench.gateway is not None
+    await bench.gateway.gaps.flush()
+    calls, gaps = [[one for one in bench.entries() if one["kind"] == kind] for kind in ("call", "gap")]
+    assert [one["outcome"] for one in calls] == ["unauthorised"] * ALONE + ["ok"]
+    assert [(one["detail"]["listener"], one["detail"]["why"], one["detail"]["count"]) for one in gaps] == [
+        ("console", "V-CLE-PORTE", 3)
+    ]
