@@ -11,7 +11,7 @@ from mocks.mssante import behaviour as b
 from mocks.mssante.commands import verb_of
 from mocks.mssante.directory import Directory
 from mocks.mssante.state import Envelope, Reading, Store
-from mocks.mssante.wire import BareNewline, Closed, TooLong, Wire
+from mocks.mssante.wire import BareNewline, Closed, TooLong, Wire, structure_of
 from mocks.sandbox.faults import Fault
 from mocks.sandbox.world import World
 
@@ -26,15 +26,20 @@ class MssanteMock:
     """The MSSanté operator of the sandbox.
 
     drop_after_challenge   close without a 535 after a refused token, as a national training platform did (mssante §5.3)
+    applicative            how an applicative mailbox is opened behind its certificate: EXTERNAL, PLAIN or both (assumed)
     """
 
     name = "mssante"
 
-    def __init__(self, world: World, *, drop_after_challenge: bool = False, idle_s: float = 300.0) -> None:
+    def __init__(
+        self, world: World, *, drop_after_challenge: bool = False, applicative: tuple[str, ...] = ("EXTERNAL", "PLAIN"),
+        idle_s: float = 300.0,
+    ) -> None:  # fmt: skip
         self.world, self.idle_s, self.drop_after_challenge = world, idle_s, drop_after_challenge
+        self.applicative = applicative
         self.directory = Directory.of(world.manifest, world.population)
         self.store = Store(world.state_folder(self.name))
-        self.tls: ssl.SSLContext = world.server_tls()
+        self.tls: ssl.SSLContext = world.server_tls(client="optional")
 
     def services(self) -> list[Service]:
         return [StreamService("mock-smtp", self.connected)]
@@ -129,6 +134,7 @@ class _Conversation:
         await self._say(reply)
         if reply is b.S220_TLS:
             await self._wire.start_tls(self._mock.tls)
+            self._session = b.on_certificate(self._session, structure_of(self._wire.client_der), self._mock.applicative)
         return reply.code != 554
 
     async def _auth(self, argument: str) -> bool:
@@ -139,6 +145,10 @@ class _Conversation:
             await self._say(asked)
             asked = await self._wire.line(_AUTH_LIMIT)
         response = b"" if asked == b"=" else asked  # "=" is the empty initial response (RFC 4954 §4)
+        mechanism = argument.partition(" ")[0].upper()
+        if mechanism != "XOAUTH2":
+            self._session, reply = b.on_applicative(self._session, mechanism, response, self._mock.directory)
+            return await self._answer(reply)
         self._session, reply = b.on_sasl(self._session, response, self._mock.directory, self._mock.world.psc_claims)
         if reply is b.S334_REFUSED:
             await self._say(reply)

@@ -49,7 +49,7 @@ S501_SASL = say(501, "5.5.2 Cannot decode the SASL response")
 S501_CANCELLED = say(501, "5.7.0 Authentication cancelled")
 S502_NOT_HERE = say(502, "5.5.1 Command not implemented")
 S503_ORDER = say(503, "5.5.1 Bad sequence of commands")
-S504_MECHANISM = say(504, "5.5.4 Mechanism not supported, use XOAUTH2")
+S504_MECHANISM = say(504, "5.5.4 Mechanism not offered here, use XOAUTH2")
 S521_BARE = say(521, "5.5.2 Bare CR or LF received, closing")
 S530_TLS = say(530, "5.7.0 Must issue a STARTTLS command first")
 S530_AUTH = say(530, "5.7.0 Authentication required")
@@ -67,9 +67,15 @@ S555_PARAMETER = say(555, "5.5.4 Parameter not recognised")
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One connection. ``sender`` is None outside a transaction and empty for the null reverse-path."""
+    """One connection. ``sender`` is None outside a transaction and empty for the null reverse-path.
+
+    struct_id   of the client's certificate, when it showed one that names a structure
+    mechanisms  offered by AUTH
+    """
 
     tls: bool = False
+    struct_id: str | None = None
+    mechanisms: tuple[str, ...] = ("XOAUTH2",)
     hello: str | None = None
     mailbox: str | None = field(default=None, repr=False)
     sender: str | None = field(default=None, repr=False)
@@ -89,7 +95,7 @@ def on_hello(session: Session, argument: str, *, extended: bool) -> tuple[Sessio
     if not extended:
         return session, say(250, "localhost")
     offers = ["PIPELINING", f"SIZE {SIZE_LIMIT}", "8BITMIME", "ENHANCEDSTATUSCODES", "DSN"]
-    offers += ["AUTH XOAUTH2"] if session.tls else ["STARTTLS"]
+    offers += [" ".join(["AUTH", *session.mechanisms])] if session.tls else ["STARTTLS"]
     return session, Reply(250, ("localhost simulation Socle", *offers))
 
 
@@ -104,6 +110,11 @@ def on_starttls(session: Session, argument: str, *, pipelined: bool) -> tuple[Se
     return Session(tls=True), S220_TLS
 
 
+def on_certificate(session: Session, struct_id: str | None, applicative: tuple[str, ...]) -> Session:
+    """TLS has begun. A certificate that names a structure may open an applicative mailbox (mssante §5.3)."""
+    return session if struct_id is None else replace(session, struct_id=struct_id, mechanisms=("XOAUTH2", *applicative))
+
+
 def on_auth(session: Session, argument: str) -> Reply | bytes:
     """The SASL response to judge when it came with the command, else what to answer: 334 asks for it."""
     mechanism, _, initial = argument.partition(" ")
@@ -111,7 +122,7 @@ def on_auth(session: Session, argument: str) -> Reply | bytes:
         return S530_TLS
     if session.hello is None or session.mailbox is not None or session.sender is not None:
         return S503_ORDER
-    if mechanism.upper() != "XOAUTH2":
+    if mechanism.upper() not in session.mechanisms:
         return S504_MECHANISM
     return initial.encode("ascii", "replace") if initial else S334_CONTINUE
 
@@ -131,6 +142,27 @@ def on_sasl(session: Session, response: bytes, directory: Directory, claims: Cla
     mailbox = normalise(fields[0].removeprefix("user="))
     if not fields[1].startswith("auth=") or scheme.lower() != "bearer" or not entitled(directory, claims(token), mailbox):
         return session, S334_REFUSED
+    return replace(session, mailbox=mailbox), S235_LOGGED_IN
+
+
+def on_applicative(session: Session, mechanism: str, response: bytes, directory: Directory) -> tuple[Session, Reply]:
+    """PLAIN or EXTERNAL behind a structure's certificate: only its own applicative mailboxes. The password is not read."""
+    if response == b"*":
+        return session, S501_CANCELLED
+    try:
+        text = base64.b64decode(response, validate=True).decode("ascii")
+    except (binascii.Error, UnicodeDecodeError):
+        return session, S501_SASL
+    own = directory.applicative.get(session.struct_id or "", frozenset())
+    if mechanism == "PLAIN":
+        fields = text.split("\0")
+        if len(fields) != 3:
+            return session, S501_SASL
+        mailbox = normalise(fields[1])
+    else:  # EXTERNAL: the certificate alone, or the mailbox that it is to open
+        mailbox = normalise(text) if text else next(iter(own)) if len(own) == 1 else ""
+    if mailbox not in own:
+        return session, S535_REFUSED
     return replace(session, mailbox=mailbox), S235_LOGGED_IN
 
 

@@ -15,6 +15,7 @@ class Directory:
     """mailboxes   every mailbox that this operator hosts, in the domains ``hosted``
     openable    idNat of a professional → mailboxes that he or she may open
     usagers     matricule, past ones included → state of the person's Mon espace santé
+    applicative idNat_struct → applicative mailboxes, which the structure's certificate opens
     """
 
     white_list: frozenset[str]
@@ -22,19 +23,21 @@ class Directory:
     openable: dict[str, frozenset[str]] = field(repr=False)
     usagers: dict[str, str] = field(repr=False)
     hosted: frozenset[str]
+    applicative: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, manifest: dict[str, Any], population: dict[str, Any]) -> Directory:
         professionals = population["professionals"]
         openable = {p["id_nat"]: frozenset(map(normalise, [p["mailbox"], *p.get("may_open", ())])) for p in professionals}
         shared = {normalise(box["address"]) for structure in manifest["structures"] for box in structure.get("mailboxes", ())}
+        applicative = {row["struct_id"]: _applicative(row) for row in manifest["structures"] if _applicative(row)}
         usagers: dict[str, str] = {}
         for person in population["persons"]:
             for identity in (*person.get("history", ()), person):
                 usagers[identity["matricule"].upper()] = person["mes"]
         mailboxes = frozenset(shared.union(*openable.values()))
         white_list = frozenset(map(str.lower, manifest["white_list"]))
-        return cls(white_list, mailboxes, openable, usagers, frozenset(map(domain_of, mailboxes)))
+        return cls(white_list, mailboxes, openable, usagers, frozenset(map(domain_of, mailboxes)), applicative)
 
     def locate(self, address: str) -> Known:
         """What becomes of a message to this address; ``relayed`` belongs to another operator of the trust space."""
@@ -51,6 +54,10 @@ class Directory:
 
     def may_open(self, id_nat: str, mailbox: str) -> bool:
         return normalise(mailbox) in self.openable.get(id_nat, frozenset())
+
+
+def _applicative(structure: dict[str, Any]) -> frozenset[str]:
+    return frozenset(normalise(box["address"]) for box in structure.get("mailboxes", ()) if box["type"] == "APP")
 
 
 Claims = Callable[[str], dict[str, Any] | None]

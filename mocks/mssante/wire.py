@@ -4,6 +4,9 @@ from __future__ import annotations
 import asyncio
 import ssl
 
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
 _CHUNK = 262_144  # line by line, an attachment of 300 kB costs seven times more (reference packages §9)
 _END = b"\r\n.\r\n"
 
@@ -30,6 +33,12 @@ class Wire:
     def pipelined(self) -> bool:
         """True when bytes were received behind the last line."""
         return bool(self._pending)
+
+    @property
+    def client_der(self) -> bytes | None:
+        """The certificate that the client showed in the handshake, verified; None without one."""
+        connection = self._writer.get_extra_info("ssl_object")
+        return None if connection is None else connection.getpeercert(binary_form=True)
 
     async def line(self, limit: int) -> bytes:
         """The next line without its CRLF. Raises BareNewline, TooLong, Closed, TimeoutError."""
@@ -113,6 +122,14 @@ class Wire:
         except OSError:  # TimeoutError and ConnectionError are ones: the peer is gone
             self._writer.transport.abort()
 
+
+
+def structure_of(der: bytes | None) -> str | None:
+    """The structure that a client's certificate names: the only OU of its subject (psc-annuaire §23.3)."""
+    if der is None:
+        return None
+    units = x509.load_der_x509_certificate(der).subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
+    return str(units[0].value) if len(units) == 1 else None
 
 
 def _refuse_bare(received: bytearray, start: int, end: int) -> int:

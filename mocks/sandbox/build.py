@@ -90,7 +90,7 @@ def _structure(structure: Structure) -> dict[str, Any]:
     return {
         "finess_et": structure.finess_et, "finess_ej": structure.finess_ej, "struct_id": structure.struct_id,
         "name": structure.name, "sector": structure.sector, "category": structure.category, "tenant": structure.tenant,
-        "mailboxes": [{"address": structure.contact, "type": "ORG"}],
+        "mailboxes": [{"address": structure.contact, "type": "ORG"}, {"address": structure.application, "type": "APP"}],
     }  # fmt: skip
 
 

@@ -45,6 +45,11 @@ class Structure:
         """Its organisational mailbox."""
         return f"contact@{self.domain}"
 
+    @property
+    def application(self) -> str:
+        """Its applicative mailbox, which the software opens by the structure's certificate."""
+        return f"application@{self.domain}"
+
 
 _FICTITIOUS: tuple[dict[str, Any], ...] = (
     {"finess_et": "0B0990008", "finess_ej": "0B0990107", "name": "EHPAD LES TILLEULS BLEUS", "sector": "SA17", "category": "500"},

@@ -17,7 +17,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from connectors.wire.clock import SystemClock
 from connectors.wire.tls import client_context
@@ -27,6 +27,8 @@ from mocks.sandbox.world import World
 from tests.certificates import strict
 
 SHARED = "infirmerie@ehpad-test.mssante.fr"
+APPLICATION = "application@ehpad-test.mssante.fr"
+STRUCT_ID, OTHER_STRUCT_ID = "1130790199", "1130804297"
 PERSONAL = "nadia.fictive@ehpad-test.mssante.fr"
 COLLEAGUE = "hoda.fictif@ch-test.mssante.fr"
 OPEN, CLOSED = "279035121518989", "146026322000196"  # published examples
@@ -36,30 +38,51 @@ NADIA, HODA = "899700000011", "899700000029"
 
 @functools.cache
 def pki() -> dict[str, Path]:
-    """A throw-away authority and one server certificate, made once per run."""
+    """A throw-away authority, its empty revocation list, one server certificate and two structures', made once per run."""
     folder = Path(tempfile.mkdtemp(prefix="mssante-pki-"))
     now = datetime.now(UTC)
 
-    def name(common: str) -> x509.Name:
-        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+    def name(common: str, unit: str | None = None) -> x509.Name:
+        units = [] if unit is None else [x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit)]
+        return x509.Name([*units, x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
-    def certificate(common: str, key: ec.EllipticCurvePrivateKey, issuer: str, signer: ec.EllipticCurvePrivateKey, *, ca: bool):
+    def certificate(
+        common: str, key: ec.EllipticCurvePrivateKey, issuer: str, signer: ec.EllipticCurvePrivateKey, *, ca: bool,
+        unit: str | None = None,
+    ) -> bytes:  # fmt: skip
         names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        builder = x509.CertificateBuilder().subject_name(name(common)).issuer_name(name(issuer)).public_key(key.public_key())
+        builder = x509.CertificateBuilder().subject_name(name(common, unit)).issuer_name(name(issuer))
+        builder = builder.public_key(key.public_key())
         builder = builder.serial_number(x509.random_serial_number())
         builder = builder.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(days=2))
         builder = strict(builder, key, signer, ca=ca)
-        if not ca:
+        if unit is not None:
+            builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        elif not ca:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         return builder.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     (folder / "ca.pem").write_bytes(certificate("Test CA", ca_key, "Test CA", ca_key, ca=True))
     (folder / "server.pem").write_bytes(certificate("localhost", key, "Test CA", ca_key, ca=False))
-    (folder / "server.key").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return {"ca": folder / "ca.pem", "cert": folder / "server.pem", "key": folder / "server.key"}
+    plain = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "server.key").write_bytes(key.private_bytes(*plain))
+    crl = x509.CertificateRevocationListBuilder().issuer_name(name("Test CA")).last_update(now - timedelta(hours=1))
+    listed = crl.next_update(now + timedelta(days=2)).sign(ca_key, hashes.SHA256())
+    (folder / "crl.pem").write_bytes(listed.public_bytes(serialization.Encoding.PEM))
+    found = {"ca": folder / "ca.pem", "cert": folder / "server.pem", "key": folder / "server.key", "crl": folder / "crl.pem"}
+    for who, unit in (("client", STRUCT_ID), ("stranger", OTHER_STRUCT_ID)):
+        key = ec.generate_private_key(ec.SECP256R1())
+        (folder / f"{who}.pem").write_bytes(certificate("DUI-TEST", key, "Test CA", ca_key, ca=False, unit=unit))
+        (folder / f"{who}.key").write_bytes(key.private_bytes(*plain))
+        found |= {who: folder / f"{who}.pem", f"{who}_key": folder / f"{who}.key"}
+    return found
+
+
+def certified(who: str = "client") -> ssl.SSLContext:
+    """A DUI's TLS that shows a structure's certificate."""
+    files = pki()
+    return client_context(files["ca"], cert=files[who], key=files[f"{who}_key"])
 
 
 def population() -> dict[str, Any]:
@@ -80,8 +103,13 @@ def make_world(data: Path) -> World:
     files = pki()
     manifest = {
         "seed": 1,
-        "pki": {"ca": str(files["ca"]), "server": {"cert": str(files["cert"]), "key": str(files["key"])}},
-        "structures": [{"mailboxes": [{"address": SHARED, "type": "ORG"}]}],
+        "pki": {
+            "ca": str(files["ca"]), "crl": str(files["crl"]), "server": {"cert": str(files["cert"]), "key": str(files["key"])},
+        },
+        "structures": [{
+            "struct_id": STRUCT_ID,
+            "mailboxes": [{"address": SHARED, "type": "ORG"}, {"address": APPLICATION, "type": "APP"}],
+        }],
         "white_list": ["ehpad-test.mssante.fr", "ch-test.mssante.fr", "patient.mssante.fr", "ailleurs.mssante.fr"],
     }
     clock = SystemClock()
@@ -91,6 +119,10 @@ def make_world(data: Path) -> World:
 
 def xoauth2(mailbox: str, token: str) -> str:
     return base64.b64encode(f"user={mailbox}\x01auth=Bearer {token}\x01\x01".encode()).decode()
+
+
+def plain(login: str, password: str = "") -> str:
+    return base64.b64encode(f"\0{login}\0{password}".encode()).decode()
 
 
 NIL = "X-MSS-NIL: TEST0001\r\n"
@@ -134,14 +166,14 @@ class Dialogue:
         with contextlib.suppress(ConnectionError):
             assert await asyncio.wait_for(self.reader.read(), 10) == b""
 
-    async def tls(self) -> None:
-        await self.writer.start_tls(client_context(pki()["ca"]), server_hostname="localhost")
+    async def tls(self, context: ssl.SSLContext | None = None) -> None:
+        await self.writer.start_tls(context or client_context(pki()["ca"]), server_hostname="localhost")
 
-    async def starttls(self) -> list[str]:
+    async def starttls(self, context: ssl.SSLContext | None = None) -> list[str]:
         """EHLO, STARTTLS, EHLO; returns the second list."""
         await self.says("EHLO dui.test", 250)
         await self.says("STARTTLS", 220)
-        await self.tls()
+        await self.tls(context)
         return await self.says("EHLO dui.test", 250)
 
     async def login(self, mailbox: str = SHARED, token: str = "nadia") -> None:
