@@ -17,6 +17,7 @@ from pydantic_settings import SettingsError
 from connectors.wire.logs import log_as_json
 from connectors.wire.serving import until_stopped
 from gateway.app import Gateway
+from gateway.collector import look_less_often
 from gateway.grappes.reading import RegistryError
 from gateway.journal.record import JournalError, JournalLocked
 from gateway.settings import Settings, why_refused
@@ -74,6 +75,8 @@ async def _die_with_the_journal(gateway: Gateway) -> None:
 
 def _announce(name: str | None, url: str | None) -> None:
     said: dict[str, Any] = {"pret": True} if name is None else {"ready": name, "url": url}
+    if name is None:
+        look_less_often()
     sys.stdout.buffer.write(orjson.dumps(said) + b"\n")
     sys.stdout.flush()
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import apsw
 from gateway.journal import database
 
 _NOT_OF_ENTRIES = {"log_heads"}
+_ALIKE = 8  # hexadecimal digits with which refs made one after the other begin
 Batch = list[tuple[str, list[tuple[Any, ...]]]]
 
 
@@ -25,7 +27,8 @@ class Limit:
 def batches_of(journal_file: Path, commits: int) -> list[Batch]:
     """Every row of a journal as statements and their rows, spread over ``commits`` transactions in the order of writing.
 
-    Refs are stored by their random names: they are shuffled, as sorted ones would be written at a tenth of the price.
+    Refs are stored by their random names: they are shuffled, those that begin alike together, as the journal drew them; sorted
+    ones would be written at a tenth of the price.
     """
     connection = database.open_for_reading(journal_file)
     batches: list[Batch] = [[] for _ in range(commits)]
@@ -76,5 +79,11 @@ def _in_order(connection: apsw.Connection, table: str) -> tuple[list[tuple[Any, 
     order = next((name for name in ("pos", "seq") if name in columns), None)
     rows = list(connection.execute(f"SELECT * FROM {table}" + (f" ORDER BY {order}" if order else "")))  # noqa: S608
     if order is None:
-        random.Random(1).shuffle(rows)
+        rows = _as_drawn(rows)
     return rows, len(columns)
+
+
+def _as_drawn(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    chance = random.Random(1)
+    order: defaultdict[str, float] = defaultdict(chance.random)
+    return sorted(rows, key=lambda row: (order[row[0][:_ALIKE]], chance.random()))

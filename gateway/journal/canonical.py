@@ -7,7 +7,7 @@ so that one bad record never reaches the transaction it would share with others.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -27,9 +27,11 @@ Draft = dict[str, Any]
 
 def text_of(moment: datetime) -> str:
     """RFC 3339, UTC, six digits, Z: texts sort as the moments do. Raises ValueError for a naive datetime."""
-    if moment.tzinfo is None:
-        raise ValueError("a journal time must be timezone-aware")
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    if moment.tzinfo is not UTC:
+        if moment.tzinfo is None:
+            raise ValueError("a journal time must be timezone-aware")
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def moment_of(text: str) -> datetime:
@@ -95,11 +97,12 @@ def draft_of(record: Record, environment: str, clock: Clock) -> Draft:
     return draft
 
 
-def named_in(draft: Draft) -> Iterator[Named]:
+def named_in(draft: Draft) -> list[Named]:
     """The values that ``resolved`` will ask a ref of."""
     values = [draft[name] for name in _NAMED] + draft["document_refs"] + [count["unit_ref"] for count in draft["counts_for"]]
-    values += (draft["detail"] or {}).values()
-    return (value for value in values if isinstance(value, Named))
+    if draft["detail"]:
+        values += draft["detail"].values()
+    return [value for value in values if isinstance(value, Named)]
 
 
 def resolved(draft: Draft, ref_of: Callable[[Named], str]) -> Draft:
@@ -107,13 +110,19 @@ def resolved(draft: Draft, ref_of: Callable[[Named], str]) -> Draft:
 
     A copy, as a transaction that fails takes its refs with it and the draft may be tried again.
     """
-    return draft | {name: _ref(draft[name], ref_of) for name in _NAMED} | {
-        "document_refs": [_ref(item, ref_of) for item in draft["document_refs"]],
-        "counts_for": [
+    entry = draft.copy()
+    for name in _NAMED:
+        if draft[name] is not None:
+            entry[name] = _ref(draft[name], ref_of)
+    if draft["document_refs"]:
+        entry["document_refs"] = [_ref(item, ref_of) for item in draft["document_refs"]]
+    if draft["counts_for"]:
+        entry["counts_for"] = [
             {"indicator": count["indicator"], "unit_ref": _ref(count["unit_ref"], ref_of)} for count in draft["counts_for"]
-        ],
-        "detail": draft["detail"] and {name: _ref(value, ref_of) for name, value in draft["detail"].items()},
-    }
+        ]
+    if draft["detail"]:
+        entry["detail"] = {name: _ref(value, ref_of) for name, value in draft["detail"].items()}
+    return entry
 
 
 def encode(content: dict[str, Any]) -> bytes:
@@ -149,8 +158,10 @@ def _check(record: Record) -> None:
         raise ValueError("a call has an operation, if only an unknown one of its service")
     if (record.kind == "settlement") != (record.settles is not None):
         raise ValueError("a settlement names the entry it settles, and nothing else does")
-    _check_exact({name: value for name, value in (record.detail or {}).items() if not isinstance(value, Named)})
-    _check_exact(record.verdict)
+    if record.detail is not None:
+        _check_exact({name: value for name, value in record.detail.items() if not isinstance(value, Named)})
+    if record.verdict is not None:
+        _check_exact(record.verdict)
 
 
 def _check_exact(value: object) -> None:
@@ -179,7 +190,7 @@ def _body(body: Body) -> dict[str, Any]:
     return {"role": body.role, "size_bytes": body.size_bytes, "commitment": commitment, "salt": salt.hex(), "kept": body.kept}
 
 
-def _ref(value: Named | str | None, ref_of: Callable[[Named], str]) -> str | None:
+def _ref(value: Any, ref_of: Callable[[Named], str]) -> Any:
     return ref_of(value) if isinstance(value, Named) else value
 
 

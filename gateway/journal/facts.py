@@ -18,8 +18,8 @@ class FactRows:
 
     def __init__(self, connection: apsw.Connection, vault: Vault) -> None:
         self._vault = vault
-        self._facts = Rows(connection, "INSERT INTO facts (pos, body)", columns=2)
-        self._about = Rows(connection, "INSERT INTO facts_about (pos, person)", columns=2)
+        self._facts = Rows(connection, "facts (pos, body)", columns=2)
+        self._about = Rows(connection, "facts_about (pos, person)", columns=2)
 
     def add(self, pos: int, facts: Facts) -> None:
         self._facts.add((pos, orjson.dumps(facts.values)))

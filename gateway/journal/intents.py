@@ -34,7 +34,7 @@ class Intents:
         self._closed: list[str] = []
         self._rows = Rows(
             connection,
-            "INSERT INTO intents (call_id, log, boot, operation, key_ref, deadline, commitment, blob, draft)", columns=9,
+            "intents (call_id, log, boot, operation, key_ref, deadline, commitment, blob, draft)", columns=9,
         )  # fmt: skip
 
     def open(self, call_id: str, operation: str | None, kept: Kept, draft: bytes) -> None:

@@ -11,6 +11,7 @@ from gateway.journal.rows import Rows, in_groups
 from gateway.journal.vault import Vault
 
 _CACHED = 50_000
+_NAME_BYTES, _SEGMENT_BYTES, _IN_SEGMENT = 16, 4, 256
 #: What values are named by in a transaction: computed before it, outside the writer's thread.
 Lookups = Mapping[Named, bytes]
 
@@ -29,11 +30,13 @@ class Refs:
         self._expected: dict[Named, bytes] = {}
         self._absent: set[bytes] = set()
         self._watched: set[str] | None = None
-        self._rows = Rows(connection, "INSERT INTO refs (ref, kind, lookup, sealed)", columns=4)
+        self._segment, self._left = b"", 0
+        self._rows = Rows(connection, "refs (ref, kind, lookup, sealed)", columns=4)
 
     def lookups(self, values: Iterable[Named]) -> dict[Named, bytes]:
         """For ``expect``; from any thread."""
-        return {named: self._vault.lookup(named.kind, named.value) for named in set(values)}
+        lookup = self._vault.lookup
+        return {named: lookup(named.kind, named.value) for named in dict.fromkeys(values)}
 
     def expect(self, coming: Iterable[Lookups]) -> None:
         """The transaction will name these: the refs that exist are read in a few statements."""
@@ -51,8 +54,8 @@ class Refs:
 
     def ref_of(self, named: Named) -> str:
         """The ref of a value, made when it has none. A person's value is never sealed: nothing can give it back."""
-        lookup = self._lookup(named)
-        ref = self._found(lookup) or self._made(named, lookup)
+        lookup = self._expected.get(named) or self._lookup(named)
+        ref = self._known.get(lookup) or self._found(lookup) or self._made(named, lookup)
         if self._watched is not None:
             self._watched.add(ref)
         return ref
@@ -99,8 +102,15 @@ class Refs:
                 self._fresh[lookup] = ref
         return ref
 
+    def _name(self) -> str:
+        """A random name. Those made one after the other begin alike, so that their rows lie in the same pages (decision 0022)."""
+        if not self._left:
+            self._segment, self._left = random_bytes(_SEGMENT_BYTES), _IN_SEGMENT
+        self._left -= 1
+        return (self._segment + random_bytes(_NAME_BYTES - _SEGMENT_BYTES)).hex()
+
     def _made(self, named: Named, lookup: bytes) -> str:
-        ref = random_bytes(16).hex()
+        ref = self._name()
         sealed = None if named.kind == "person" else self._vault.seal(ref, named.value.encode("utf-8", "surrogatepass"))
         self._rows.add((ref, named.kind, lookup, sealed))
         self._fresh[lookup] = ref

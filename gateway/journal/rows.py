@@ -1,11 +1,13 @@
 """Rows written many at a time.
 
 SQLite lets go of the interpreter at each statement; taking it back from a busy event loop costs far more than a row does
-(docs/performance.md). A transaction therefore gathers its rows, and writes each table by a few statements.
+(docs/performance.md). A transaction therefore gathers its rows, and writes each table by a few statements. A row that is
+refused ends the transaction: a statement that could be undone alone would first copy each page that it changes.
 """
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import apsw
@@ -14,12 +16,13 @@ _AT_ONCE = (64, 16, 4, 1)  # a few fixed sizes, so that every statement is prepa
 
 
 class Rows:
-    """Rows that wait for ``flush``; ``head`` and ``tail`` stand before and after the VALUES of the statement."""
+    """Rows that wait for ``flush``; ``into`` is the table, with its columns if not all, ``tail`` what follows the VALUES."""
 
-    def __init__(self, connection: apsw.Connection, head: str, columns: int, tail: str = "") -> None:
+    def __init__(self, connection: apsw.Connection, into: str, columns: int, tail: str = "") -> None:
         self._connection = connection
         one = "(" + ",".join("?" * columns) + ")"
-        self._statements = [(size, f"{head} VALUES {','.join([one] * size)} {tail}") for size in _AT_ONCE]
+        head = f"INSERT OR ROLLBACK INTO {into} VALUES "  # noqa: S608 - constants only
+        self._statements = [(size, f"{head}{','.join([one] * size)} {tail}") for size in _AT_ONCE]
         self._waiting: list[Sequence[Any]] = []
 
     def add(self, row: Sequence[Any]) -> None:
@@ -30,8 +33,7 @@ class Rows:
         waiting, done = self._waiting, 0
         for size, statement in self._statements:
             while len(waiting) - done >= size:
-                values = [value for row in waiting[done : done + size] for value in row]
-                self._connection.execute(statement, values)
+                self._connection.execute(statement, tuple(chain.from_iterable(waiting[done : done + size])))
                 done += size
         waiting.clear()
 

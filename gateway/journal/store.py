@@ -3,7 +3,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import astuple
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -43,12 +42,12 @@ class Store:
         self.intents = Intents(self._db, boot_id, log_id)
         self.own_keys = OwnKeys(self._db, vault, self._flush)
         self._units = _UnitRows(self._db, self.refs)
-        self._beside = Rows(self._db, "INSERT INTO usage_beside", columns=7)
+        self._beside = Rows(self._db, "usage_beside", columns=7)
         self._facts = FactRows(self._db, vault)
         self._entries = Rows(self._db, _INTO_ENTRIES, columns=14)
-        self._salts = Rows(self._db, "INSERT INTO bodies (pos, n, role, salt)", columns=4)
-        self._blobs = Rows(self._db, "INSERT INTO blobs (pos, n, sealed_key, sealed)", columns=4)
-        self._keys = Rows(self._db, "INSERT INTO keys (tenant, operation, key_ref, log, seq, state)", 6, _UNLESS_SUCCEEDED)
+        self._salts = Rows(self._db, "bodies (pos, n, role, salt)", columns=4)
+        self._blobs = Rows(self._db, "blobs (pos, n, sealed_key, sealed)", columns=4)
+        self._keys = Rows(self._db, "keys (tenant, operation, key_ref, log, seq, state)", 6, _UNLESS_SUCCEEDED)
         self._now = clock.real()
         self._recorded_at = text_of(self._now)
         self._last_recorded: str = self._db.execute("SELECT recorded_at FROM entries ORDER BY pos DESC LIMIT 1").get or ""
@@ -115,13 +114,14 @@ class Store:
             draft = self._settled(draft)
         seq, self._next_seq = self._next_seq, self._next_seq + 1
         pos = self.log_id << POS_BITS | seq
-        went_back = [CLOCK_WENT_BACK] if self._recorded_at < self._last_recorded else []
         entry = resolved(draft, self.refs.ref_of)
         facts = entry.pop("facts", None)
         entry["log"], entry["seq"] = self.log_id, seq
         entry["recorded_at"], entry["boot_id"] = self._recorded_at, self.boot_id
-        entry["flags"] = [*draft["flags"], *went_back]
-        entry["bodies"] = self._keep_bodies(pos, entry["id"], draft["bodies"])
+        if self._recorded_at < self._last_recorded:
+            entry["flags"] = [*draft["flags"], CLOCK_WENT_BACK]
+        if draft["bodies"]:
+            entry["bodies"] = self._keep_bodies(pos, entry["id"], draft["bodies"])
         body = encode(entry)
         self._insert(pos, entry, body)
         if facts is not None:
@@ -130,12 +130,12 @@ class Store:
             self._close_intent(pos, entry)
         if claim is not None:
             self.own_keys.close(entry["id"], entry["outcome"], claim)
-        units = units_of(entry)
+        units = units_of(entry) if entry["counts_for"] else []
         for unit in units:
             admit(unit, self._units)
         beside = beside_of(entry, units)
         if beside is not None:
-            self._beside.add(astuple(beside))
+            self._beside.add(beside)
         return Entry(self.log_id, seq, entry["id"], body)
 
     # -- doubts
@@ -215,10 +215,13 @@ class Store:
             self._salts.add((pos, n, body["role"], bytes.fromhex(body["salt"])))
             if body["kept"] is not None:
                 self._blobs.add((pos, n, *self.vault.seal_alone(f"{entry_id}|{n}", body["kept"])))
-        return [{name: body[name] for name in ("role", "size_bytes", "commitment")} for body in bodies]
+        return [{"role": body["role"], "size_bytes": body["size_bytes"], "commitment": body["commitment"]} for body in bodies]
 
     def _close_intent(self, pos: int, entry: dict[str, Any]) -> None:
-        intent = self.intents.close(entry["id"]) or Kept(None, self._recorded_at, None, None)
+        intent = self.intents.close(entry["id"])
+        if intent is None and entry["outcome"] != "in_doubt":
+            return
+        intent = intent or Kept(None, self._recorded_at, None, None)
         if entry["outcome"] == "in_doubt":
             self._db.execute(
                 "INSERT INTO doubts (entry_id, pos, tenant, operation, key_ref, person_ref, deadline, commitment, blob, since)"
@@ -251,7 +254,7 @@ class _UnitRows:
 
     def __init__(self, connection: apsw.Connection, refs: Refs) -> None:
         self._db, self._refs = connection, refs
-        self._rows = Rows(connection, "INSERT INTO usage_units", columns=7)
+        self._rows = Rows(connection, "usage_units", columns=7)
         self._waiting: dict[tuple[str, str, str], Unit] = {}
 
     def first(self, environment: str, indicator: str, unit_ref: str) -> Unit | None:
@@ -267,7 +270,7 @@ class _UnitRows:
 
     def put(self, unit: Unit) -> None:
         self._waiting.setdefault((unit.environment, unit.indicator, unit.unit_ref), unit)
-        self._rows.add((unit.environment, unit.indicator, unit.finess_et, unit.unit_ref, unit.event_time, unit.log, unit.seq))
+        self._rows.add(unit)
 
     def drop(self, unit: Unit) -> None:
         self.flush()
@@ -286,7 +289,7 @@ class _UnitRows:
 
 
 _INTO_ENTRIES = """
-INSERT INTO entries (pos, id, kind, service, operation, outcome, tenant, finess_et, exchanges, recovered, settles, person_ref,
+entries (pos, id, kind, service, operation, outcome, tenant, finess_et, exchanges, recovered, settles, person_ref,
 recorded_at, body)
 """
 # A key that succeeded stays so: the refusal of its duplicate says nothing new about it.

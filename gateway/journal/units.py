@@ -5,8 +5,7 @@ The writer calls it in the committing transaction, the recount calls it on store
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, NamedTuple, Protocol, cast
 
 from gateway.journal.record import Outcome
 from gateway.operations import OPERATIONS
@@ -18,8 +17,7 @@ _NOT_COUNTED = "non_attribue"
 What = Outcome | Literal["non_attribue", "exclu"]
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(NamedTuple):
     """One row of usage_units. ``event_time`` is the entry's own text (RFC 3339, UTC)."""
 
     environment: str
@@ -45,8 +43,7 @@ def units_of(entry: dict[str, Any]) -> list[Unit]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class Beside:
+class Beside(NamedTuple):
     """One row of usage_beside. ``finess_et`` is '' when the call belongs to no ESSMS."""
 
     environment: str

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 
 from gateway.journal.randomness import random_bytes
 from gateway.journal.record import JournalUnsafe
@@ -18,8 +20,8 @@ class Vault:
     """Keyed lookups and seals. Environments share the files and never a lookup: each has its own key derived from K."""
 
     def __init__(self, k: bytes, k2: bytes, environment: str) -> None:
-        self._by_k = hmac.new(hmac.digest(k, b"environment|" + environment.encode(), "sha256"), digestmod="sha256")
-        self._by_k2 = hmac.new(k2, digestmod="sha256")
+        self._by_k = HMAC(hmac.digest(k, b"environment|" + environment.encode(), "sha256"), SHA256())
+        self._by_k2 = HMAC(k2, SHA256())
 
     @classmethod
     def open(cls, folder: Path, environment: str, *, create: bool) -> Vault:
@@ -33,7 +35,7 @@ class Vault:
     def lookup(self, kind: str, value: str | bytes) -> bytes:
         """The keyed digest under which a value is found again: 32 bytes."""
         raw = value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass")
-        return _digest(self._by_k, kind.encode() + b"|" + raw)
+        return _digest(self._by_k, b"%b|%b" % (kind.encode(), raw))
 
     def seal(self, name: str, value: bytes) -> bytes:
         """Nonce and ciphertext, under a key of ``name`` alone, so that no key seals more than a few values."""
@@ -57,11 +59,11 @@ class Vault:
         return AESGCM(_digest(self._by_k2, b"seal|" + name.encode()))
 
 
-def _digest(keyed: hmac.HMAC, value: bytes) -> bytes:
-    # A copy of what the key has begun costs half of beginning again.
+def _digest(keyed: HMAC, value: bytes) -> bytes:
+    # A copy of what the key has begun costs a fifth of beginning again.
     copy = keyed.copy()
     copy.update(value)
-    return copy.digest()
+    return copy.finalize()
 
 
 def _key(path: Path, create: bool) -> bytes:

@@ -37,7 +37,7 @@ class Job:
     owed: bool
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
-    then: Callable[[], None]
+    then: Callable[[], None] | None
 
 
 @dataclass(slots=True)
@@ -69,11 +69,11 @@ class Writer(threading.Thread):
     def full(self) -> bool:
         return len(self._jobs) >= self._capacity
 
-    async def run_job(
+    def run_job(
         self, work: Callable[[Store], Any], *, named: Lookups = _NOTHING, owed: bool = False,
-        then: Callable[[], None] = lambda: None,
-    ) -> Any:  # fmt: skip
-        """Run ``work(store)`` in a transaction; return its result once committed durably. ``then`` runs in the caller's
+        then: Callable[[], None] | None = None,
+    ) -> asyncio.Future[Any]:  # fmt: skip
+        """Run ``work(store)`` in a transaction; its result comes once it is committed durably. ``then`` runs in the caller's
         loop after that commit, also when the caller was cancelled meanwhile.
 
         Raises JournalFull at capacity unless ``owed``, JournalStopped once closed or after a disk failure.
@@ -88,7 +88,7 @@ class Writer(threading.Thread):
             self._jobs.append(job)
             if len(self._jobs) in (1, self._enough):  # the two numbers that the thread may wait for
                 self._wake.notify()
-        return await job.future
+        return job.future
 
     def stop(self) -> None:
         """Ask the thread to end once everything queued is written."""
@@ -167,7 +167,7 @@ def deliver(results: list[Done]) -> None:
 
 def _resolve(results: list[Done]) -> None:
     for done in results:
-        if done.error is None:
+        if done.error is None and done.job.then is not None:
             done.job.then()
         if done.job.future.done():  # its waiter was cancelled; the row is written all the same
             continue

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
@@ -48,8 +48,8 @@ class Gap:
     def item(self) -> dict[str, Any]:
         return {
             "kind": self.kind,
-            "expected": None if self.expected is None else asdict(self.expected),
-            "found": None if self.found is None else asdict(self.found),
+            "expected": None if self.expected is None else self.expected._asdict(),
+            "found": None if self.found is None else self.found._asdict(),
         }
 
 
@@ -147,7 +147,7 @@ def _rebuild(journal: apsw.Connection, scratch: apsw.Connection) -> int:
             admit(unit, rows)
         beside = beside_of(entry, units)
         if beside is not None:
-            scratch.execute("INSERT INTO rebuilt_beside VALUES (?, ?, ?, ?, ?, ?, ?)", astuple(beside))
+            scratch.execute("INSERT INTO rebuilt_beside VALUES (?, ?, ?, ?, ?, ?, ?)", beside)
     return entries
 
 
