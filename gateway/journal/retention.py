@@ -20,6 +20,7 @@ import orjson
 
 from connectors.wire.clock import Clock
 from gateway.journal import database
+from gateway.journal.apart import in_thread
 from gateway.journal.canonical import text_of
 from gateway.journal.erasure import BESIDE, empty_wal
 from gateway.journal.journal import FILE_NAME, Journal
@@ -82,7 +83,7 @@ async def retain(journal: Journal, retention: Retention, now: datetime, *, by: s
     """Let go of what is older than its delay at ``now`` (real time, aware), by short transactions; note it as one entry."""
     path = journal.folder / FILE_NAME
     before = _size(path)
-    connection = await asyncio.to_thread(database.open_for_reading, path)
+    connection = await in_thread(database.open_for_reading, path)
     try:
         gone = {table: await _retain_beside(journal, connection, table, retention, now) for table in BESIDE}
         keys = await _retain_own_keys(journal, connection, _cutoffs(retention.keys, KEYS_DAYS, now))
@@ -122,7 +123,7 @@ async def give_back(path: Path) -> None:
     """Return the free pages to the disk, a few at a time. A journal made before schema 2 keeps them for its own use."""
     more = True
     while more:
-        more = await asyncio.to_thread(_shrink, path)
+        more = await in_thread(_shrink, path)
         await asyncio.sleep(0.01)  # the writer's turn
     await empty_wal(path)
 
@@ -154,7 +155,7 @@ async def _retain_beside(
     days, default = (retention.refs, REFS_DAYS) if table == "facts" else (retention.bodies, BODIES_DAYS)
     due = _due(connection, table, _cutoffs(days, default, now))
     gone = 0
-    while positions := await asyncio.to_thread(next, due, None):
+    while positions := await in_thread(next, due, None):
         gone += await journal.change(lambda store: _forget(store, table, positions))
     return gone
 
@@ -216,12 +217,12 @@ async def _retain_refs(journal: Journal, connection: apsw.Connection, cutoff_of:
     watched: set[str] = await journal.change(lambda store: store.refs.watch())
     try:
         old_keys = _old_keys(connection, cutoff_of)
-        while keys := await asyncio.to_thread(next, old_keys, None):
+        while keys := await in_thread(next, old_keys, None):
             await journal.change(lambda store: _forget_keys(store, keys))
-        await asyncio.to_thread(_note_living, connection, cutoff_of)
+        await in_thread(_note_living, connection, cutoff_of)
         gone = 0
         dead = _dead(connection)
-        while refs := await asyncio.to_thread(next, dead, None):
+        while refs := await in_thread(next, dead, None):
             gone += await journal.change(lambda store: _forget_refs(store, set(refs) - watched))
         return gone
     finally:

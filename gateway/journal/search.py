@@ -20,6 +20,7 @@ from typing import Any
 import apsw
 import orjson
 
+from gateway.journal.apart import in_thread
 from gateway.journal.filters import ALWAYS, Filters, Period, terms_of
 from gateway.journal.store import POS_BITS
 
@@ -128,14 +129,14 @@ class Follower:
 async def follow(journal: Path) -> None:
     """Index what the writer commits to this file, until cancelled. Without an index reading goes on, only slower."""
     try:
-        follower = await asyncio.to_thread(Follower, journal)
+        follower = await in_thread(Follower, journal)
     except apsw.Error as error:
         log.warning("search_index_absent", extra={"error": type(error).__name__})
         return
     try:
         while True:
             try:
-                done = await asyncio.to_thread(follower.catch_up)
+                done = await in_thread(follower.catch_up)
             except apsw.Error as error:
                 log.warning("search_index_late", extra={"error": type(error).__name__})
                 done = 0
