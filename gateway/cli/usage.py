@@ -1,4 +1,4 @@
-"""`socle usage`: rates of the grappes, their export, and the recount that proves them (design §6, §9)."""
+"""`socle usage`: rates of the grappes, and the recount that proves them (design §6, §9); export is in ``usage_export``."""
 from __future__ import annotations
 
 import sys
@@ -15,9 +15,8 @@ import typer
 
 from connectors.wire.clock import SystemClock
 from gateway.cli.common import BAD_INPUT, CHECK_FAILED, DataFolder, fail
-from gateway.exports.csv_rates import rates_csv
-from gateway.exports.json_rates import envelope, rates_json, to_bytes
-from gateway.exports.naming import file_name
+from gateway.cli.usage_export import export
+from gateway.exports.json_rates import envelope, to_bytes
 from gateway.exports.table_rates import rates_table, terminal_width
 from gateway.grappes.reading import RegistryError
 from gateway.grappes.registry import Registry
@@ -33,6 +32,7 @@ from gateway.usage.rates import measures
 from gateway.usage.source import journal_of
 
 app = typer.Typer(no_args_is_help=True)
+app.command("export")(export)
 
 Grappe = Annotated[str | None, typer.Option("--grappe", help="Identifiant de la grappe ; toutes par défaut.")]
 From = Annotated[str | None, typer.Option("--from", metavar="AAAA-MM", help="Premier mois de la première période.")]
@@ -58,28 +58,6 @@ def rates(
     """Montre les taux d'usage : la première période de trois mois, puis chaque mois."""
     found = _measures(_Asked(grappe, first, months, environment, data))
     sys.stdout.buffer.write(to_bytes(envelope(found)) if as_json else rates_table(found, terminal_width()).encode())
-
-
-@app.command("export")
-def export(
-    out: Annotated[Path, typer.Option("--out", help="Dossier où écrire les fichiers CSV et JSON.", file_okay=False)],
-    grappe: Grappe = None,
-    first: From = None,
-    months: Months = 4,
-    environment: InEnvironment = "bac_a_sable",
-    data: DataFolder = Path(".socle"),
-) -> None:
-    """Écrit les taux dans un fichier CSV et un fichier JSON."""
-    found = _measures(_Asked(grappe, first, months, environment, data))
-    now = SystemClock().real()
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for extension, content in (("csv", rates_csv(found, now)), ("json", rates_json(found, now))):
-            path = out / file_name(found, extension)
-            path.write_bytes(content)
-            typer.echo(str(path))
-    except OSError as error:
-        fail(f"Écriture impossible dans {out} ({error.strerror}) : choisissez un autre dossier par --out.", BAD_INPUT)
 
 
 @app.command("recount")

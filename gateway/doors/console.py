@@ -19,7 +19,7 @@ from connectors.nomenclatures.identifiers import parse_matricule
 from connectors.wire.clock import ClockGoesBack, SystemClock
 from gateway.access.denials import UNKNOWN, Denials
 from gateway.access.deposits import Deposits
-from gateway.access.identities import IdentityRefused, from_pem
+from gateway.access.identities import IdentityRefused, MutualService, from_pem
 from gateway.journal.erasure import erase
 from gateway.journal.journal import Journal
 from gateway.journal.record import JournalFull, NotInDoubt, Record
@@ -69,6 +69,18 @@ class ExportNote(Asked):
     filters: list[Annotated[str, Field(pattern=r"^[a-z_]{1,32}$")]] = Field(max_length=32)
 
 
+class UsageExportNote(Asked):
+    """Files of measures that a command writes: which measures, in what forms, and the digest of their manifest."""
+
+    format: Literal["usage"]
+    grappe: str = Field(pattern=r"^[a-z0-9-]{1,64}$")
+    formats: list[Annotated[str, Field(pattern=r"^[a-z]{1,16}$")]] = Field(max_length=16)
+    version: str = Field(pattern=r"^(provisoire|v[0-9]{1,6})$")
+    period_start: str = Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
+    period_end: str = Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
+    manifest_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
 class Settlement(BaseModel):
     """A person's word on an entry in doubt."""
 
@@ -83,7 +95,7 @@ class Deposit(BaseModel):
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
-    service: Literal["INS", "DMP"]
+    service: MutualService
     use: Literal["auth", "sign"]
     cert: str = Field(max_length=65_536, repr=False)
     key: str = Field(max_length=65_536, repr=False)
@@ -174,7 +186,7 @@ class Console:
         """Note a copy before it is given to whoever asked for it."""
         return await self._told("backup", said)
 
-    async def _export(self, said: ExportNote) -> Response:
+    async def _export(self, said: ExportNote | UsageExportNote) -> Response:
         """Note a file before its first line is written."""
         return await self._told("export", said)
 

@@ -12,6 +12,7 @@ from gateway.exports.cells import PARIS
 from gateway.exports.definitions import LEVELS, POPULATION_NOTE, REACHED, STATES, WINDOWS
 from gateway.exports.edition import Edition
 from gateway.exports.pdf import page_images, pdf
+from gateway.exports.workbook import Column, workbook
 from gateway.usage.indicators import INDICATORS
 from gateway.usage.measure import Measure
 from gateway.usage.periods import Window
@@ -33,9 +34,10 @@ _LEGEND = (
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A list under the table; ``empty`` is said when it has no line."""
+    """A list under the table; ``sheet`` is its name in the workbook, ``empty`` is said when it has no line."""
 
     title: str
+    sheet: str
     lines: Sequence[str]
     empty: str = "aucun"
 
@@ -57,7 +59,7 @@ def fitted(edition: Edition, boxes: Sequence[Box]) -> dict[str, Any]:
 
 def page(edition: Edition, boxes: Sequence[Box]) -> dict[str, Any]:
     """What the template shows."""
-    window = edition.windows[-1]
+    window = edition.last_windows[-1]
     size, gap, lines = _SIZES[0]
     local = edition.as_of.astimezone(PARIS)
     last = edition.of(edition.indicators[0], window)[-1]
@@ -73,7 +75,7 @@ def page(edition: Edition, boxes: Sequence[Box]) -> dict[str, Any]:
         f"racine du journal : {edition.root or 'sans instantané'}",
         "size": size, "gap": gap,
         "indicators": [{"label": INDICATORS[one].label, "target": INDICATORS[one].target} for one in edition.indicators],
-        "rows": _table(edition, window),
+        "rows": _table(edition),
         "legend": _LEGEND + POPULATION_NOTE + ".",
         "boxes": [_shown(box, lines) for box in boxes],
     }  # fmt: skip
@@ -87,20 +89,24 @@ def window_name(window: Window) -> str:
     return f"première période ({MONTHS[window.start.month - 1]} {window.start.year} à {last})"
 
 
-def _table(edition: Edition, window: Window) -> list[dict[str, Any]]:
-    by_place: dict[tuple[str | None, str | None], dict[str, Measure]] = {}
-    for row in edition.measures:
-        if row.window == window:
-            by_place.setdefault((row.finess_et, row.finess_ej), {})[row.indicator] = row
-    return [_line(cells, edition.indicators) for cells in by_place.values()]
+def _table(edition: Edition) -> list[dict[str, Any]]:
+    """Of each place, the windows that end last: one, unless members started at different times; the month first."""
+    windows = edition.last_windows
+    by_place: dict[tuple[Window, str | None, str | None], dict[str, Measure]] = {}
+    for row in sorted((row for row in edition.measures if row.window in windows), key=lambda row: -windows.index(row.window)):
+        by_place.setdefault((row.window, row.finess_et, row.finess_ej), {})[row.indicator] = row
+    return [
+        _line(cells, edition.indicators, "" if window == windows[-1] else f" ({WINDOWS[window.kind]})")
+        for (window, _, _), cells in by_place.items()
+    ]
 
 
-def _line(cells: dict[str, Measure], indicators: Sequence[str]) -> dict[str, Any]:
+def _line(cells: dict[str, Measure], indicators: Sequence[str], mark: str) -> dict[str, Any]:
     one = next(iter(cells.values()))
     number = one.finess_et or (f"EJ {one.finess_ej}" if one.finess_ej else f"{one.members} ET")
     name = one.name if one.finess_et else f"OG {one.name}" if one.finess_ej else f"Grappe {one.name}"
     shown = [_cell(cells.get(indicator)) for indicator in indicators]
-    return {"name": name, "finess": number, "total": one.finess_et is None, "cells": shown}
+    return {"name": name + mark, "finess": number, "total": one.finess_et is None, "cells": shown}
 
 
 def _cell(row: Measure | None) -> dict[str, Any]:
@@ -122,6 +128,15 @@ def _trend(row: Measure) -> list[float | None]:
 def percent(row: Measure) -> str:
     """``83,3 %``, or a dash when there is no rate."""
     return "—" if row.tenths is None else f"{row.tenths // 10},{row.tenths % 10} %"
+
+
+def copil_xlsx(edition: Edition, boxes: Sequence[Box]) -> bytes:
+    """Every line of the lists under the table, a sheet each: the page cuts them."""
+    title = f"COPIL, grappe {edition.grappe.name}"
+    with workbook(edition.as_of, title, edition.warning) as (book, content):
+        for box in boxes:
+            book.sheet(box.sheet, (Column(box.title, 120, "wrap"),), [(line,) for line in box.lines or [box.empty]])
+    return content.getvalue()
 
 
 def _shown(box: Box, most: int) -> dict[str, Any]:

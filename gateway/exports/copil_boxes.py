@@ -7,31 +7,27 @@ from gateway.exports.copil import Box, percent
 from gateway.exports.edition import Edition
 from gateway.usage.indicators import INDICATORS
 from gateway.usage.measure import Measure
-from gateway.usage.periods import Window
 
 _UNRESOLVED = {"a_verifier": "à vérifier, gardé tel que saisi", "corrige_propose": "corrigé par décision"}
 
 
-def boxes(edition: Edition, stakes: Sequence[str] = (), alerts: Sequence[str] = ()) -> list[Box]:
-    """In the order of the page. ``stakes``: money per OG, a line each; ``alerts``: signs that somebody must look at."""
-    window = edition.windows[-1]
+def boxes(edition: Edition) -> list[Box]:
+    """In the order of the page, about the windows that end last."""
+    rows = [row for row in edition.measures if row.window in edition.last_windows]
+    members = [row for row in rows if row.finess_et is not None]
     return [
-        Box("Non calculables, et pourquoi", list(_not_calculable(edition, window))),
-        Box("Argent en jeu par organisme gestionnaire", list(stakes), "non renseigné"),
-        Box("Numéros FINESS à régler", list(_unresolved(edition))),
-        Box("Vers le solde", list(_forecast(edition, window))),
-        Box("Alertes", list(alerts), "aucune"),
-        Box("Décisions à prendre", list(_decisions(edition, window)), "aucune"),
+        Box("Non calculables, et pourquoi", "Non calculables", list(_not_calculable(members))),
+        Box("Argent en jeu par organisme gestionnaire", "Argent en jeu", edition.stakes, "non renseigné"),
+        Box("Numéros FINESS à régler", "FINESS à régler", list(_unresolved(edition))),
+        Box("Vers le solde", "Vers le solde", list(_forecast(edition, rows))),
+        Box("Alertes", "Alertes", edition.alerts, "aucune"),
+        Box("Décisions à prendre", "Décisions", list(_decisions(edition, rows, members)), "aucune"),
     ]
 
 
-def _rows(edition: Edition, window: Window) -> Iterator[Measure]:
-    return (row for row in edition.essms() if row.window == window)
-
-
-def _not_calculable(edition: Edition, window: Window) -> Iterator[str]:
+def _not_calculable(members: Sequence[Measure]) -> Iterator[str]:
     why: dict[str, list[str]] = {}
-    for row in _rows(edition, window):
+    for row in members:
         if row.status in ("non_calculable", "hors_champ"):
             why.setdefault(f"{row.name} ({row.finess_et})", []).append(_why(row))
     for place, reasons in why.items():
@@ -56,10 +52,10 @@ def _unresolved(edition: Edition) -> Iterator[str]:
             yield f"EJ {legal.finess_ej} {legal.name} : {_UNRESOLVED[legal.statut]}"
 
 
-def _forecast(edition: Edition, window: Window) -> Iterator[str]:
-    """What still separates each target from being reached, at the level where it is judged or, there, for the grappe."""
-    for row in edition.measures:
-        if row.window == window and row.level == "grappe":
+def _forecast(edition: Edition, rows: Sequence[Measure]) -> Iterator[str]:
+    """What still separates the grappe from each target, and the invoices that the balance waits for."""
+    for row in rows:
+        if row.level == "grappe":
             yield f"{INDICATORS[row.indicator].label}, grappe : {_distance(row)}"
     missing = [one for one in edition.grappe.essms if one.facture_recue is None]
     total = len(edition.grappe.essms)
@@ -79,24 +75,23 @@ def _distance(row: Measure) -> str:
     return f"{said} ; {row.projection.at_end} en fin de fenêtre au rythme actuel"
 
 
-def _decisions(edition: Edition, window: Window) -> Iterator[str]:
-    rows = list(_rows(edition, window))
-    without = {row.finess_et for row in rows if row.status == "non_calculable" and row.source == "journal"}
+def _decisions(edition: Edition, rows: Sequence[Measure], members: Sequence[Measure]) -> Iterator[str]:
+    without = {row.finess_et for row in members if row.status == "non_calculable" and row.source == "journal"}
     if without:
         yield f"Obtenir le nombre de personnes accompagnées de {len(without)} ESSMS"
     unsure = [one for one in edition.grappe.essms if one.statut == "a_verifier"]
     if unsure:
         yield f"Faire confirmer {len(unsure)} numéro(s) FINESS"
-    silent = {row.finess_et for row in rows if row.source == "journal" and row.denominator}
-    silent -= {row.finess_et for row in rows if row.numerator}
+    silent = {row.finess_et for row in members if row.source == "journal" and row.denominator}
+    silent -= {row.finess_et for row in members if row.numerator and row.source == "journal"}
     if silent:
         yield f"Relancer {len(silent)} ESSMS sans aucun envoi dans la fenêtre"
-    apart = sum(row.unattributed or 0 for row in edition.measures if row.window == window and row.level == "grappe")
+    apart = sum(row.unattributed or 0 for row in rows if row.level == "grappe")
     if apart:
         yield f"Faire corriger par les éditeurs {apart} envoi(s) non attribué(s)"
-    doubts = sum(row.in_doubt for row in rows)
+    doubts = sum(row.in_doubt for row in members)
     if doubts:
         yield f"Décider de {doubts} appel(s) en doute (socle journal settle)"
-    gaps = [row for row in rows if row.gap]
+    gaps = [row for row in members if row.gap]
     if gaps:
         yield f"Expliquer {len(gaps)} écart(s) avec un compte tenu ailleurs"

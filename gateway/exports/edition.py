@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gateway.exports.cells import PARIS
-from gateway.exports.naming import environment_of, file_name, warning_of
+from gateway.exports.naming import environment_of, file_name, version_name, warning_of
 from gateway.grappes.model import Essms, Grappe
 from gateway.usage.measure import Measure
 from gateway.usage.periods import Window
@@ -17,11 +17,16 @@ from gateway.usage.periods import Window
 
 @dataclass(frozen=True, slots=True)
 class Edition:
-    """``measures`` in the order of ``rates.measures``; ``grappe`` in their registry version; ``software``: name, version."""
+    """``measures`` in the order of ``rates.measures``; ``grappe`` in their registry version; ``software``: name, version.
+
+    stakes  money of each entité juridique, a French line each        alerts  what somebody must look at, likewise
+    """
 
     measures: tuple[Measure, ...]
     grappe: Grappe
     software: str
+    stakes: tuple[str, ...] = ()
+    alerts: tuple[str, ...] = ()
 
     @property
     def environment(self) -> str:
@@ -40,8 +45,9 @@ class Edition:
         return max(known) if known else max(row.window.bounds(PARIS)[1] for row in self.measures)
 
     @property
-    def version(self) -> int:
-        return max(row.version for row in self.measures)
+    def version_name(self) -> str:
+        """``v<n>`` or ``provisoire``, as in the file names."""
+        return version_name(self.measures)
 
     @property
     def root(self) -> str | None:
@@ -52,6 +58,12 @@ class Edition:
     def windows(self) -> list[Window]:
         """The oldest first."""
         return sorted({row.window for row in self.measures}, key=lambda one: one.start)
+
+    @property
+    def last_windows(self) -> list[Window]:
+        """Those that end last: an ESSMS that started later may end its first period when the others end a month."""
+        last = max(row.window.end for row in self.measures)
+        return [one for one in self.windows if one.end == last]
 
     @property
     def indicators(self) -> list[str]:

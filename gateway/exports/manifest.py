@@ -34,7 +34,6 @@ def with_manifest(edition: Edition, files: Sequence[File]) -> list[File]:
 
 def write(folder: Path, files: Sequence[File]) -> list[Path]:
     """Each file whole or not at all: a reader never finds half of one. Raises OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
     written = []
     for file in files:
         path = folder / file.name

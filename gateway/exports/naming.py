@@ -20,16 +20,17 @@ def warning_of(measures: Sequence[Measure]) -> str | None:
     return f"{SIMULATED} (environnement {environment})" if measures[0].simulated else None
 
 
-def file_name(measures: Sequence[Measure], extension: str, what: str = "taux") -> str:
-    """``<what>-<grappes>-<first month>[_<last month>]-<version>[-DONNEES-SIMULEES].<extension>``
+def version_name(measures: Sequence[Measure]) -> str:
+    """``v<n>``, the highest among the measures; ``provisoire`` while one of their windows is not closed."""
+    closed = all(row.state == "clos" for row in measures)
+    return f"v{max(row.version for row in measures)}" if closed else "provisoire"
 
-    version  ``v<n>``, the highest among the measures; ``provisoire`` while one of their windows is not closed
-    """
+
+def file_name(measures: Sequence[Measure], extension: str, what: str = "taux") -> str:
+    """``<what>-<grappes>-<first month>[_<last month>]-<version>[-DONNEES-SIMULEES].<extension>``"""
     grappes = "+".join(sorted({row.grappe for row in measures}))
     first = min(row.window.start for row in measures)
     last = max(row.window.last_day for row in measures)
     months = f"{first:%Y-%m}" if (first.year, first.month) == (last.year, last.month) else f"{first:%Y-%m}_{last:%Y-%m}"
-    closed = all(row.state == "clos" for row in measures)
-    version = f"v{max(row.version for row in measures)}" if closed else "provisoire"
     mark = "-DONNEES-SIMULEES" if warning_of(measures) else ""
-    return f"{what}-{grappes}-{months}-{version}{mark}.{extension}"
+    return f"{what}-{grappes}-{months}-{version_name(measures)}{mark}.{extension}"

@@ -4,6 +4,7 @@ A snapshot is a C2SP checkpoint of log 0, and the vector (log, size, root) of ev
 """
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,9 +30,10 @@ class Snapshot:
     leaf: bytes
 
 
-def latest(folder: Path) -> Snapshot | None:
+def latest(folder: Path, within: Mapping[int, int] | None = None) -> Snapshot | None:
     """The last signed snapshot of the gateway's ``folder``; None before the first.
 
+    within  the last one that knows no more entries than these, by log: what a measure of that vector may rest on
     Nothing is verified here: it is what the journal says of itself. Raises RegisterError when its files contradict each other.
     """
     registry = folder / files.FOLDER
@@ -43,7 +45,9 @@ def latest(folder: Path) -> Snapshot | None:
             raise RegisterError(f"{files.CHECKPOINTS}: the last line is not a checkpoint") from None
         leaf = _leaf(registry / files.LOG_0, head.size - 1)
         read = register.read(leaf)
-        return Snapshot(head.origin, head.size, encode(head.root), read["at"], register.vector_of(read), note, leaf)
+        known = register.vector_of(read)
+        if within is None or all(one.size <= within.get(one.log, 0) for one in known):
+            return Snapshot(head.origin, head.size, encode(head.root), read["at"], known, note, leaf)
     return None
 
 

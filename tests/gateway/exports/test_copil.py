@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
@@ -10,6 +11,7 @@ from gateway.exports.copil_boxes import boxes
 from gateway.exports.edition import Edition
 from gateway.exports.pdf import page_images
 from gateway.usage.parts import Projection
+from gateway.usage.periods import Window
 from tests.gateway.exports.world import MONTH, edition, grappe, measure
 
 EDITION = edition()
@@ -64,8 +66,8 @@ def test_the_way_to_the_balance_is_foretold_at_the_present_pace() -> None:
 
 
 def test_a_long_list_says_how_many_more_there_are() -> None:
-    many = boxes(EDITION, alerts=[f"alerte {n}" for n in range(20)])
-    shown = next(one for one in page(EDITION, many)["boxes"] if one["title"] == "Alertes")
+    many = replace(EDITION, alerts=tuple(f"alerte {n}" for n in range(20)))
+    shown = next(one for one in page(many, boxes(many))["boxes"] if one["title"] == "Alertes")
     assert len(shown["lines"]) == 7
     assert shown["lines"][-1] == "… et 14 autres : voir le classeur"
 
@@ -75,9 +77,19 @@ def test_a_grappe_is_one_page(members: int) -> None:
     rows = [row for row in EDITION.measures if row.window == MONTH]
     wide = [replace(row, finess_et=f"13{n:07d}", name=f"RESIDENCE AUTONOMIE LES BOUGAINVILLIERS {n}")
             for row in rows if row.finess_et == "830206587" for n in range(members - 12)]  # fmt: skip
-    one = replace(EDITION, measures=(*wide, *rows))
-    full = boxes(one, [f"OG {n} : 31 000 € de plafonds" for n in range(9)], [f"alerte {n} " + "mot " * 12 for n in range(9)])
-    assert len(page_images("copil", fitted(one, full), one.as_of, 8.0)) == 1
+    stakes, alerts = (tuple(f"{what} {n} " + "mot " * 12 for n in range(9)) for what in ("OG", "alerte"))
+    one = replace(EDITION, measures=(*wide, *rows), stakes=stakes, alerts=alerts)
+    assert len(page_images("copil", fitted(one, boxes(one)), one.as_of, 8.0)) == 1
+
+
+def test_a_member_that_started_later_stands_beside_with_its_own_period() -> None:
+    late = Window("premiere", date(2026, 12, 1), date(2027, 3, 1))
+    rows = (measure("IND-MSS-01", late, finess_et="130038748"), measure("IND-MSS-01", MONTH))
+    one = Edition(rows, grappe(), "Socle 0.1.0")
+    assert [row["name"] for row in page(one, [])["rows"]] == [
+        "RESIDENCE LES CARMES", "RESIDENCE LES CARMES (première période)",
+    ]  # fmt: skip
+    assert page(one, [])["title"].endswith("février 2027")
 
 
 def test_the_file_is_dated_by_the_measure_and_marked() -> None:

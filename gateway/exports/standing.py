@@ -1,0 +1,29 @@
+"""Where the journal stands for an export: exporting the same measures twice gives the same bytes.
+
+Each export leaves an entry, and each entry moves the vector. What was noted last about exports changes no measure: left out.
+"""
+from __future__ import annotations
+
+import apsw
+import orjson
+
+from gateway.journal.store import POS_BITS
+from gateway.usage.parts import Vector
+from gateway.usage.vector import current
+
+ACTION = "export"  # of the admin entry of an export
+
+
+def before_exports(journal: apsw.Connection) -> Vector:
+    """The present vector, without the entries of exports at the very end of each log."""
+    found = ((log, _end(journal, log, size)) for log, size in current(journal))
+    return tuple((log, size) for log, size in found if size)
+
+
+def _end(journal: apsw.Connection, log: int, size: int) -> int:
+    sql = "SELECT kind, body FROM entries WHERE pos >= ? AND pos < ? ORDER BY pos DESC"
+    for kind, body in journal.execute(sql, (log << POS_BITS, (log << POS_BITS) + size)):
+        if kind != "admin" or orjson.loads(body)["detail"].get("action") != ACTION:
+            break
+        size -= 1
+    return size
