@@ -37,7 +37,9 @@ from gateway.doors.own.ins import SearchDoor
 from gateway.doors.own.mss import LetterDoor
 from gateway.doors.proof_api import ProofApi
 from gateway.doors.psc import PscDoor
+from gateway.doors.registry_api import RegistryApi
 from gateway.gaps import Gaps
+from gateway.grappes.registrar import Registrar
 from gateway.grappes.registry import Registry
 from gateway.journal.bodies import Keeper
 from gateway.journal.journal import FILE_NAME, Journal
@@ -79,6 +81,7 @@ class Gateway:
     gaps: Gaps = field(init=False)
     denials: Denials = field(init=False)
     deposits: Deposits = field(init=False)
+    registrar: Registrar = field(init=False)
     _asker: DmpAsker = field(init=False)
     _questions: list[Client] = field(default_factory=list)  # one a structure that settlement asked for
 
@@ -116,6 +119,7 @@ class Gateway:
             {row["id"] for row in self.manifest["tenants"]}, self._asker.forget,
         )  # fmt: skip
         self.deposits.load()
+        self.registrar = Registrar(self.journal, self.clock, self.settings.journal / "grappes", self.registry)
         self.denials = Denials(self.journal, self.clock)
         self.gaps = Gaps(self.journal, self.clock, [take_refused, self.road.take_refused, self.smtp.take_refused])
 
@@ -175,6 +179,7 @@ class Gateway:
         with JournalReader(self.settings.journal) as reader:
             keys = Keys.from_journal(reader)
         JournalApi(self.journal, self.clock, keys, self.denials, console.check_admin).mount(app)
+        RegistryApi(self.registrar, console.check_admin).mount(app)
         if self.notary is not None:
             ProofApi(self.journal, self.notary, console.check_admin).mount(app)
         return app
@@ -238,6 +243,7 @@ class Gateway:
             await self.journal.close()
             raise
         await note_start(self.journal, self.settings, (row["id"] for row in self.manifest["tenants"]))
+        await self.registrar.adopt()
         work = (
             self._settlement().run(), self.gaps.run(), self.denials.run(), follow(self.settings.journal / FILE_NAME),
             retain_daily(self.journal, self.settings.retention(), self.clock), sign_along(self.notary),

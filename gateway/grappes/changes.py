@@ -168,7 +168,7 @@ Change = Annotated[
 CHANGES: TypeAdapter[list[Change]] = TypeAdapter(list[Change])
 
 
-def apply_all(grappe: Grappe, changes: Sequence[Change]) -> Grappe:
+def apply_all(grappe: Grappe, changes: Sequence[ChangeModel]) -> Grappe:
     """The grappe after each change in turn. Raises RegistryError."""
     for change in changes:
         grappe = change.apply(grappe)

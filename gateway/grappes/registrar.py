@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,6 +14,8 @@ from zoneinfo import ZoneInfo
 from connectors.wire.clock import Clock
 from gateway.access.rights import admin_record
 from gateway.grappes import denominators, versions
+from gateway.grappes.change_model import ChangeModel
+from gateway.grappes.changes import apply_all
 from gateway.grappes.differences import Difference, compare
 from gateway.grappes.model import Grappe
 from gateway.grappes.reading import RegistryError, check_grappe
@@ -71,12 +74,30 @@ class Registrar:
         folder = journal.folder / "grappes"
         return cls(journal, clock, folder, Registry.load(folder))
 
+    @property
+    def today(self) -> date:
+        """The day in Paris, by business time."""
+        return self.clock.business().astimezone(_PARIS).date()
+
     async def change(
         self, grappe_id: str, make: Callable[[Grappe], Grappe], *, by: str, why: str | None = None, expected: int | None = None
     ) -> Saved:
         """A new version of one grappe, made from the one in force. Raises as ``save``."""
         [saved] = await self._shielded(lambda: [make(self.registry.grappe(grappe_id))], by, why, _only(grappe_id, expected))
         return saved
+
+    async def change_all(
+        self, ask: Callable[[Registry], Mapping[str, Sequence[ChangeModel]]], *, by: str, why: str | None = None
+    ) -> list[Saved]:
+        """New versions of the grappes that ``ask`` wants changed, read from the registry in force, all or none.
+
+        Raises as ``save``, and whatever ``ask`` raises.
+        """
+
+        def make() -> list[Grappe]:
+            return [apply_all(self.registry.grappe(name), changes) for name, changes in ask(self.registry).items()]
+
+        return await self._shielded(make, by, why, {})
 
     async def save(
         self, grappes: Sequence[Grappe], *, by: str, why: str | None = None, expected: Mapping[str, int] | None = None
@@ -92,10 +113,13 @@ class Registrar:
 
     async def adopt(self) -> list[Saved]:
         """Make versions of what was changed by hand in the current files, keep the first version of new ones, and bring
-        forward the files of those that a dead process left behind."""
+        forward the files of those that a dead process left behind. Without room, the next start does it."""
         async with self._turn:
-            prepared = await asyncio.to_thread(self._by_hand)
-            saved = await self._commit(prepared, BY_HAND, None)
+            try:
+                saved = await self._commit(await asyncio.to_thread(self._by_hand), BY_HAND, None)
+            except (JournalFull, OSError) as error:
+                log.warning("registry_not_adopted", extra={"error": type(error).__name__})
+                return []
             await asyncio.to_thread(self._put_forward, self._versioned())
             return saved
 
@@ -122,7 +146,7 @@ class Registrar:
     def _prepared(self, grappe: Grappe) -> tuple[Grappe, Difference]:
         old = self.registry.grappes.get(versions.check_id(grappe.id))
         difference = compare(old, check_grappe(grappe))
-        denominators.check(old, grappe, self.clock.business().astimezone(_PARIS).date())
+        denominators.check(old, grappe, self.today)
         number = (old.registry_version if old is not None else 0) + (1 if difference.codes else 0)
         return replace(grappe, registry_version=number), difference
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -110,15 +111,26 @@ def in_force(folder: Path) -> list[Grappe]:
 
 def noted(gateway: Path) -> dict[str, Noted]:
     """The last version of each grappe that the journal of this gateway folder has an entry for; without a journal, none."""
+    return {one["detail"]["grappe"]: noted_in(one["detail"]) for one in registry_entries(gateway)}
+
+
+def registry_entries(gateway: Path) -> list[dict[str, Any]]:
+    """The admin entries of the registry, the oldest first; without a journal, none."""
     if not (gateway / FILE_NAME).exists():
-        return {}
-    connection = open_for_reading(gateway / FILE_NAME)
+        return []
+    connection = open_for_reading(gateway / FILE_NAME, older=True)
     try:
         rows = connection.execute("SELECT body FROM entries WHERE operation IS NULL AND kind = 'admin' ORDER BY pos")
-        details = [orjson.loads(body)["detail"] or {} for (body,) in rows]
+        entries = [orjson.loads(body) for (body,) in rows]
     finally:
         connection.close()
-    return {one["grappe"]: noted_in(one) for one in details if one.get("action") == ACTION}
+    return [one for one in entries if (one["detail"] or {}).get("action") == ACTION]
+
+
+def file_of(folder: Path, grappe_id: str, number: int) -> bytes | None:
+    """The bytes of one version; None when there is no file."""
+    path = _path(folder, grappe_id, number)
+    return path.read_bytes() if path.exists() else None
 
 
 def noted_in(detail: Mapping[str, object]) -> Noted:
@@ -126,8 +138,8 @@ def noted_in(detail: Mapping[str, object]) -> Noted:
 
 
 def _as_noted(folder: Path, grappe_id: str, said: Noted) -> Grappe:
-    path = _path(folder, grappe_id, said.version)
-    if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != said.sha256:
+    path, content = _path(folder, grappe_id, said.version), file_of(folder, grappe_id, said.version)
+    if content is None or hashlib.sha256(content).hexdigest() != said.sha256:
         raise RegistryError(
             f"Registre des grappes, {grappe_id} : le journal nomme une version {said.version}, dont le fichier manque ou a "
             f"changé. Rétablissez {path.name} dans {path.parent} depuis une sauvegarde."

@@ -64,15 +64,18 @@ def open_beside(path: Path) -> apsw.Connection:
     return connection
 
 
-def open_for_reading(path: Path) -> apsw.Connection:
-    """A reader beside the writer, from any process. Raises JournalError when the file is not a journal of this version."""
+def open_for_reading(path: Path, *, older: bool = False) -> apsw.Connection:
+    """A reader beside the writer, from any process. Raises JournalError when the file is not a journal of this version.
+
+    older  one of an earlier version will do: for what has been there since the first, before a gateway migrates the file
+    """
     try:
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         connection.set_busy_timeout(5000)
         version = connection.pragma("user_version")
     except apsw.Error as error:
         raise JournalError(f"{path.name} cannot be read: {error}") from error
-    if version != len(migrations()):
+    if version > len(migrations()) or (version < len(migrations()) and not older):
         raise JournalError(_other_schema(path, version))
     return connection
 
