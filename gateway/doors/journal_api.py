@@ -18,7 +18,7 @@ from fastapi.responses import StreamingResponse
 
 from connectors.wire.clock import Clock
 from gateway.access.denials import Denials
-from gateway.access.rights import Key, KeyRefused, Keys, Right, add, admin_record, remove
+from gateway.access.rights import Key, KeyRefused, Keys, Right, add, admin_record, remove, rotate
 from gateway.access.sight import hidden, of_another, within
 from gateway.doors.journal_asked import (
     Asked,
@@ -80,9 +80,10 @@ class JournalApi:
         hidden = APIRouter(prefix="/admin/journal", dependencies=[Depends(self.admin)], include_in_schema=False)
         hidden.add_api_route("/keys", self._add_key, methods=["POST"])
         hidden.add_api_route("/keys/remove", self._remove_key, methods=["POST"])
+        hidden.add_api_route("/keys/rotate", self._rotate_key, methods=["POST"])
         document = openapi([shown, *beside])
-        app.include_router(shown)
-        app.include_router(hidden)
+        for router in (shown, *beside, hidden):
+            app.include_router(router)
         app.get("/openapi.json", include_in_schema=False)(lambda: Response(document, media_type="application/json"))
 
     # --- the journal ----------------------------------------------------------------------------------------------------------
@@ -157,6 +158,13 @@ class JournalApi:
         except KeyRefused as refused:
             return as_json({"detail": str(refused)}, 409)
         return as_json({"name": new.name, "key": secret})
+
+    async def _rotate_key(self, one: GoneKey) -> Response:
+        try:
+            secret = await rotate(self.keys, self.journal, self.clock, name=one.name, by=one.by)
+        except KeyRefused as refused:
+            return _json({"detail": str(refused)}, 409)
+        return _json({"name": one.name, "key": secret})
 
     async def _remove_key(self, gone: GoneKey) -> Response:
         try:

@@ -37,6 +37,8 @@ PROBLEMS = {
     "entree": (404, "Entrée inconnue"),
     "grappe": (404, "Grappe inconnue"),
     "parametre": (400, "Paramètre refusé"),
+    "version": (404, "Version inconnue"),
+    "non-reproduite": (409, "Version qui ne se refait pas"),
     "pas-en-doute": (409, "Entrée qui n'est pas en doute"),
     "plein": (503, "Journal plein"),
     "illisible": (503, "Journal illisible pour l'instant"),
@@ -122,7 +124,7 @@ class NewKey(BaseModel):
 
 
 class GoneKey(BaseModel):
-    """A key to take away."""
+    """A key to take away, or whose secret to change."""
 
     name: str
     by: str = Field(pattern=_WHO)
