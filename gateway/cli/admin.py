@@ -21,15 +21,17 @@ _TIMEOUT_S = 600.0  # an erasure opens every sealed value
 
 
 def act(
-    data: Path, environment: Environment, path: str, body: dict[str, Any], alone: Callable[[Journal], Awaitable[dict[str, Any]]]
-) -> dict[str, Any]:
+    data: Path, environment: Environment, path: str, body: dict[str, Any],
+    alone: Callable[[Journal], Awaitable[dict[str, Any]]], *, create: bool = False,
+) -> dict[str, Any]:  # fmt: skip
     """Do it with ``alone`` on the journal that nobody has open, else POST ``body`` to the console's ``path``.
 
     The folder's lock decides, so that nothing is written beside a gateway. ``environment`` is that of a journal without
-    entries: another's is its own. What was done, as JSON; ends the command on failure.
+    entries: another's is its own. ``create``: begin the journal when there is none yet. What was done, as JSON; ends the
+    command on failure.
     """
     folder = data / "gateway"
-    if not (folder / FILE_NAME).exists():
+    if not create and not (folder / FILE_NAME).exists():
         fail(f"Aucun journal dans {data} : indiquez le bon dossier par --data.", BAD_INPUT)
     try:
         return asyncio.run(_alone(folder, environment_of(folder) or environment, alone))

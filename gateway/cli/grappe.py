@@ -11,12 +11,16 @@ from rich.table import Table
 
 from connectors.nomenclatures.identifiers import luhn_holds
 from gateway.cli.common import BAD_INPUT, DataFolder, fail
+from gateway.cli.grappe_check import check_tables
+from gateway.cli.grappe_import import import_tables
 from gateway.exports.json_rates import to_bytes
 from gateway.grappes.model import Essms, Grappe
 from gateway.grappes.reading import RegistryError, example, examples, write_grappe
 from gateway.grappes.registry import Registry
 
 app = typer.Typer(no_args_is_help=True)
+app.command("check")(check_tables)
+app.command("import")(import_tables)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Sortie JSON.")]
 _STATUTS = {"confirme": "confirmé", "corrige_propose": "corrigé", "a_verifier": "à vérifier"}

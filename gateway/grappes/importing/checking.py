@@ -6,22 +6,15 @@ from dataclasses import dataclass
 
 from gateway.grappes.importing import values
 from gateway.grappes.importing.files import Documents, grids_of
+from gateway.grappes.importing.finess_file import Known
 from gateway.grappes.importing.joining import Site, join, number_of, postcode_of
 from gateway.grappes.importing.legal import Entity, entities_of, entity_of
 from gateway.grappes.importing.names import has_mark
 from gateway.grappes.importing.numbers import department_in, department_of, department_of_postcode, holds
-from gateway.grappes.importing.places import Place, Unreadable
+from gateway.grappes.importing.places import Cell, Place, Unreadable
 from gateway.grappes.importing.rules import Expected, Verdict, judge, shared
 from gateway.grappes.importing.tables import Table, table_of
 from gateway.grappes.importing.values import NotACount, Projet
-
-
-@dataclass(frozen=True, slots=True)
-class Typed:
-    """What one document writes for an establishment's number."""
-
-    place: Place
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +22,10 @@ class Establishment:
     """One establishment of a grappe, as typed and as judged.
 
     name, og, ville, postcode  as the first document that gives one writes it
+    typed                      the number's cell in each document that has one
     persons                    None when nobody gave a number: its rates cannot be computed
     category                   FINESS category code; None when nothing says it
+    alerts, known              what the FINESS extraction says, when one was given
     """
 
     ligne: int
@@ -38,7 +33,7 @@ class Establishment:
     og: str
     ville: str
     postcode: str | None
-    typed: tuple[Typed, ...]
+    typed: tuple[Cell, ...]
     verdict: Verdict
     entity: Entity | None
     persons: int | None
@@ -46,6 +41,8 @@ class Establishment:
     sons: bool | None
     category: str | None
     remarks: tuple[str, ...] = ()
+    alerts: tuple[str, ...] = ()
+    known: Known | None = None
 
     @property
     def saisi(self) -> str:
@@ -62,12 +59,14 @@ class Checked:
     entities: tuple[Entity, ...]
     remarks: tuple[str, ...]
     errors: tuple[str, ...]
+    alerts: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
-        """True when nobody has to decide or correct anything."""
+        """True when nobody has to decide, correct or look anything up."""
         judged = [one.verdict for one in self.establishments] + [one.verdict for one in self.entities]
-        return not self.errors and all(one.statut == "confirme" for one in judged)
+        warned = self.errors or self.alerts or any(one.alerts for one in self.establishments)
+        return not warned and all(one.statut == "confirme" for one in judged)
 
 
 def check(documents: Documents) -> Checked:
@@ -101,7 +100,7 @@ def _tables(documents: Documents) -> tuple[list[Table], list[str]]:
 
 def _establishments(sites: Sequence[Site], entities: Sequence[Entity], errors: list[str]) -> list[Establishment]:
     legal = {number for one in entities for number in _numbers_of(one)}
-    typed = [[Typed(row.place, row.typed("finess_et")) for row in site.rows if "finess_et" in row.cells] for site in sites]
+    typed = [[row.cells["finess_et"] for row in site.rows if "finess_et" in row.cells] for site in sites]
     owners = [entity_of(site.rows, entities) for site in sites]
     expected = [_expected(site, owner) for site, owner in zip(sites, owners, strict=True)]
     numbers = {number for site in sites for number in map(number_of, site.rows) if number}
@@ -127,7 +126,7 @@ def _expected(site: Site, owner: Entity | None) -> Expected:
     return Expected(department_of(owner.verdict.retenu)) if owner is not None else Expected()
 
 
-def _establishment(site: Site, typed: list[Typed], owner: Entity | None, verdict: Verdict, errors: list[str]) -> Establishment:
+def _establishment(site: Site, typed: list[Cell], owner: Entity | None, verdict: Verdict, errors: list[str]) -> Establishment:
     persons, remarks = _persons(site, errors), []
     if site.repeated:
         remarks.append("répété : " + ", ".join(str(row.place) for row in site.repeated))

@@ -47,7 +47,7 @@ def fold(text: str) -> str:
 
 
 def simplified(name: str) -> str:
-    """Abbreviations for phrases, no article, each word once: « RA (Résidence Autonomie) Pasteur » equals « RA Pasteur »."""
+    """Abbreviations for phrases, no article, each word once: « RA (Résidence Autonomie) Lilas » equals « RA Lilas »."""
     folded = f" {fold(without_mark(name))} "
     for phrase, short in _PHRASES:
         folded = folded.replace(f" {phrase} ", f" {short} ")

@@ -36,7 +36,7 @@ def is_blank_number(typed: str) -> bool:
 def plain(typed: str) -> str:
     """The number in a cell: letters and digits alone, in capitals; empty when there is none. Never padded, never corrected.
 
-    « 660784448.0 » is a number that a spreadsheet took for a quantity: its decimals are not digits of it.
+    « 990000001.0 » is a number that a spreadsheet took for a quantity: its decimals are not digits of it.
     """
     if is_blank_number(typed):
         return ""

@@ -60,12 +60,13 @@ class GridLine:
 class Grid:
     """A table before anything is understood of it.
 
-    uneven  lines that have another number of columns than the others, when columns are told by a separator
+    exact  an empty cell leaves no trace here: a line with fewer columns than the header cannot be read
     """
 
     document: str
     lines: tuple[GridLine, ...]
     remarks: tuple[str, ...] = ()
+    exact: bool = False
 
 
 def column_letters(index: int) -> str:

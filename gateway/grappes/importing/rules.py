@@ -136,7 +136,7 @@ def _kept(number: str, expected: Expected, others: Collection[str], legal: Colle
         return Verdict(number, "a_verifier", "R7", why, tuple(free))
     why = "clé de contrôle fausse"
     if expected.department:
-        why += f" ; changements d'un chiffre qui la rendraient juste dans {expected} : {len(free)}"
+        why += f" ; corrections d'un chiffre possibles dans {expected} : {len(free)}"
     return Verdict(number, "a_verifier", "R6", why, tuple(free))
 
 

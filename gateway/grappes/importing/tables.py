@@ -70,8 +70,8 @@ def table_of(grid: Grid) -> Table | None:
             remarks += [f"{grid.document}, ligne {line.number} : {said}"] if said else []
             remarks += _sum_remark(grid.document, line, cells, rows)
             continue
-        if any(text.strip() for text in line.texts[len(header.titles) :]):
-            errors.append(_too_wide(grid.document, header, line))
+        if problem := _misaligned(grid, header, line):
+            errors.append(f"{grid.document}, ligne {line.number} : {problem}")
             continue
         rows.append(Row(len(rows), _filled(cells, merged), Place(grid.document, line.number)))
     return Table(grid.document, frozenset(header.fields), tuple(rows), tuple(remarks), tuple(errors))
@@ -120,11 +120,14 @@ def _sum_remark(document: str, line: GridLine, cells: dict[Field, Cell], rows: I
     return [f"{document}, ligne {line.number} : total annoncé {announced}, somme des lignes {above}."]
 
 
-def _too_wide(document: str, header: Header, line: GridLine) -> str:
-    return (
-        f"{document}, ligne {line.number} : {len(line.texts)} colonnes au lieu de {len(header.titles)}. Virgule dans un nom ? "
-        "Mettez-le entre guillemets."
-    )
+def _misaligned(grid: Grid, header: Header, line: GridLine) -> str | None:
+    """Why the cells of this line cannot be put under the titles."""
+    said = f"{len(line.texts)} colonnes au lieu de {len(header.titles)}."
+    if any(text.strip() for text in line.texts[len(header.titles) :]):
+        return f"{said} Séparateur dans un nom ? Mettez le nom entre guillemets."
+    if grid.exact and len(line.texts) < len(header.titles):
+        return f"{said} Entre des espaces, une cellule vide ne se voit pas : séparez les colonnes par des tabulations."
+    return None
 
 
 def _filled(cells: dict[Field, Cell], merged: dict[Field, Cell]) -> dict[Field, Cell]:
