@@ -25,6 +25,7 @@ from gateway.access.keys import OwnKeys
 from gateway.access.rights import Keys
 from gateway.conformance.live import Observer, eyes_of
 from gateway.doors.annuaire import AnnuaireDoor
+from gateway.doors.conformance_api import DirectApi
 from gateway.doors.console import Console
 from gateway.doors.dmp import DmpDoor
 from gateway.doors.insi import InsiDoor
@@ -37,6 +38,7 @@ from gateway.doors.own.ins import SearchDoor
 from gateway.doors.own.mss import LetterDoor
 from gateway.doors.proof_api import ProofApi
 from gateway.doors.psc import PscDoor
+from gateway.doors.reading import Gate
 from gateway.doors.registry_api import RegistryApi
 from gateway.gaps import Gaps
 from gateway.grappes.registrar import Registrar
@@ -76,6 +78,7 @@ class Gateway:
     ports: dict[str, int]
     accept_fork: bool = False  # take the journal as it is when its checkpoints say otherwise
     notary: Notary | None = None  # from ``run`` on
+    observer: Observer = field(init=False)
     road: Road = field(init=False)
     smtp: SmtpDoor = field(init=False)
     gaps: Gaps = field(init=False)
@@ -99,10 +102,11 @@ class Gateway:
         return cls(settings, clock, journal, access, registry, manifest, ports(), accept_fork)
 
     def __post_init__(self) -> None:
+        self.observer = self._observer()
         self.road = Road(
             self.journal, self.access, self.clock, self.settings.environment, self._upstream_tls, self.settings.deadline_s,
             {name: seconds for name in _UPSTREAMS if (seconds := self.settings.patience_of(name)) is not None},
-            self._keeper(), self._observer(),
+            self._keeper(), self.observer,
         )  # fmt: skip
         patience_s, deadline_s = OPERATIONS["MSS.SOUMISSION"].waits(self.settings.deadline_s, self.settings.patience_of("MSS"))
         self.smtp = SmtpDoor(
@@ -110,7 +114,7 @@ class Gateway:
             upstream=("127.0.0.1", self.ports["mock-smtp"]), server_tls=self._door_tls("optional"),
             client_tls=tls.client_context(self._ca), environment=self.settings.environment,
             deadline_s=deadline_s, patience_s=patience_s if patience_s < deadline_s else None,
-            observer=self._observer(),
+            observer=self.observer,
         )  # fmt: skip
         lps = Lps("Socle", "0.1.0", str(self.manifest["dmp_homologation"]), _OWN_OID)
         self._asker = DmpAsker(self._upstream("DMP") + BASE_PATH, self.clock, lps, self._deposited)
@@ -173,12 +177,14 @@ class Gateway:
             self.journal, self.clock, self.settings.environment, self.manifest["admin_key"], behind, self._busy,
             self.settings.retention(),
         )
-        console.deposits, console.denials = self.deposits, self.denials
+        console.deposits, console.denials, console.direct = self.deposits, self.denials, self.observer.direct
         console.registry.register(GatewayCollector(self.settings.journal, self._busy))
         app = console.app()
         with JournalReader(self.settings.journal) as reader:
             keys = Keys.from_journal(reader)
-        JournalApi(self.journal, self.clock, keys, self.denials, console.check_admin).mount(app)
+        direct = DirectApi(Gate(keys, self.denials), self.observer.direct, self.journal, self.clock)
+        journal = JournalApi(self.journal, self.clock, keys, self.denials, console.check_admin)
+        journal.mount(app, [direct.router()])
         RegistryApi(self.registrar, console.check_admin).mount(app)
         if self.notary is not None:
             ProofApi(self.journal, self.notary, console.check_admin).mount(app)
@@ -259,6 +265,7 @@ class Gateway:
             await stopped
         finally:
             grace_s = self.settings.drain_s
+            self.observer.direct.close()  # whoever reads along would keep a listener open
             await asyncio.gather(running.stop(grace_s), self.smtp.drain(grace_s))
             await self.road.drain(grace_s)
             for task in background:

@@ -6,14 +6,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import orjson
 
+from gateway.conformance.direct import Direct
 from gateway.conformance.facts import extract
-from gateway.conformance.judging import verdict_of
+from gateway.conformance.judging import judge_all, verdict_from
 from gateway.conformance.model import FACTS_VERSION, Eyes, FactValues, Message
 from gateway.journal.record import Facts, Record
 from gateway.journal.vault import Vault
@@ -25,9 +26,10 @@ _AT_ONCE = 64 * 1024  # bytes; a larger message is read in a thread, so that oth
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """Reads the messages of one gateway."""
+    """Reads the messages of one gateway. ``direct``: what is shown live of their deviations."""
 
     eyes: Eyes
+    direct: Direct = field(default_factory=Direct)
 
     async def observe(self, record: Record, message: Message) -> None:
         """Fill ``record.facts`` and ``record.verdict``. Never raises."""
@@ -37,21 +39,26 @@ class Observer:
             else:
                 made = extract(message, self.eyes)
             if made is not None:
-                _note(record, made.values, tuple(made.persons))
+                self._note(record, made.values, tuple(made.persons), made.shown)
         except Exception:
             log.exception("not_observed", extra={"call_id": record.id})
 
-    def note(self, record: Record, values: FactValues) -> None:
+    def note(self, record: Record, values: FactValues, shown: Mapping[str, Sequence[str]] | None = None) -> None:
         """Facts that a door made itself, of a session. Never raises."""
         try:
-            _note(record, {"v": FACTS_VERSION, "partial": False, **values}, ())
+            self._note(record, {"v": FACTS_VERSION, "partial": False, **values}, (), shown or {})
         except Exception:
             log.exception("not_observed", extra={"call_id": record.id})
 
 
-def _note(record: Record, values: FactValues, persons: tuple[str, ...]) -> None:
-    record.facts = Facts(values, persons)
-    record.verdict = verdict_of(values, {"operation": record.operation, "environment": record.environment})
+    def _note(
+        self, record: Record, values: FactValues, persons: tuple[str, ...], shown: Mapping[str, Sequence[str]]
+    ) -> None:
+        record.facts = Facts(values, persons)
+        found = judge_all(values, {"operation": record.operation, "environment": record.environment})
+        record.verdict = verdict_from(found)
+        if record.tenant != "inconnu":  # nobody could read it
+            self.direct.note(record.tenant, record.id, str(record.operation), found, shown)
 
 
 def digest_of(vault: Vault) -> Callable[[str, str | bytes], str]:

@@ -20,6 +20,7 @@ from connectors.wire.clock import ClockGoesBack, SystemClock
 from gateway.access.denials import UNKNOWN, Denials
 from gateway.access.deposits import Deposits
 from gateway.access.identities import IdentityRefused, MutualService, from_pem
+from gateway.conformance.direct import Direct
 from gateway.journal.erasure import erase
 from gateway.journal.journal import Journal
 from gateway.journal.record import JournalFull, NotInDoubt, Record
@@ -116,6 +117,7 @@ class Console:
     upstreams  name → (host, port) of each service behind a door, probed by /readyz
     busy       how many calls are in flight right now
     deposits   where identities are deposited; None where a console has none
+    direct     values shown live, which an erasure takes away
     denials    where attempts without the admin key are noted
     """
 
@@ -129,6 +131,7 @@ class Console:
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     deposits: Deposits | None = None
     denials: Denials | None = None
+    direct: Direct | None = None
 
     def app(self) -> FastAPI:
         app = FastAPI(
@@ -204,6 +207,8 @@ class Console:
             matricule, who = parse_matricule(str(asked["matricule"])), Asked(by=asked["by"])
         except (ValueError, KeyError, TypeError):
             return JSONResponse({"detail": "Attendu : un matricule de 15 caractères dont la clé est juste, et qui demande."}, 400)
+        if self.direct is not None:
+            self.direct.forget()
         return JSONResponse(asdict(await erase(self.journal, matricule, by=who.by)))
 
     async def _retention(self, asked: Asked) -> Response:

@@ -15,7 +15,7 @@ from connectors.wire.http import Answer
 from gateway.access.keys import KeyHolder, OwnKeys, Structure
 from gateway.doors.native import Cut, Receive, Scope, Send, TooLarge, read_body, request_of, send_answer
 from gateway.doors.own import once, problem
-from gateway.doors.own.call import Message, OwnCall, OwnDoor
+from gateway.doors.own.call import FileDoor, Message, OwnCall, OwnDoor
 from gateway.doors.own.fields import said
 from gateway.doors.own.openapi import PATH as OPENAPI_PATH
 from gateway.doors.own.openapi import document
@@ -28,7 +28,8 @@ App = Callable[..., Awaitable[None]]
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 #: The first segment of a path says whose door it is; what no door has there is journalled as that service's unknown.
-_SERVICES = {"ins": unknown_of("INS").id, "dmp": unknown_of("DMP").id, "mss": unknown_of("MSS").id}
+_SERVICES = {"ins": unknown_of("INS").id, "dmp": unknown_of("DMP").id, "mss": unknown_of("MSS").id, "dui": unknown_of("DUI").id}
+_SHOWN = frozenset({"controle", "lieu", "attendu", "trouve", "valeurs"})
 _KEPT = ("ok", "refused")  # the service has answered for good; after anything else the key may serve again
 
 
@@ -40,7 +41,7 @@ def is_own(path: str) -> bool:
 class OwnDoors:
     """Our own doors, on every listener that gives them their paths. ``doors``: by path."""
 
-    def __init__(self, doors: dict[str, OwnDoor[Any]], keys: OwnKeys, road: Road) -> None:
+    def __init__(self, doors: dict[str, OwnDoor[Any] | FileDoor], keys: OwnKeys, road: Road) -> None:
         self._doors, self._keys, self._road = doors, keys, road
         self._under_way: set[bytes] = set()  # keys of calls that have no intent yet
 
@@ -71,7 +72,16 @@ class OwnDoors:
             record, request, lambda _: self._steps(path, request, record, early), lambda refusal, _: refuse_road(refusal, record)
         )
         if not isinstance(early, Cut):
-            await send_answer(send, request, answer, close=early is not None)
+            await send_answer(send, request, self._with_deviations(answer, record), close=early is not None)
+
+    def _with_deviations(self, answer: Answer, record: Record) -> Answer:
+        """What does not conform in the call, shown to its own DUI and nowhere kept: a later call of the same key has it not."""
+        observer = self._road.observer
+        found = [] if observer is None else observer.direct.of_call(record.tenant, record.id)
+        if not found:
+            return answer
+        shown = [{name: value for name, value in one.item().items() if name in _SHOWN} for one in found]
+        return replace(answer, body=orjson.dumps(orjson.loads(answer.body) | {"ecarts": shown}))
 
     def _record(self, path: str) -> Record:
         door = self._doors.get(path)
@@ -84,6 +94,8 @@ class OwnDoors:
             if early is not None:
                 raise _early(early)
             door = self._door(path, request, record)
+            if isinstance(door, FileDoor):
+                return await door.take(request, record, holder)
             message, body = _read(door, request)
             structure = self._lent(_structure(holder, message), OPERATIONS[door.operation].service)
             record.finess_et, record.attribution = message.finess_et, "appel"
@@ -103,7 +115,7 @@ class OwnDoors:
         record.tenant, record.dui = holder.tenant, holder.dui
         return holder
 
-    def _door(self, path: str, request: Request, record: Record) -> OwnDoor[Any]:
+    def _door(self, path: str, request: Request, record: Record) -> OwnDoor[Any] | FileDoor:
         door = self._doors.get(path)
         if door is None:
             raise Refused("adresse", f"Adresses de cette porte : {', '.join(sorted(self._doors))}.")

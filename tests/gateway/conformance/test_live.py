@@ -62,7 +62,7 @@ async def test_a_failing_observer_does_not_cost_the_entry(tmp_path: Path, monkey
     def fail(*_: object) -> None:
         raise RuntimeError("rule broken")
 
-    monkeypatch.setattr(live, "verdict_of", fail)
+    monkeypatch.setattr(live, "judge_all", fail)
     journal = open_journal(tmp_path)
     call = record("PSC.AUTHORIZE")
     await Observer(EYES).observe(call, authorize())
