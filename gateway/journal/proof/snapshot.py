@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.journal.proof import files, register
-from gateway.journal.proof.notes import Checkpoint, Note, NoteError, encode
+from gateway.journal.proof.notes import Checkpoint, Note, NoteError, PublicKey, encode
 from gateway.journal.proof.register import Head, RegisterError, Vector
 
 
@@ -61,6 +61,15 @@ def vector(folder: Path) -> tuple[Head, ...]:
     """(log, size, root) of every log at the last snapshot; empty before the first."""
     snapshot = latest(folder)
     return () if snapshot is None else snapshot.vector
+
+
+def public_key(folder: Path) -> PublicKey | None:
+    """The key that signs now, as log 0 names it; None before the first checkpoint."""
+    for raw in files.last_lines(folder / files.FOLDER / files.LOG_0):
+        leaf = register.read(raw)
+        if leaf["kind"] == "key":
+            return register.key_of(leaf)[0]
+    return None
 
 
 def _leaf(path: Path, seq: int) -> bytes:
