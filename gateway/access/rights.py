@@ -10,7 +10,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from connectors.wire.clock import Clock
@@ -78,6 +78,10 @@ class Keys:
             grappes = None if (named := detail.get("grappes")) is None else frozenset(named)  # absent before decision 0036
             key = Key(detail["name"], frozenset(detail["rights"]), detail["tenant"], detail["sha256"], grappes)
             self._by_digest[key.digest] = key
+        elif detail["change"] == "rotated":
+            rotated = [replace(key, digest=detail["sha256"]) for key in self.all() if key.name == detail["name"]]
+            others = [key for key in self.all() if key.name != detail["name"]]
+            self._by_digest = {key.digest: key for key in (*others, *rotated)}
         else:
             self._by_digest = {digest: key for digest, key in self._by_digest.items() if key.name != detail["name"]}
 
@@ -144,6 +148,15 @@ async def remove(keys: Keys, journal: Journal, clock: Clock, *, name: str, by: s
     if keys.named(name) is None:
         raise KeyRefused(f"Aucune clé « {name} » : voyez socle journal key list.")
     await _note(keys, journal, clock, {"change": "removed", "name": name, "by": by})
+
+
+async def rotate(keys: Keys, journal: Journal, clock: Clock, *, name: str, by: str) -> str:
+    """Another secret for the same key, returned; the old one opens nothing any more. Raises as ``remove``."""
+    if keys.named(name) is None:
+        raise KeyRefused(f"Aucune clé « {name} » : voyez socle journal key list.")
+    secret = _PREFIX + secrets.token_urlsafe(32)
+    await _note(keys, journal, clock, {"change": "rotated", "name": name, "sha256": _digest(secret), "by": by})
+    return secret
 
 
 async def _note(keys: Keys, journal: Journal, clock: Clock, detail: dict[str, Any]) -> None:

@@ -74,6 +74,24 @@ def list_keys(data: DataFolder = Path(".socle"), as_json: AsJson = False) -> Non
         typer.echo(f"{key['name']:<24} {sees:<24} {', '.join(key['rights'])}")
 
 
+@app.command("rotate")
+def rotate(name: Name, by: By = "administrateur", data: DataFolder = Path(".socle"), as_json: AsJson = False) -> None:
+    """Donne un autre secret à une clé, montré une seule fois ; l'ancien cesse aussitôt d'ouvrir le journal."""
+    check_author(by)
+
+    async def alone(journal: Journal) -> dict[str, Any]:
+        try:
+            return {"name": name, "key": await rights.rotate(_present(data), journal, journal.clock, name=name, by=by)}
+        except rights.KeyRefused as refused:
+            fail(str(refused), BAD_INPUT)
+
+    done = act(data, Settings().environment, "/admin/journal/keys/rotate", {"name": name, "by": by}, alone)
+    if as_json:
+        _print(done)
+    else:
+        typer.echo(f"Clé « {name} », nouveau secret montré une seule fois : {done['key']}")
+
+
 @app.command("remove")
 def remove(name: Name, by: By = "administrateur", data: DataFolder = Path(".socle"), as_json: AsJson = False) -> None:
     """Retire une clé ; elle cesse aussitôt d'ouvrir le journal."""

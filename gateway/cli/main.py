@@ -9,7 +9,22 @@ import typer
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from gateway.cli import backup, bench, conformance, demo, erase, grappe, journal, journal_key, load, sandbox, settle, up, usage
+from gateway.cli import (
+    backup,
+    bench,
+    conformance,
+    demo,
+    erase,
+    grappe,
+    journal,
+    journal_key,
+    load,
+    reseal,
+    sandbox,
+    settle,
+    up,
+    usage,
+)  # fmt: skip
 from gateway.cli.french import UsageError, said
 from gateway.settings import why_refused
 
@@ -42,11 +57,12 @@ app.command("bench")(bench.bench)
 journal.app.command("settle")(settle.settle)
 journal.app.command("erase")(erase.erase)
 journal.app.command("retention")(erase.retention)
+journal.app.command("reseal")(reseal.reseal)
 journal.app.command("backup")(backup.backup)
 journal.app.command("restore")(backup.restore)
 journal.app.add_typer(journal_key.app, name="key", help="Clés de lecture du journal par HTTP.")
 app.add_typer(journal.app, name="journal", help="Lire le journal.")
-app.add_typer(usage.app, name="usage", help="Taux d'usage, recomptage.")
+app.add_typer(usage.app, name="usage", help="Taux d'usage, explication, clôture, recomptage.")
 app.add_typer(conformance.app, name="conformance", help="Contrôles de conformité, comptes rendus.")
 app.add_typer(grappe.app, name="grappe", help="Grappes et ESSMS.")
 app.add_typer(sandbox.app, name="sandbox", help="Bac à sable : horloge, pannes, clients.")

@@ -24,6 +24,7 @@ from gateway.conformance.direct import Direct
 from gateway.journal.erasure import erase
 from gateway.journal.journal import Journal
 from gateway.journal.record import JournalFull, NotInDoubt, Record
+from gateway.journal.resealing import AlreadyResealing, reseal
 from gateway.journal.retention import Retention, retain
 from gateway.journal.standing import CLOCK_ACTION
 from gateway.settling import Decision, decide
@@ -150,6 +151,7 @@ class Console:
             app.post("/admin/identities", dependencies=[Depends(self.check_admin)])(self._deposit)
             app.post("/admin/identities/remove", dependencies=[Depends(self.check_admin)])(self._remove)
         app.post("/admin/erasure", dependencies=[Depends(self.check_admin)])(self._erasure)
+        app.post("/admin/reseal", dependencies=[Depends(self.check_admin)])(self._reseal)
         app.post("/admin/retention", dependencies=[Depends(self.check_admin)])(self._retention)
         return app
 
@@ -214,6 +216,15 @@ class Console:
     async def _retention(self, asked: Asked) -> Response:
         """Let go of what is past its delay."""
         return JSONResponse(asdict(await retain(self.journal, self.retention, self.clock.real(), by=asked.by)))
+
+    async def _reseal(self, asked: Asked) -> Response:
+        """Change the key that seals; what found no room is finished by asking again."""
+        try:
+            return JSONResponse(asdict(await reseal(self.journal, by=asked.by)))
+        except AlreadyResealing:
+            return JSONResponse({"detail": "Le changement de clé est déjà en cours : laissez-le finir."}, 409)
+        except JournalFull:
+            return JSONResponse({"detail": "Le journal n'a plus de place : le changement de clé est à reprendre."}, 503)
 
     async def _settle(self, settlement: Settlement) -> Response:
         """A person's decision on an entry in doubt (design §5.3); 409 when it is not, or no longer."""

@@ -163,8 +163,8 @@ class JournalApi:
         try:
             secret = await rotate(self.keys, self.journal, self.clock, name=one.name, by=one.by)
         except KeyRefused as refused:
-            return _json({"detail": str(refused)}, 409)
-        return _json({"name": one.name, "key": secret})
+            return as_json({"detail": str(refused)}, 409)
+        return as_json({"name": one.name, "key": secret})
 
     async def _remove_key(self, gone: GoneKey) -> Response:
         try:

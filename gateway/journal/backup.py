@@ -38,6 +38,7 @@ _LEFT_OUT = ("search.sqlite3", "tree/", "journal.ballast", LOCK_NAME, FILE_NAME)
 _SALT_BYTES, _NONCE_BYTES = 16, 12
 _SCRYPT_N, _SCRYPT_R, _SCRYPT_P = 2**15, 8, 1
 _CHUNK = 1 << 20
+_TRIES = 3
 
 
 class BackupError(Exception):
@@ -71,8 +72,7 @@ def back_up(
     copy = out.with_name(out.name + ".sqlite3.part")
     try:
         _private(draft)
-        others = {name: path.read_bytes() for name, path in _small_files(folder)}  # first: the journal only grows
-        _copy_database(folder / FILE_NAME, copy)
+        others = _copy_both(folder, copy)
         copied, manifest = _describe(copy, at)
         with tarfile.open(draft, "w") as tar:
             for name, content in ((MANIFEST, manifest), (SEALED, seal(others, passphrase, manifest))):
@@ -130,6 +130,25 @@ def _small_files(folder: Path) -> Iterator[tuple[str, Path]]:
         name = path.relative_to(folder).as_posix()
         if path.is_file() and not name.startswith(_LEFT_OUT) and path.suffix != ".new":
             yield name, path
+
+
+def _copy_both(folder: Path, copy: Path) -> dict[str, bytes]:
+    """The journal into ``copy``, and the small files that were there all along: the keys are those that open what it holds."""
+    for _ in range(_TRIES):
+        others = _contents(folder)  # first: the journal only grows
+        copy.unlink(missing_ok=True)
+        _copy_database(folder / FILE_NAME, copy)
+        if _keys_of(_contents(folder)) == _keys_of(others):
+            return others
+    raise BackupError("Les clés du journal changent en ce moment (socle journal reseal) : recommencez quand c'est fini.")
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {name: path.read_bytes() for name, path in _small_files(folder)}
+
+
+def _keys_of(files: dict[str, bytes]) -> dict[str, bytes]:
+    return {name: content for name, content in files.items() if name.startswith("keys/")}
 
 
 def _copy_database(source: Path, copy: Path) -> None:

@@ -1,7 +1,7 @@
 """The table intents: calls with a side effect that are under way (design §5, « Rows and their life »)."""
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import apsw
@@ -56,6 +56,16 @@ class Intents:
             for held in (self._open, self._fresh):
                 if call_id in held:
                     held[call_id] = replace(held[call_id], blob=None, commitment=None)
+
+    def reseal(self, resealed: Callable[[str, bytes], bytes | None]) -> int:
+        """The sealing key changes: what is held would else be written later under the old one. How many were."""
+        moved = 0
+        for held in (self._open, self._fresh):
+            for call_id, kept in held.items():
+                fresh = None if kept.blob is None else resealed(call_id, kept.blob)
+                if fresh is not None:
+                    held[call_id], moved = replace(kept, blob=fresh), moved + 1
+        return moved
 
     def of_dead_boots(self, limit: int) -> list[Draft]:
         """Drafts of intents that no living process will close: the folder's lock proves that every other boot is dead."""

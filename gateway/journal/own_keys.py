@@ -13,6 +13,8 @@ import orjson
 from gateway.journal.record import Claim, KeyTaken, KeyUse
 from gateway.journal.vault import Vault
 
+SEALED_AS = "own|"  # before the call's id: the name under which its answer is sealed
+
 
 class OwnKeys:
     """Through the connection of the running transaction. ``flush`` writes the entries that wait in it."""
@@ -76,4 +78,4 @@ class OwnKeys:
 
 
 def _name(call_id: str) -> str:
-    return f"own|{call_id}"
+    return SEALED_AS + call_id

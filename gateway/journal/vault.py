@@ -5,6 +5,7 @@ import hmac
 import os
 from pathlib import Path
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
@@ -14,14 +15,20 @@ from gateway.journal.record import JournalUnsafe
 
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
+_NEXT = "K2.next"
 
 
 class Vault:
-    """Keyed lookups and seals. Environments share the files and never a lookup: each has its own key derived from K."""
+    """Keyed lookups and seals. Environments share the files and never a lookup: each has its own key derived from K.
 
-    def __init__(self, k: bytes, k2: bytes, environment: str) -> None:
+    While K2 is being changed there are two: the new one seals, both open (``resealing.py``, which alone calls ``begin``,
+    ``resealed`` and ``end``, and keeps ``busy``).
+    """
+
+    def __init__(self, folder: Path, k: bytes, k2: bytes, k2_next: bytes | None, environment: str) -> None:
+        self._folder, self.busy = folder, False
         self._by_k = HMAC(hmac.digest(k, b"environment|" + environment.encode(), "sha256"), SHA256())
-        self._by_k2 = HMAC(k2, SHA256())
+        self._by_k2 = tuple(HMAC(key, SHA256()) for key in (k2_next, k2) if key is not None)  # the newest first
 
     @classmethod
     def open(cls, folder: Path, environment: str, *, create: bool) -> Vault:
@@ -30,7 +37,8 @@ class Vault:
         Raises JournalUnsafe when ``create`` is false and one is missing: new keys would cut every ref from its value.
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return cls(_key(folder / "K", create), _key(folder / "K2", create), environment)
+        k, k2, after = _key(folder / "K", create), _key(folder / "K2", create), folder / _NEXT
+        return cls(folder, k, k2, _key(after, create=False) if after.exists() else None, environment)
 
     def lookup(self, kind: str, value: str | bytes) -> bytes:
         """The keyed digest under which a value is found again: 32 bytes."""
@@ -40,11 +48,17 @@ class Vault:
     def seal(self, name: str, value: bytes) -> bytes:
         """Nonce and ciphertext, under a key of ``name`` alone, so that no key seals more than a few values."""
         nonce = random_bytes(_NONCE_BYTES)
-        return nonce + self._cipher(name).encrypt(nonce, value, None)
+        return nonce + _cipher(self._by_k2[0], name).encrypt(nonce, value, None)
 
     def unseal(self, name: str, sealed: bytes) -> bytes:
         """Raises cryptography.exceptions.InvalidTag when ``sealed`` was made for another name or key."""
-        return self._cipher(name).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], None)
+        newest, *older = self._by_k2
+        try:
+            return _unsealed(newest, name, sealed)
+        except InvalidTag:
+            if not older:
+                raise
+        return _unsealed(older[0], name, sealed)
 
     def seal_alone(self, name: str, value: bytes) -> tuple[bytes, bytes]:
         """A key drawn for ``value`` alone, sealed under ``name``, and ``value`` sealed by it: without its key it is noise."""
@@ -55,8 +69,50 @@ class Vault:
         """Raises cryptography.exceptions.InvalidTag for another name, key or value."""
         return AESGCM(self.unseal(name, sealed_key)).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], None)
 
-    def _cipher(self, name: str) -> AESGCM:
-        return AESGCM(_digest(self._by_k2, b"seal|" + name.encode()))
+    # --- another K2
+
+    @property
+    def rotating(self) -> bool:
+        """Whether two keys are in use: a change that goes on, or that a dead process left."""
+        return len(self._by_k2) > 1
+
+    @property
+    def key_name(self) -> str:
+        """16 hexadecimal digits that name the key that seals, and say nothing of it."""
+        return _digest(self._by_k2[0], b"name").hex()[:16]
+
+    def begin(self) -> None:
+        """Draw the next key, durable before it seals anything; nothing to do when there is one."""
+        if not self.rotating:
+            key = os.urandom(_KEY_BYTES)
+            write_durably(self._folder / _NEXT, key)
+            self._by_k2 = (HMAC(key, SHA256()), *self._by_k2)
+
+    def resealed(self, name: str, sealed: bytes) -> bytes | None:
+        """The same value under the newest key; None when it is already. Raises InvalidTag when no key opens it."""
+        newest, *older = self._by_k2
+        try:
+            _unsealed(newest, name, sealed)
+        except InvalidTag:
+            if not older:
+                raise
+            return self.seal(name, _unsealed(older[0], name, sealed))
+        return None
+
+    def end(self) -> None:
+        """The next key takes the place of the old one, of which nothing is left."""
+        if self.rotating:
+            (self._folder / _NEXT).replace(self._folder / "K2")
+            sync_folder(self._folder)
+            self._by_k2 = self._by_k2[:1]
+
+
+def _cipher(keyed: HMAC, name: str) -> AESGCM:
+    return AESGCM(_digest(keyed, b"seal|" + name.encode()))
+
+
+def _unsealed(keyed: HMAC, name: str, sealed: bytes) -> bytes:
+    return _cipher(keyed, name).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], None)
 
 
 def _digest(keyed: HMAC, value: bytes) -> bytes:

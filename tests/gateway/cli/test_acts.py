@@ -134,3 +134,20 @@ async def test_an_author_is_a_short_name(alone: Path, words: tuple[str, ...]) ->
     assert (said.exit_code, "64 caractères au plus" in said.output) == (2, True), said.output
     assert "Exemple" not in said.output
     assert len(entries(alone)) == 2
+
+
+async def test_the_sealing_key_changes_without_a_gateway(alone: Path) -> None:
+    before = (alone / "gateway" / "keys" / "K2").read_bytes()
+    first = await socle("reseal", "--by", "exploitant", "--json", "--data", str(alone))
+    assert first.exit_code == 0, first.output
+    assert (alone / "gateway" / "keys" / "K2").read_bytes() != before
+    assert [one["detail"]["step"] for one in entries(alone)[2:]] == ["begun", "done"]
+    assert orjson.loads(first.stdout)["key"] == entries(alone)[-1]["detail"]["key"]
+
+
+async def test_the_sealing_key_changes_beside_a_gateway(held: Journal, alone: Path) -> None:
+    before = (alone / "gateway" / "keys" / "K2").read_bytes()
+    said = await socle("reseal", "--data", str(alone))
+    assert (said.exit_code, "l'ancienne clé est détruite" in said.stdout) == (0, True), said.output
+    assert (alone / "gateway" / "keys" / "K2").read_bytes() != before
+    assert not held.vault.rotating and entries(alone)[-1]["boot_id"] == held.boot_id

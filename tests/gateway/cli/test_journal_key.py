@@ -87,3 +87,20 @@ def test_what_cannot_be_is_one_line_and_leaves_no_entry(data: Path, words: tuple
     code, out, err = run(data, *words)
     assert (code, out, err.count("\n"), acts(data)) == (2, "", 1, [])
     assert said in err
+
+
+def test_a_rotated_key_has_another_secret_and_the_same_rights(data: Path) -> None:
+    first = orjson.loads(run(data, "add", "vendeur", "--right", "metadata", "--tenant", "editeur-a", "--json")[1])["key"]
+    run(data, "add", "autre", "--right", "export")
+    before = run(data, "list")[1]
+    code, out, err = run(data, "rotate", "vendeur", "--by", "amoa")
+    assert (code, err) == (0, "")
+    second = out.split(": ")[1].split()[0]
+    assert second != first and run(data, "list")[1] == before
+    with JournalReader(data / "gateway") as reader:
+        keys = Keys.from_journal(reader)
+    key = keys.bearer(f"Bearer {second}")
+    assert keys.bearer(f"Bearer {first}") is None and key is not None
+    assert (key.name, key.tenant, key.rights) == ("vendeur", "editeur-a", {"metadata"})
+    assert [(one["change"], one["by"]) for one in acts(data)][-1] == ("rotated", "amoa")
+    assert run(data, "rotate", "absente")[0] == 2

@@ -279,6 +279,16 @@ async def test_a_key_is_kept_hashed_survives_a_restart_and_dies_when_removed(wor
     world.journal = Journal.open(world.folder, environment="bac_a_sable", clock=SystemClock())
 
 
+async def test_a_rotated_key_opens_by_its_new_secret_alone(world: World) -> None:
+    old = await world.key("amoa", "metadata")
+    answer = await world.http.post("/admin/journal/keys/rotate", json={"name": "amoa", "by": "dpo"}, headers=ADMIN)
+    assert answer.status_code == 200
+    assert (await world.get("/entries", {"Authorization": f"Bearer {answer.json()['key']}"})).status_code == 200
+    problem(await world.get("/entries", old), "cle")
+    absent = await world.http.post("/admin/journal/keys/rotate", json={"name": "absente", "by": "dpo"}, headers=ADMIN)
+    assert (absent.status_code, [one["change"] for one in world.admin("key")]) == (409, ["added", "rotated"])
+
+
 @pytest.mark.parametrize(("new", "said"), [
     ({"name": "amoa", "rights": ["metadata"]}, "existe déjà"),
     ({"name": "Mme Exemple", "rights": ["metadata"]}, "lettres minuscules"),
@@ -295,7 +305,7 @@ async def test_a_key_that_cannot_be_is_refused(world: World, new: dict[str, Any]
 async def test_keys_are_made_with_the_admin_key_only(world: World) -> None:
     new = {"name": "amoa", "rights": ["metadata"], "by": "amoa"}
     for headers in ({}, {"X-Socle-Admin-Key": "autre"}):
-        for path in ("/admin/journal/keys", "/admin/journal/keys/remove"):
+        for path in ("/admin/journal/keys", "/admin/journal/keys/remove", "/admin/journal/keys/rotate"):
             assert (await world.http.post(path, json=new, headers=headers)).status_code == 403
     assert world.admin("key") == []
 
@@ -317,7 +327,7 @@ async def test_the_body_right_opens_copies_and_names_but_no_person(world: World)
 async def test_contents_of_other_keys_are_said_to_be_so(world: World) -> None:
     record = message("ok", "<1@x>")
     await world.write(record)
-    world.journal.vault = Vault(b"a" * 32, b"b" * 32, "bac_a_sable")
+    world.journal.vault = Vault(world.folder / "keys", b"a" * 32, b"b" * 32, None, "bac_a_sable")
     problem(await world.get(f"/entries/{record.id}/contents", await world.key("amoa", "body")), "illisible")
 
 
