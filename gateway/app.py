@@ -50,7 +50,6 @@ from gateway.journal.proof.notary import Notary, Rhythm, sign_along
 from gateway.journal.query import JournalReader
 from gateway.journal.record import JournalError
 from gateway.journal.recovery import SettlementWorker
-from gateway.journal.resealing import resume
 from gateway.journal.retention import retain_daily
 from gateway.journal.search import follow
 from gateway.journal.standing import clock_of
@@ -115,7 +114,7 @@ class Gateway:
             upstream=("127.0.0.1", self.ports["mock-smtp"]), server_tls=self._door_tls("optional"),
             client_tls=tls.client_context(self._ca), environment=self.settings.environment,
             deadline_s=deadline_s, patience_s=patience_s if patience_s < deadline_s else None,
-            observer=self.observer,
+            observer=self.observer, tls_for=lambda identity: self._upstream_tls("MSS", identity),
         )  # fmt: skip
         lps = Lps("Socle", "0.1.0", str(self.manifest["dmp_homologation"]), _OWN_OID)
         self._asker = DmpAsker(self._upstream("DMP") + BASE_PATH, self.clock, lps, self._deposited)
@@ -255,7 +254,7 @@ class Gateway:
             self._settlement().run(), self.gaps.run(), self.denials.run(), follow(self.settings.journal / FILE_NAME),
             retain_daily(self.journal, self.settings.retention(), self.clock), sign_along(self.notary),
         )  # fmt: skip
-        background = [asyncio.create_task(one) for one in (*work, resume(self.journal))]
+        background = [asyncio.create_task(one) for one in work]
         running = await Running.start(self.services())
         try:
             stopped = asyncio.create_task(until_stopped())

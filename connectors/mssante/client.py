@@ -1,4 +1,5 @@
-"""Submission to an operator as a DUI does it: STARTTLS, XOAUTH2 with a PSC token, one message at a time.
+"""Submission to an operator as a DUI does it: STARTTLS, then XOAUTH2 with a PSC token, or the certificate of the structure for
+an applicative mailbox; one message at a time.
 
 Source: reference mssante §5.2 (sequence), §5.3 (SASL). Nothing is retried here: a token refusal, a reply and a lost answer
 call for different things from the caller.
@@ -17,6 +18,7 @@ from connectors.mssante.codes import Reply
 from connectors.mssante.errors import InDoubt, Refused, TokenRefused, Unavailable
 from connectors.mssante.messages import Outgoing
 
+Mechanism = Literal["XOAUTH2", "EXTERNAL", "PLAIN"]
 _T = TypeVar("_T")
 
 
@@ -46,10 +48,14 @@ class Submitted:
 
 
 class SubmissionClient:
-    """One SMTP session. ``async with SubmissionClient(operator, mailbox, token) as client: await client.submit(message)``."""
+    """One SMTP session. ``async with SubmissionClient(operator, mailbox, token) as client: await client.submit(message)``.
 
-    def __init__(self, operator: Operator, mailbox: str, token: str) -> None:
-        self._operator, self._mailbox, self._token = operator, mailbox, token
+    mechanism  EXTERNAL or PLAIN for an applicative mailbox: ``operator.tls`` then shows the structure's certificate, and
+               ``token`` is a password, empty where the operator asks for none
+    """
+
+    def __init__(self, operator: Operator, mailbox: str, token: str = "", *, mechanism: Mechanism = "XOAUTH2") -> None:
+        self._operator, self._mailbox, self._token, self._mechanism = operator, mailbox, token, mechanism
         self._smtp = aiosmtplib.SMTP(
             hostname=operator.host, port=operator.port, local_hostname=operator.hello, timeout=operator.timeout_s,
             start_tls=False, use_tls=False, tls_context=operator.tls,
@@ -74,7 +80,17 @@ class SubmissionClient:
         await _step("connect", self._smtp.ehlo())
         await _step("tls", self._smtp.starttls())
         await _step("connect", self._smtp.ehlo())
-        await _step("auth", self._smtp.auth_xoauth2(self._mailbox, self._token))
+        await _step("auth", self._login())
+
+    async def _login(self) -> aiosmtplib.SMTPResponse:
+        if self._mechanism == "XOAUTH2":
+            return await self._smtp.auth_xoauth2(self._mailbox, self._token)
+        if self._mechanism == "PLAIN":
+            return await self._smtp.auth_plain(self._mailbox, self._token)
+        answer = await self._smtp.execute_command(b"AUTH", b"EXTERNAL", b"=")  # the certificate says which mailbox
+        if answer.code != 235:
+            raise aiosmtplib.SMTPAuthenticationError(answer.code, answer.message)
+        return answer
 
     async def submit(self, message: Outgoing) -> Submitted:
         """Submit one message. Raises Unavailable when it cannot have left, InDoubt when it left and no answer came."""

@@ -35,7 +35,7 @@ from gateway.journal.vault import sync_folder
 log = logging.getLogger(__name__)
 
 Use = Literal["auth", "sign"]
-MutualService = Literal["INS", "DMP"]
+MutualService = Literal["INS", "DMP", "MSS"]
 SERVICES: tuple[str, ...] = get_args(MutualService)
 USES: tuple[str, ...] = get_args(Use)
 
@@ -103,6 +103,14 @@ def subject_of(der: bytes) -> str:
         return x509.load_der_x509_certificate(der).subject.rfc4514_string()
     except ValueError:
         return ""
+
+
+def structure_named(der: bytes | None) -> str | None:
+    """idNat_struct of a certificate that was proved; None without one, or when it names no structure."""
+    try:
+        return None if der is None else structure_of(x509.load_der_x509_certificate(der))
+    except ValueError:
+        return None
 
 
 def pem_of(candidate: Candidate) -> tuple[bytes, bytes]:

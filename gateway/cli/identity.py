@@ -39,7 +39,7 @@ By = Annotated[str | None, typer.Option("--by", help="Qui agit ; gardé scellé.
 
 @app.command("add")
 def add(
-    service: Annotated[str, typer.Option("--service", help="INS ou DMP.")],
+    service: Annotated[str, typer.Option("--service", help="INS, DMP ou MSS (boîte applicative).")],
     use: Annotated[str, typer.Option("--use", help="auth : AUTH_CLI, présenté au service ; sign : SIGN.")] = "auth",
     cert: Annotated[Path | None, typer.Option("--cert", help="Certificat PEM.")] = None,
     key: Annotated[Path | None, typer.Option("--key", help="Clé privée PEM.")] = None,

@@ -19,6 +19,8 @@ BEFORE_TLS = frozenset({"EHLO", "HELO", "RSET", "NOOP", "QUIT", "STARTTLS"})
 AFTER_HELLO = frozenset({"AUTH", "MAIL", "RCPT", "DATA"})
 
 _UNDERSTOOD = frozenset({"SIZE", "PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "DSN"})
+#: Behind a structure's certificate only: they open its applicative mailboxes (mssante §5.3).
+APPLICATIVE = ("EXTERNAL", "PLAIN")
 _MECHANISMS = ("XOAUTH2",)
 _PATH = re.compile(rb"^(?:MAIL FROM|RCPT TO): ?<([^<>]*)>", re.IGNORECASE)
 _SUBJECT = re.compile(r"[0-9A-Za-z/.-]{1,64}")
@@ -47,15 +49,19 @@ def address_of(line: bytes) -> str | None:
     return normalise(address) if address == "" or is_address(address) else None
 
 
-def offer(lines: Iterable[str], *, tls: bool) -> list[str]:
-    """The EHLO list shown to the DUI: upstream's, less what the door does not understand (design §8)."""
+def offer(lines: Iterable[str], *, tls: bool, lent: bool = False) -> list[str]:
+    """The EHLO list shown to the DUI: upstream's, less what the door does not understand (design §8).
+
+    lent  a structure's identity is presented to the operator: its mechanisms may be used
+    """
+    wanted = (*_MECHANISMS, *APPLICATIVE) if lent else _MECHANISMS
     first, *rest = lines
     offered = [first]
     for line in rest:
         keyword, _, arguments = line.upper().partition(" ")
         if keyword in _UNDERSTOOD:
             offered.append(line)
-        elif keyword == "AUTH" and tls and (mechanisms := [one for one in _MECHANISMS if one in arguments.split()]):
+        elif keyword == "AUTH" and tls and (mechanisms := [one for one in wanted if one in arguments.split()]):
             offered.append(" ".join(["AUTH", *mechanisms]))
     return offered if tls else [*offered, "STARTTLS"]
 
@@ -76,9 +82,14 @@ def mechanism_of(line: bytes) -> str:
 
 
 def initial_response(line: bytes) -> bytes | None:
-    """The SASL response that came with AUTH XOAUTH2, if any."""
+    """The SASL response that came with AUTH, if any."""
     words = line.split(b" ")
-    return words[2] if len(words) == 3 and words[1].upper() == b"XOAUTH2" else None
+    return words[2] if len(words) == 3 and mechanism_of(line) in (*_MECHANISMS, *APPLICATIVE) else None
+
+
+def named_by(mechanism: str, response: bytes) -> Bearer | None:
+    """Whom a SASL response names; None when it names nobody that can be read."""
+    return bearer_of(response) if mechanism == "XOAUTH2" else _mailbox_of(mechanism, response)
 
 
 def bearer_of(response: bytes) -> Bearer | None:
@@ -91,6 +102,18 @@ def bearer_of(response: bytes) -> Bearer | None:
     if not user.startswith("user=") or not is_address(mailbox):
         return None
     return Bearer(mailbox, _subject(auth.rpartition(" ")[2]))
+
+
+def _mailbox_of(mechanism: str, response: bytes) -> Bearer | None:
+    """The mailbox of PLAIN (RFC 4616) or EXTERNAL (RFC 4422); behind them no professional is known."""
+    try:
+        text = base64.b64decode(response, validate=True).decode("ascii")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    fields = text.split("\0")
+    if mechanism == "PLAIN":
+        text = fields[1] if len(fields) == 3 else ""
+    return Bearer(normalise(text), None) if is_address(text) else None
 
 
 def _subject(token: str) -> str | None:

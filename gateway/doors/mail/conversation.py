@@ -2,20 +2,23 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 from typing import TYPE_CHECKING
 
 from connectors.mssante.codes import Reply
-from gateway.access.callers import Caller
-from gateway.conformance.facts.mss import sasl_facts
+from gateway.access.callers import UNKNOWN, Caller
+from gateway.access.identities import structure_named
+from gateway.conformance.facts.mss import sasl_facts, sasl_shown
 from gateway.doors.mail import replies
 from gateway.doors.mail.commands import (
     AFTER_HELLO,
+    APPLICATIVE,
     BEFORE_TLS,
     RELAYED,
     Bearer,
-    bearer_of,
     initial_response,
     mechanism_of,
+    named_by,
     offer,
     verb_of,
 )
@@ -44,6 +47,7 @@ class Conversation:
         self._operator: Upstream | None = None
         self._session = Session(door.record("MSS.SESSION_SMTP"))
         self._submissions = Submissions(door, dui)
+        self._structure: Caller = UNKNOWN  # by the client's certificate
         self._hello = self._spoke = self._waiting = self._operator_gone = self._refused = self._ended = False
 
     @property
@@ -137,6 +141,8 @@ class Conversation:
 
     async def _relay(self, verb: str, line: bytes, operator: Upstream) -> None:
         match verb:
+            case "EHLO" | "HELO" if not operator.encrypted:
+                await self._greet(verb, operator)
             case "EHLO" | "HELO":
                 await self._ehlo(line, operator)
             case "AUTH":
@@ -148,34 +154,54 @@ class Conversation:
             case "DATA":
                 await self._data(line, operator)
             case "QUIT":
-                answer = await operator.command(line)
+                answer = await operator.command(_in_clear(line, operator))
                 self._session.quit(answer)
                 await self._end()
                 await self._last_word_raw(answer.raw)
                 raise _Over
             case _:
-                answer = await operator.command(line)
+                answer = await operator.command(_in_clear(line, operator))
                 if verb == "RSET" and answer.reply.positive:
                     await self._submissions.abandon()
                 await self._pass_on(answer)
 
     async def _open(self) -> Upstream:
-        """The operator's connection, made at the first command that needs it."""
-        if self._operator is None:
-            try:
-                self._operator, greeting = await Upstream.open(self._door.upstream, self._door.client_tls, self._door.deadline_s)
-            except NotReady as refused:
-                self._session.greeted(refused.answer)
-                await self._end()
-                await self._last_word_raw(refused.answer.raw)
-                raise _Over from refused
-            except Lost as lost:
-                self._session.unreachable(lost, replies.NO_OPERATOR)
-                await self._end()
-                await self._last_word(replies.NO_OPERATOR)
-                raise _Over from lost
-            self._session.greeted(greeting)
+        """The operator's connection, made at the first command that needs it, and encrypted once the DUI's is: only then is it
+        known whose identity to present."""
+        try:
+            if self._operator is None:
+                self._operator, greeting = await Upstream.connect(self._door.upstream, self._door.deadline_s)
+                self._session.greeted(greeting)
+            if self._dui.tls and not self._operator.encrypted:
+                await self._operator.encrypt(self._operator_tls())
+        except NotReady as refused:
+            self._session.greeted(refused.answer)
+            await self._end()
+            await self._last_word_raw(refused.answer.raw)
+            raise _Over from refused
+        except Lost as lost:
+            self._session.unreachable(lost, replies.NO_OPERATOR)
+            await self._end()
+            await self._last_word(replies.NO_OPERATOR)
+            raise _Over from lost
         return self._operator
+
+    @property
+    def _lent(self) -> bool:
+        """Whether the operator is shown the identity of the DUI's structure (design §8, « TLS and identities »)."""
+        return self._structure.identity is not None and self._door.tls_for is not None
+
+    def _operator_tls(self) -> ssl.SSLContext:
+        identity, tls_for = self._structure.identity, self._door.tls_for
+        return self._door.client_tls if identity is None or tls_for is None else tls_for(identity)
+
+    async def _greet(self, verb: str, operator: Upstream) -> None:
+        """Before TLS: what the operator said to the door's own EHLO. Nothing that the DUI typed leaves in clear."""
+        await self._submissions.abandon()
+        self._hello = True
+        self._submissions.declare(operator.offered)
+        lines = offer(operator.offered, tls=False) if verb == "EHLO" else operator.offered[:1]
+        await self._say(Reply(250, tuple(lines)))
 
     async def _ehlo(self, line: bytes, operator: Upstream) -> None:
         answer = await operator.command(line)
@@ -185,7 +211,8 @@ class Conversation:
         await self._submissions.abandon()  # EHLO ends a transaction, as RSET does
         self._hello = True
         self._submissions.declare(answer.reply.lines)
-        lines = offer(answer.reply.lines, tls=self._dui.tls) if verb_of(line) == "EHLO" else list(answer.reply.lines)
+        said = answer.reply.lines
+        lines = offer(said, tls=True, lent=self._lent) if verb_of(line) == "EHLO" else list(said)
         await self._say(Reply(answer.reply.code, tuple(lines)))
 
     async def _starttls(self, line: bytes) -> None:
@@ -205,11 +232,19 @@ class Conversation:
             self._session.invalid("V-TLS", None)
             raise _Over from None
         self._session.tls_version = self._dui.tls_version
+        der = self._dui.client_der
+        self._structure = self._door.access.by_certificate(der, "MSS")
+        self._session.certificate = {"presented": der is not None, "organisation": structure_named(der) is not None}
 
     async def _auth(self, line: bytes, operator: Upstream) -> None:
         """Pass the exchange as it is; the response is read in memory, for the mailbox, and forgotten."""
         mechanism, response = mechanism_of(line), initial_response(line)
-        bearer = bearer_of(response) if response else None
+        if mechanism in APPLICATIVE and not self._lent:
+            self._note_auth(mechanism, response)
+            self._session.without_identity(replies.NO_CERTIFICATE)
+            await self._say(replies.NO_CERTIFICATE)
+            return
+        bearer = named_by(mechanism, response) if response else None
         answer = await operator.command(line)
         challenged: Answer | None = None
         while answer.reply.code == 334:
@@ -217,26 +252,30 @@ class Conversation:
             await self._pass_on(answer)
             try:
                 line = await self._dui.line(_LINE_LIMIT, self._door.idle_s)
-                bearer = bearer or bearer_of(line)
+                bearer = bearer or named_by(mechanism, line)
                 answer = await operator.command(line)
             except (Closed, Lost) as gone:
                 # A challenge after the token is a refusal. Some operators leave then without a 535 (mssante §5.3), and
                 # some clients without the empty line that ends it (curl).
                 if response is None or (isinstance(gone, Lost) and gone.reason != "closed"):
                     raise
-                self._session.auth = sasl_facts(mechanism, response)
-                self._authenticated(bearer, challenged)
+                self._note_auth(mechanism, response)
+                self._authenticated(mechanism, bearer, challenged)
                 raise _Over from gone
             response = response or line
-        self._session.auth = sasl_facts(mechanism, response)
-        self._authenticated(bearer, answer)
+        self._note_auth(mechanism, response)
+        self._authenticated(mechanism, bearer, answer)
         await self._pass_on(answer)
 
-    def _authenticated(self, bearer: Bearer | None, answer: Answer) -> None:
-        caller = self._door.access.by_mailbox(bearer.mailbox) if bearer else Caller()
+    def _note_auth(self, mechanism: str, response: bytes | None) -> None:
+        self._session.auth, self._session.login = sasl_facts(mechanism, response), sasl_shown(mechanism, response)
+
+    def _authenticated(self, mechanism: str, bearer: Bearer | None, answer: Answer) -> None:
+        applicative = mechanism in APPLICATIVE
+        caller = self._door.access.by_mailbox(bearer.mailbox) if bearer else self._structure if applicative else UNKNOWN
         self._session.authenticated(caller, bearer, answer)
         if answer.reply.positive:
-            self._submissions.bearer = bearer
+            self._submissions.bearer, self._submissions.applicative = bearer, applicative
 
     async def _data(self, line: bytes, operator: Upstream) -> None:
         try:
@@ -269,7 +308,7 @@ class Conversation:
                 self._door.journal.let_go(self._session.record)
                 return
             if self._door.observer is not None:
-                self._door.observer.note(self._session.record, self._session.facts())
+                self._door.observer.note(self._session.record, self._session.facts(), self._session.shown())
             self._session.record.event_time = self._door.clock.business()
             await self._door.close(self._session.record)
 
@@ -290,3 +329,8 @@ class Conversation:
     async def _last_word_raw(self, raw: bytes) -> None:
         with contextlib.suppress(StreamError):  # the DUI may have left first; its entries are written
             await self._dui.send(raw, 5)
+
+
+def _in_clear(line: bytes, operator: Upstream) -> bytes:
+    """A command before TLS goes without what the DUI wrote behind it."""
+    return line if operator.encrypted else line.partition(b" ")[0]

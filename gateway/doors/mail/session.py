@@ -6,6 +6,7 @@ from typing import Any
 
 from connectors.mssante.codes import Reply, flag_of
 from gateway.access.callers import UNKNOWN, Caller
+from gateway.conformance.facts.places import AUTH, STARTTLS
 from gateway.conformance.model import Author
 from gateway.doors.mail.commands import Bearer
 from gateway.doors.mail.submission import LOST_FLAGS, fault_of, outcome_of
@@ -22,6 +23,8 @@ class Session:
     tls_version: str | None = None
     clear: bool = False  # AUTH or MAIL was tried before TLS
     auth: dict[str, Any] | None = field(default=None, repr=False)  # form of the last SASL response
+    login: str | None = field(default=None, repr=False)  # of it, the mechanism and the name given
+    certificate: dict[str, bool] | None = None  # what the client showed in its handshake
     _wrong: Outcome | None = None
 
     def __post_init__(self) -> None:
@@ -64,7 +67,19 @@ class Session:
 
     def facts(self) -> dict[str, Any]:
         """What conformance reads in a session."""
-        return {"author": self.author, "tls": {"version": self.tls_version}, "clear": self.clear, "auth": self.auth}
+        return {
+            "author": self.author, "tls": {"version": self.tls_version}, "clear": self.clear, "auth": self.auth,
+            "certificate": self.certificate,
+        }  # fmt: skip
+
+    def shown(self) -> dict[str, list[str]]:
+        """What may be shown live of it, to the DUI's own vendor only."""
+        return {AUTH: [] if self.login is None else [self.login], STARTTLS: [self.tls_version or "en clair"]}
+
+    def without_identity(self, reply: Reply) -> None:
+        """An applicative mailbox was asked for and no identity can be lent: nothing was forwarded (design §8)."""
+        self.record.service_code = reply.service_code
+        self._went_wrong("unauthorised", "V-IDENTITE")
 
     def quit(self, answer: Answer) -> None:
         if self._wrong is None:

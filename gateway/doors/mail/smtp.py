@@ -9,13 +9,13 @@ import asyncio
 import logging
 import ssl
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from connectors.wire.clock import Clock
 from connectors.wire.serving import StreamService
-from gateway.access.callers import Access
+from gateway.access.callers import Access, Identity
 from gateway.closing import close_call
 from gateway.conformance.live import Observer
 from gateway.doors.mail.conversation import Conversation
@@ -37,6 +37,7 @@ class SmtpDoor:
     idle_s        how long the DUI may say nothing
     refused_full  calls refused for want of room since the last gap entry
     observer      what conformance reads in messages and sessions while they pass
+    tls_for       the operator's side with a structure's identity; None where none is ever lent
     silent        connections that never said anything, since the last gap entry
     """
 
@@ -54,6 +55,7 @@ class SmtpDoor:
     silent: int = 0
     patience_s: float | None = None
     observer: Observer | None = None
+    tls_for: Callable[[Identity], ssl.SSLContext] | None = None
     strangers: Strangers = field(init=False)
     _running: dict[asyncio.Task[None], Conversation] = field(default_factory=dict)
     _late: set[asyncio.Task[None]] = field(default_factory=set)

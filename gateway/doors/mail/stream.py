@@ -54,6 +54,12 @@ class LineStream:
         return None if connection is None else connection.version()
 
     @property
+    def client_der(self) -> bytes | None:
+        """The peer's certificate, proved in the handshake; None when it showed none."""
+        connection = self._writer.get_extra_info("ssl_object")
+        return None if connection is None else connection.getpeercert(binary_form=True)
+
+    @property
     def pipelined(self) -> bool:
         """True when bytes have been read behind the last line."""
         return bool(self._pending)

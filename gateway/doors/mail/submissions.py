@@ -61,9 +61,10 @@ class Writer(Protocol):
 
 
 class Submissions:
-    """At most one is open at a time. ``bearer``: who is authenticated, None before.
+    """At most one is open at a time. ``bearer``: who is authenticated, None before, and when a certificate alone says it.
 
-    record  makes the record of a submission from its operation, for a door of our own; the mail door's way by default
+    applicative  a structure's certificate opened the session
+    record       makes the record of a submission from its operation, for a door of our own; the mail door's way by default
     """
 
     def __init__(self, door: SmtpDoor, dui: Writer, record: Callable[[str], Record] | None = None) -> None:
@@ -72,6 +73,11 @@ class Submissions:
         self._open: Submission | None = None
         self._size = _SIZE_LIMIT
         self.bearer: Bearer | None = None
+        self.applicative = False
+
+    @property
+    def authenticated(self) -> bool:
+        return self.applicative or self.bearer is not None
 
     @property
     def busy(self) -> bool:
@@ -106,7 +112,7 @@ class Submissions:
         submission = self._begin(line)
         if not self._door.admits(submission.record):
             return
-        if self._door.strangers.grouped(submission.record, "smtp", flag, proved=self.bearer is not None):
+        if self._door.strangers.grouped(submission.record, "smtp", flag, proved=self.authenticated):
             self._door.journal.let_go(submission.record)
             return
         submission.refused_here(outcome, flag, reply, self._door.registry, self._door.clock.business())
@@ -202,6 +208,7 @@ class Submissions:
             seen = Message(
                 OPERATION.id, request=whole or b"", cut=whole is None, sender=submission.mailbox,
                 envelope=submission.written_to, declared_nil=submission.caller.dui.nil, author=self._author,
+                applicative=self.applicative,
             )  # fmt: skip
             await self._door.observer.observe(submission.record, seen)
 

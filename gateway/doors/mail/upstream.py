@@ -42,38 +42,61 @@ class Answer:
 
 
 class Upstream:
-    """An open, encrypted connection to the operator."""
+    """A connection to the operator, in clear until ``encrypt``. ``offered``: its EHLO list before TLS."""
 
-    def __init__(self, stream: LineStream, deadline_s: float) -> None:
-        self._stream, self._deadline_s = stream, deadline_s
+    def __init__(self, stream: LineStream, host: str, deadline_s: float) -> None:
+        self._stream, self._host, self._deadline_s = stream, host, deadline_s
+        self.offered: tuple[str, ...] = ()
 
     @classmethod
     async def open(cls, address: tuple[str, int], tls: ssl.SSLContext, deadline_s: float) -> tuple[Upstream, Answer]:
         """Connect and encrypt; also returns the greeting. Raises Lost or NotReady."""
+        upstream, greeting = await cls.connect(address, deadline_s)
+        await upstream.encrypt(tls)
+        return upstream, greeting
+
+    @property
+    def encrypted(self) -> bool:
+        return self._stream.tls
+
+    @classmethod
+    async def connect(cls, address: tuple[str, int], deadline_s: float) -> tuple[Upstream, Answer]:
+        """Connect and greet, in clear; also returns the greeting. Raises Lost or NotReady."""
         try:
             async with asyncio.timeout(deadline_s):
                 reader, writer = await asyncio.open_connection(*address)
         except OSError as error:
             raise Lost("connect") from error
-        upstream = cls(LineStream(reader, writer), deadline_s)
+        upstream = cls(LineStream(reader, writer), address[0], deadline_s)
         try:
             greeting = await upstream._read(time.perf_counter_ns())
             if greeting.reply.code != 220:
                 raise NotReady(greeting)
-            for command, wanted in ((_HELLO, 250), (b"STARTTLS", 220)):
-                answer = await upstream.command(command)
-                if answer.reply.code == 421:
-                    raise NotReady(answer)
-                if answer.reply.code != wanted:
-                    raise Lost("tls", answer.upstream_us)
-            try:
-                await upstream._stream.start_tls(tls, server_hostname=address[0])
-            except Closed as error:
-                raise Lost("tls") from error
+            upstream.offered = (await upstream._ready(_HELLO, 250)).reply.lines
         except BaseException:
             upstream.abort()
             raise
         return upstream, greeting
+
+    async def encrypt(self, tls: ssl.SSLContext) -> None:
+        """Begin TLS; the connection is dropped when it cannot be. Raises Lost or NotReady."""
+        try:
+            await self._ready(b"STARTTLS", 220)
+            try:
+                await self._stream.start_tls(tls, server_hostname=self._host)
+            except Closed as error:
+                raise Lost("tls") from error
+        except BaseException:
+            self.abort()
+            raise
+
+    async def _ready(self, command: bytes, wanted: int) -> Answer:
+        answer = await self.command(command)
+        if answer.reply.code == 421:
+            raise NotReady(answer)
+        if answer.reply.code != wanted:
+            raise Lost("tls", answer.upstream_us)
+        return answer
 
     async def command(self, line: bytes) -> Answer:
         """Send one line and read its reply. Raises Lost."""

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509 import load_pem_x509_certificate
 
 from connectors.wire.tls import client_context, server_context
-from gateway.access.callers import Access, Caller
+from gateway.access.callers import Access, Caller, Identity
 from gateway.doors.mail.smtp import SmtpDoor
 from gateway.grappes.model import Mailbox
 from gateway.grappes.reading import example
@@ -21,16 +23,16 @@ from gateway.journal.query import JournalReader
 from gateway.journal.record import Dui
 from mocks.mssante.app import MssanteMock
 from mocks.sandbox.world import World
-from tests.mocks.mssante.bench import PERSONAL, SHARED, Connected, Dialogue, dialogue, make_world, pki, serving
+from tests.mocks.mssante.bench import APPLICATION, PERSONAL, SHARED, Connected, Dialogue, dialogue, make_world, pki, serving
 
 LES_CARMES, MARSEILLE = "130790199", "130804289"
 
 
 def registry() -> Registry:
-    """The example grappe, one of whose ESSMS sends from the shared mailbox."""
+    """The example grappe, one of whose ESSMS sends from the shared mailbox and from an applicative one."""
     grappe = example("marseille-hyeres")
-    mailbox = Mailbox(SHARED, date(2020, 1, 1))
-    essms = tuple(replace(one, mailboxes=(mailbox,)) if one.finess_et == LES_CARMES else one for one in grappe.essms)
+    mailboxes = tuple(Mailbox(address, date(2020, 1, 1)) for address in (SHARED, APPLICATION))
+    essms = tuple(replace(one, mailboxes=mailboxes) if one.finess_et == LES_CARMES else one for one in grappe.essms)
     return Registry([replace(grappe, essms=essms)])
 
 
@@ -80,12 +82,16 @@ async def smtp_bench(
     mock = MssanteMock(world)
     journal = Journal.open(folder / "gateway", environment="bac_a_sable", clock=world.clock)
     caller = Caller("editeur-a", "1" + LES_CARMES, LES_CARMES, frozenset({MARSEILLE}), Dui("TEST0001", "DUI Test", "1.0"))
-    access = Access(_mailboxes={SHARED: caller, PERSONAL: caller})
     files = pki()
+    certified = replace(caller, identity=Identity(files["client"], files["client_key"]))
+    fingerprint = load_pem_x509_certificate(files["client"].read_bytes()).fingerprint(SHA256()).hex()
+    access = Access({fingerprint: certified}, dict.fromkeys((SHARED, PERSONAL, APPLICATION), caller))
     async with serving(operator or mock.connected) as upstream:
         door = SmtpDoor(
-            journal, access, registry(), world.clock, ("localhost", upstream), server_context(files["cert"], files["key"]),
+            journal, access, registry(), world.clock, ("localhost", upstream),
+            server_context(files["cert"], files["key"], ca=files["ca"], crl=files["crl"], client="optional"),
             client_context(files["ca"]), "bac_a_sable", deadline_s, idle_s,
+            tls_for=lambda identity: client_context(files["ca"], cert=identity.cert, key=identity.key),
         )  # fmt: skip
         async with serving(door.connected) as port:
             yield SmtpBench(folder, world, mock, journal, door, port)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gateway.doors.mail.commands import Bearer, address_of, bearer_of, initial_response, offer, size_limit, verb_of
+from gateway.doors.mail.commands import Bearer, address_of, bearer_of, initial_response, named_by, offer, size_limit, verb_of
 from gateway.doors.mail.content import MAX_HEADERS, Content, Headers, HeadersTooLong, TooLarge
 from gateway.doors.mail.stream import BareNewline
 from mocks.mssante import wire
@@ -146,5 +146,9 @@ def test_bearers() -> None:
         assert bearer_of(response(unreadable)) is None
     assert bearer_of(b"%%%") is bearer_of(b"") is None
     assert "899700000011" not in repr(bearer_of(response(f"user=a@b.fr\x01auth=Bearer {token}\x01\x01")))
-    assert [initial_response(line) for line in (b"AUTH XOAUTH2 abc", b"AUTH XOAUTH2", b"AUTH PLAIN abc")] == [b"abc", None, None]
+    lines = (b"AUTH XOAUTH2 abc", b"AUTH XOAUTH2", b"AUTH PLAIN abc", b"AUTH LOGIN abc")
+    assert [initial_response(line) for line in lines] == [b"abc", None, b"abc", None]
+    assert named_by("PLAIN", response("\0A@b.fr\0secret")) == named_by("EXTERNAL", response("a@b.fr")) == Bearer("a@b.fr", None)
+    assert [named_by("PLAIN", response(text)) for text in ("a@b.fr", "\0a@b.fr", "\0a\0x")] == [None] * 3
+    assert named_by("EXTERNAL", b"=") is named_by("EXTERNAL", response("a")) is None
     assert [verb_of(line) for line in (b"quit", b"MAIL FROM:<>", "é".encode(), b"")] == ["QUIT", "MAIL", "", ""]

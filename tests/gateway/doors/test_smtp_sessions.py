@@ -216,10 +216,15 @@ async def test_an_operator_that_cannot_be_reached(tmp_path: Path) -> None:
 
 
 async def test_an_operator_whose_certificate_is_not_the_one_expected(bench: SmtpBench, tmp_path: Path) -> None:
+    own = client_context(pki()["ca"])
     pki.cache_clear()  # another authority: the door trusts it, the operator's certificate comes from the first
     bench.door.client_tls = client_context(pki()["ca"])
     async with dialogue(bench.port) as smtp:
+        await smtp.says("EHLO dui.test", 250)
+        await smtp.says("STARTTLS", 220)
+        await smtp.tls(own)
         await smtp.says("EHLO dui.test", "421 4.4.1")
+        await smtp.gone()
     [session] = bench.entries(None)
     assert (session["outcome"], session["flags"]) == ("failed", ["E-RESEAU"])
 
