@@ -50,6 +50,7 @@ from gateway.journal.proof.notary import Notary, Rhythm, sign_along
 from gateway.journal.query import JournalReader
 from gateway.journal.record import JournalError
 from gateway.journal.recovery import SettlementWorker
+from gateway.journal.resealing import resume
 from gateway.journal.retention import retain_daily
 from gateway.journal.search import follow
 from gateway.journal.standing import clock_of
@@ -254,7 +255,7 @@ class Gateway:
             self._settlement().run(), self.gaps.run(), self.denials.run(), follow(self.settings.journal / FILE_NAME),
             retain_daily(self.journal, self.settings.retention(), self.clock), sign_along(self.notary),
         )  # fmt: skip
-        background = [asyncio.create_task(one) for one in work]
+        background = [asyncio.create_task(one) for one in (*work, resume(self.journal))]
         running = await Running.start(self.services())
         try:
             stopped = asyncio.create_task(until_stopped())
