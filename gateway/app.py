@@ -33,6 +33,7 @@ from gateway.doors.journal_api import JournalApi
 from gateway.doors.mail.smtp import SmtpDoor
 from gateway.doors.native import NativeApp
 from gateway.doors.own.dmp import FeedDoor
+from gateway.doors.own.dui import ExtractionDoor
 from gateway.doors.own.http import OwnDoors
 from gateway.doors.own.ins import SearchDoor
 from gateway.doors.own.mss import LetterDoor
@@ -166,6 +167,7 @@ class Gateway:
             "/ins/recherche": SearchDoor(self.road, self._upstream("INS"), str(self.manifest["idam"]), self.clock),
             "/dmp/documents": FeedDoor(self.road, dmp, str(self.manifest["dmp_homologation"]), self.access.signer),
             "/mss/messages": LetterDoor(self.smtp),
+            "/dui/extraction": ExtractionDoor(self.road, self.registry),
         }
         return OwnDoors(doors, OwnKeys.from_manifest(self.settings.sandbox, self.access), self.road)
 

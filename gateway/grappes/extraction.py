@@ -94,14 +94,30 @@ class Received:
         return self.extraction.extracted_on, self.log, self.seq
 
 
+class NotEntitled(ValueError):
+    """The caller does not act for the ESSMS of these lines of its file."""
+
+    def __init__(self, lines: list[int]) -> None:
+        super().__init__(f"lines {lines}")
+        self.lines = lines
+
+
 # --- the file -----------------------------------------------------------------------------------------------------------------
 
 
-def read_extraction(content: bytes, registry: Registry, today: date) -> list[Extraction]:
-    """The extractions of a CSV file, all of them ESSMS of the registry then. Raises TableRefused: nothing is taken."""
+def read_extraction(
+    content: bytes, registry: Registry, today: date, entitled: Mapping[str, frozenset[str]] | None = None
+) -> list[Extraction]:
+    """The extractions of a CSV file, all of them of members of the registry.
+
+    entitled  by FINESS ET that the caller acts for, the legal entities for which it may be counted; None: all of them
+    Raises NotEntitled, TableRefused: nothing is taken.
+    """
     rows = read_table(content, COLUMNS, _personal)
     found = [(row, _of(row)) for row in rows]
     raise_problems(rows)
+    if entitled is not None:
+        _check_entitled(found, registry, entitled)
     seen: dict[tuple[str, date, date], int] = {}
     for row, one in found:
         assert one is not None
@@ -117,6 +133,28 @@ def digest_of(extractions: Sequence[Extraction]) -> str:
     """SHA-256 of what a file says, whatever its order, its spaces, the form of its dates."""
     items = sorted((one.item() for one in extractions), key=lambda item: orjson.dumps(item, option=orjson.OPT_SORT_KEYS))
     return hashlib.sha256(orjson.dumps(items, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def remarks(extractions: Sequence[Extraction]) -> list[str]:
+    """What is possible and deserves a look, in French."""
+    return [
+        f"{one.finess_et}, {one.since:%m/%Y} : plus de dossiers actifs que de personnes présentes."
+        for one in extractions
+        if one.active_files > one.persons_present
+    ]
+
+
+def _check_entitled(
+    found: Sequence[tuple[Row, Extraction | None]], registry: Registry, entitled: Mapping[str, frozenset[str]]
+) -> None:
+    lines = []
+    for row, one in found:
+        assert one is not None
+        essms = registry.essms(one.finess_et)
+        if one.finess_et not in entitled or (essms is not None and essms.finess_ej not in entitled[one.finess_et]):
+            lines.append(row.line)
+    if lines:
+        raise NotEntitled(lines)
 
 
 def _personal(name: str) -> str | None:

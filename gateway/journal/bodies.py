@@ -24,8 +24,9 @@ from gateway.operations import OPERATIONS, BodyPolicy, Service
 Headers = list[tuple[bytes, bytes]]
 
 LEVELS: tuple[BodyPolicy, ...] = ("none", "digest", "headers", "full")
-#: No setting goes above these: MSSanté content is never stored, and PSC bodies are made of codes, tokens and passwords.
-CEILINGS: dict[Service, BodyPolicy] = {"MSS": "none", "PSC": "headers"}
+#: No setting goes above these: MSSanté content is never stored, PSC bodies are made of codes, tokens and passwords, and an
+#: extraction that was refused may hold the names for which it was.
+CEILINGS: dict[Service, BodyPolicy] = {"MSS": "none", "PSC": "headers", "DUI": "digest"}
 MAX_BYTES = 1024 * 1024
 GONE = "***"
 

@@ -2,11 +2,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.access.keys import Structure
+from gateway.access.keys import KeyHolder, Structure
 from gateway.journal.record import Record
 from gateway.road import Passed, Request
 
@@ -33,6 +33,23 @@ class OwnCall(Generic[M]):
     structure: Structure
     message: M = field(repr=False)
     name: bytes = field(default=b"", repr=False)
+
+
+class FileDoor:
+    """An own door whose request is a file, read by itself; it has no side effect, and needs no Idempotency-Key.
+
+    media    of the file; ``about`` says in French what is in it, ``example`` is one, ``answer`` what it is told
+    """
+
+    operation: str
+    media: str
+    about: str
+    example: str
+    answer: ClassVar[dict[str, Any]]
+
+    async def take(self, request: Request, record: Record, holder: KeyHolder) -> Passed:
+        """Fill the record, and raise ``problem.Refused`` for whatever ends the call. May raise JournalFull."""
+        raise NotImplementedError
 
 
 class OwnDoor(Protocol[M]):

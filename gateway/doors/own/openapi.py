@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from gateway.doors.own.call import OwnDoor
+from gateway.doors.own.call import FileDoor, OwnDoor
 from gateway.doors.own.examples import ANSWERS, REQUESTS
 from gateway.doors.own.problem import KINDS
 from gateway.operations import OPERATIONS
@@ -26,7 +26,7 @@ _STATUS = {
 }
 
 
-def document(doors: Mapping[str, OwnDoor[Any]]) -> bytes:
+def document(doors: Mapping[str, OwnDoor[Any] | FileDoor]) -> bytes:
     """``doors``: by path, as they are served."""
     content = {
         "openapi": "3.1.0",
@@ -44,8 +44,10 @@ def document(doors: Mapping[str, OwnDoor[Any]]) -> bytes:
     return orjson.dumps(content)
 
 
-def _operation(path: str, door: OwnDoor[Any]) -> dict[str, Any]:
+def _operation(path: str, door: OwnDoor[Any] | FileDoor) -> dict[str, Any]:
     operation = OPERATIONS[door.operation]
+    if isinstance(door, FileDoor):
+        return _file_operation(door)
     headers = ([_KEY] if operation.side_effect else []) + ([_TOKEN] if operation.service == "MSS" else [])
     success = "201" if operation.side_effect else "200"
     body = {"schema": _schema(door), "examples": {"exemple": {"value": REQUESTS[path]}}}
@@ -54,6 +56,18 @@ def _operation(path: str, door: OwnDoor[Any]) -> dict[str, Any]:
         "requestBody": {"required": True, "content": {"application/json": body}},
         "responses": {
             success: _response(success, "application/json", {"type": "object"}, ANSWERS[path]),
+            "default": _response("default", "application/problem+json", {"$ref": "#/components/schemas/Probleme"}),
+        },
+    }  # fmt: skip
+
+
+def _file_operation(door: FileDoor) -> dict[str, Any]:
+    file = {"schema": {"type": "string"}, "examples": {"exemple": {"value": door.example}}}
+    return {
+        "operationId": door.operation, "summary": OPERATIONS[door.operation].label, "description": door.about,
+        "requestBody": {"required": True, "content": {door.media: file}},
+        "responses": {
+            "201": _response("201", "application/json", {"type": "object"}, door.answer),
             "default": _response("default", "application/problem+json", {"$ref": "#/components/schemas/Probleme"}),
         },
     }  # fmt: skip

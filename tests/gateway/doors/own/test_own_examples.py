@@ -33,8 +33,10 @@ async def test_an_example_is_answered_as_the_document_says(bench: Bench, path: s
 async def test_the_document_describes_every_door_and_every_problem(bench: Bench) -> None:
     async with Client() as client:
         document = json.loads((await client.send("GET", bench.urls["console"] + "/portes/openapi.json")).body)
-    assert set(document["paths"]) == set(REQUESTS) == set(ANSWERS)
-    for path, item in document["paths"].items():
+    files = {"/dui/extraction"}  # test_own_extraction.py
+    assert set(document["paths"]) - files == set(REQUESTS) == set(ANSWERS)
+    for path in REQUESTS:
+        item = document["paths"][path]
         schema = item["post"]["requestBody"]["content"]["application/json"]["schema"]
         assert set(REQUESTS[path]) <= set(schema["properties"]) and set(schema["required"]) <= set(REQUESTS[path])
         headers = {one["name"] for one in item["post"]["parameters"]}
