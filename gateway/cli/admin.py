@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,10 @@ _TIMEOUT_S = 600.0  # an erasure opens every sealed value
 
 def act(
     data: Path, environment: Environment, path: str, body: dict[str, Any],
-    alone: Callable[[Journal], Awaitable[dict[str, Any]]], *, create: bool = False,
+    alone: Callable[[Journal], Awaitable[dict[str, Any]]], *,
+    create: bool = False, method: str = "POST", headers: Sequence[tuple[bytes, bytes]] = (),
 ) -> dict[str, Any]:  # fmt: skip
-    """Do it with ``alone`` on the journal that nobody has open, else POST ``body`` to the console's ``path``.
+    """Do it with ``alone`` on the journal that nobody has open, else send ``body`` to the console's ``path``.
 
     The folder's lock decides, so that nothing is written beside a gateway. ``environment`` is that of a journal without
     entries: another's is its own. ``create``: begin the journal when there is none yet. What was done, as JSON; ends the
@@ -36,7 +37,7 @@ def act(
     try:
         return asyncio.run(_alone(folder, environment_of(folder) or environment, alone))
     except JournalLocked:
-        return post(data, path, body)
+        return post(data, path, body, method=method, headers=headers)
     except JournalError as error:
         fail(f"Le journal de {data} refuse : {error}. Rien n'a été changé.", REFUSED_TO_START)
 
@@ -51,14 +52,16 @@ def note(data: Path, action: str, by: str, said: dict[str, Any]) -> None:
     act(data, Settings().environment, f"/admin/{action}", {"by": by, **said}, alone)
 
 
-def post(data: Path, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    """POST to the console of the gateway that runs on this folder; its answer. Ends the command when it refuses or is silent."""
+def post(
+    data: Path, path: str, body: dict[str, Any], *, method: str = "POST", headers: Sequence[tuple[bytes, bytes]] = ()
+) -> dict[str, Any]:
+    """Send to the console of the gateway that runs on this folder; its answer. Ends the command when it refuses or is silent."""
     try:
         key = orjson.loads((data / "sandbox" / "sandbox.json").read_bytes())["admin_key"]
     except (OSError, ValueError, KeyError):
         fail(f"La clé d'administration manque dans {data / 'sandbox' / 'sandbox.json'} : la passerelle refuserait.", BAD_INPUT)
     try:
-        answer = asyncio.run(_post(f"http://127.0.0.1:{_port(data)}{path}", key, body))
+        answer = asyncio.run(_send(method, f"http://127.0.0.1:{_port(data)}{path}", key, body, headers))
     except UpstreamError as error:
         fail(f"La passerelle de {data} tient le journal mais sa console ne répond pas ({error.reason}). Réessayez.", UNAVAILABLE)
     said: dict[str, Any] = orjson.loads(answer.body) if answer.body[:1] == b"{" else {}
@@ -78,10 +81,10 @@ async def _alone(
         await journal.close()
 
 
-async def _post(url: str, key: str, body: dict[str, Any]) -> Answer:
-    headers = [(b"X-Socle-Admin-Key", key.encode("ascii")), (b"Content-Type", b"application/json")]
+async def _send(method: str, url: str, key: str, body: dict[str, Any], more: Sequence[tuple[bytes, bytes]]) -> Answer:
+    headers = [(b"X-Socle-Admin-Key", key.encode("ascii")), (b"Content-Type", b"application/json"), *more]
     async with Client() as http:
-        return await http.send("POST", url, headers=headers, body=orjson.dumps(body), timeout_s=_TIMEOUT_S)
+        return await http.send(method, url, headers=headers, body=orjson.dumps(body), timeout_s=_TIMEOUT_S)
 
 
 def _port(data: Path) -> int:

@@ -2,21 +2,22 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import orjson
 import typer
 
-from connectors.wire.clock import SystemClock
 from gateway.cli.admin import act
 from gateway.cli.common import BAD_INPUT, CHECK_FAILED, DataFolder, fail
 from gateway.cli.grappe_check import AsJson, FinessExtraction, Tables, read_tables
 from gateway.exports.json_rates import to_bytes
 from gateway.grappes import tables as cells
 from gateway.grappes.importing.checking import Checked
-from gateway.grappes.importing.deciding import Decided, Terms, decide
+from gateway.grappes.importing.deciding import Decided, Left, Terms, decide
 from gateway.grappes.importing.decisions import DecisionRefused, Ruling, accepted, read_decisions
 from gateway.grappes.importing.installing import Identity, differences, grappe_of
 from gateway.grappes.model import Grappe
@@ -24,10 +25,12 @@ from gateway.grappes.reading import RegistryError, check_grappe, write_grappe
 from gateway.grappes.registrar import Registrar
 from gateway.grappes.registry import Registry
 from gateway.journal.journal import Journal
+from gateway.journal.standing import clock_of
 from gateway.settings import Settings
 
 _PATH = "/admin/grappes"
 _BY = "import"  # an import without any decision
+_PARIS = ZoneInfo("Europe/Paris")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +71,14 @@ def import_tables(
         rulings = _rulings(confirm, accept, checked.grappe)
         if rulings and by is None:
             raise DecisionRefused("décisions sans auteur : donnez --by, un organisme ou un rôle (« amoa »), jamais une personne.")
-        terms = Terms(by or _BY, SystemClock().real().date(), as_typed, legal_number, legal_name)
+        today = clock_of(data / "gateway").business().astimezone(_PARIS).date()
+        terms = Terms(by or _BY, today, as_typed, legal_number, legal_name)
         dated, carried = _given("--date", day, cells.day), _given("--porteur", porteur, cells.finess)
-        plan = _planned(checked, Identity(grappe_id, name, ars, source, dated, carried), rulings, previous, terms)
+        plan = _planned(checked, Identity(grappe_id, today, name, ars, source, dated, carried), rulings, previous, terms)
     except (DecisionRefused, RegistryError) as error:
         fail(f"Rien n'a été importé : {error}", BAD_INPUT)
+    if plan is None:
+        raise typer.Exit(CHECK_FAILED)
     held = previous is not None and bool(plan.changes) and not yes
     saved = None if held or not plan.changes else _save(data, plan, terms.by)
     _say(plan, saved, held=held, as_json=as_json)
@@ -102,10 +108,14 @@ def _rulings(confirm: Path | None, accept: list[str] | None, grappe: str) -> lis
     return [*(read_decisions(confirm, grappe) if confirm is not None else []), *accepted(accept or [])]
 
 
-def _planned(checked: Checked, identity: Identity, rulings: list[Ruling], previous: Grappe | None, terms: Terms) -> _Plan:
+def _planned(checked: Checked, identity: Identity, rulings: list[Ruling], previous: Grappe | None, terms: Terms) -> _Plan | None:
+    """None, and why, when no row may enter."""
     decided = decide(checked, rulings, previous, terms)
     if not decided.kept:
-        raise DecisionRefused(f"aucune ligne confirmée ni décidée ; première raison : {decided.left[0]}.")
+        for line in _outside(decided.left):
+            typer.echo(line, err=True)
+        typer.echo(f"Rien n'a été importé : aucune ligne de {checked.grappe} ne peut entrer au registre.", err=True)
+        return None
     grappe = check_grappe(grappe_of(identity, checked, decided, previous))
     return _Plan(grappe, previous, decided, differences(previous, grappe) if grappe != previous else [])
 
@@ -117,9 +127,12 @@ def _save(data: Path, plan: _Plan, by: str) -> dict[str, Any]:
         [saved] = await Registrar.of(journal, journal.clock).save([plan.grappe], by=by, expected=expected)
         return saved.item()
 
-    body = {"grappe": orjson.loads(write_grappe(plan.grappe)), "by": by, "expected": expected[plan.grappe.id]}
+    body = {"grappe": orjson.loads(write_grappe(plan.grappe)), "by": by}
+    version = expected[plan.grappe.id]
+    started = (b"If-Match", b'"%d"' % version) if version else (b"If-None-Match", b"*")
+    path = f"{_PATH}/{plan.grappe.id}"
     try:
-        return act(data, Settings().environment, _PATH, body, alone, create=True)
+        return act(data, Settings().environment, path, body, alone, create=True, method="PUT", headers=[started])
     except RegistryError as error:
         fail(f"Rien n'a été importé : {error}", BAD_INPUT)
 
@@ -129,7 +142,8 @@ def _say(plan: _Plan, saved: dict[str, Any] | None, *, held: bool, as_json: bool
     if as_json:
         said = {
             "grappe": plan.grappe.id, "version": version, "written": saved is not None, "changes": plan.changes,
-            "kept": [one.finess_et for one in plan.decided.kept], "left": list(plan.decided.left),
+            "kept": [one.finess_et for one in plan.decided.kept],
+            "left": [{"ligne": one.row.ligne, "etablissement": one.row.name, "raison": one.why} for one in plan.decided.left],
             "warnings": list(plan.decided.warnings),
         }  # fmt: skip
         sys.stdout.buffer.write(to_bytes(said))
@@ -138,8 +152,8 @@ def _say(plan: _Plan, saved: dict[str, Any] | None, *, held: bool, as_json: bool
         typer.echo(line)
     for line in plan.decided.warnings:
         typer.echo(f"Attention, {line}.")
-    for line in plan.decided.left:
-        typer.echo(f"Reste dehors, {line}.")
+    for line in _outside(plan.decided.left):
+        typer.echo(line)
     kept, left = len(plan.decided.kept), len(plan.decided.left)
     counts = f"{kept} établissements retenus, {left} {'reste' if left < 2 else 'restent'} dehors"
     if held:
@@ -147,7 +161,31 @@ def _say(plan: _Plan, saved: dict[str, Any] | None, *, held: bool, as_json: bool
     elif saved is None:
         typer.echo(f"{plan.grappe.id} : {counts} ; le registre le dit déjà (version {version}), rien n'a changé.")
     else:
-        typer.echo(f"{plan.grappe.id} : {counts} ; registre en version {version}.")
+        since = f", ESSMS membres à partir du {plan.grappe.document_date:%d/%m/%Y}" if plan.previous is None else ""
+        typer.echo(f"{plan.grappe.id} : {counts} ; registre en version {version}{since}.")
+
+
+def _outside(left: Sequence[Left]) -> list[str]:
+    """One line a reason when many rows have the same one."""
+    reasons: dict[str, list[Left]] = {}
+    for one in left:
+        reasons.setdefault(one.why, []).append(one)
+    return [
+        f"Reste dehors, {same[0]}." if len(same) == 1
+        else f"Restent dehors, lignes {_ranges([one.row.ligne for one in same])} : {why}."
+        for why, same in reasons.items()
+    ]  # fmt: skip
+
+
+def _ranges(lines: list[int]) -> str:
+    """« 1 à 4, 7 »"""
+    runs: list[list[int]] = []
+    for line in sorted(lines):
+        if runs and line == runs[-1][-1] + 1:
+            runs[-1].append(line)
+        else:
+            runs.append([line])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]} à {run[-1]}" for run in runs)
 
 
 def _given(option: str, text: str | None, reader: Any) -> Any:

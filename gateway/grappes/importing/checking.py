@@ -9,7 +9,7 @@ from gateway.grappes.importing.files import Documents, grids_of
 from gateway.grappes.importing.finess_file import Known
 from gateway.grappes.importing.joining import Site, join, number_of, postcode_of
 from gateway.grappes.importing.legal import Entity, entities_of, entity_of
-from gateway.grappes.importing.names import has_mark
+from gateway.grappes.importing.names import has_mark, simplified
 from gateway.grappes.importing.numbers import department_in, department_of, department_of_postcode, holds
 from gateway.grappes.importing.places import Cell, Place, Unreadable
 from gateway.grappes.importing.rules import Expected, Verdict, judge, shared
@@ -43,6 +43,11 @@ class Establishment:
     remarks: tuple[str, ...] = ()
     alerts: tuple[str, ...] = ()
     known: Known | None = None
+
+    @property
+    def label(self) -> str:
+        """The name, after its organisation's when it only says what the establishment is (« SAD », « RA »)."""
+        return f"{self.og} - {self.name}" if self.og and len(simplified(self.name).split()) < 2 else self.name
 
     @property
     def saisi(self) -> str:

@@ -12,6 +12,7 @@ from gateway.grappes.importing.decisions import DecisionRefused, Ruling
 from gateway.grappes.importing.numbers import plain
 from gateway.grappes.model import Decision, Essms, Grappe, Statut
 
+_NO_ENTITY = "entité juridique inconnue ; donnez-la par --ej NUMERO:nom, par --finess ou par --confirm"
 _Number = tuple[str, Statut, Decision | None]
 
 
@@ -28,11 +29,22 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class Left:
+    """One row that stays out of the registry, and why, in French."""
+
+    row: Establishment
+    why: str
+
+    def __str__(self) -> str:
+        return f"ligne {self.row.ligne}, {self.row.label} : {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
 class Decided:
-    """``left``: rows that stay out and why; ``warnings``: what was kept although something does not hold."""
+    """``warnings``: what was kept although something does not hold."""
 
     kept: tuple[Kept, ...]
-    left: tuple[str, ...]
+    left: tuple[Left, ...]
     warnings: tuple[str, ...]
 
 
@@ -56,14 +68,14 @@ def decide(checked: Checked, rulings: Sequence[Ruling], previous: Grappe | None,
         number = _number(row, ruling, previous, terms)
         legal, name = _entity(row, ruling, previous, number, terms)
         if number is None:
-            left.append(f"ligne {row.ligne}, {row.name} : {_why_out(row)}")
+            left.append(Left(row, _why_out(row)))
         elif legal is None:
-            left.append(f"ligne {row.ligne}, {row.name} : entité juridique inconnue ; donnez-la par --confirm, --ej ou --finess")
+            left.append(Left(row, _NO_ENTITY))
         else:
             finess_et, statut, decision = number
             kept.append(Kept(row, finess_et, statut, decision, legal, name))
             if not luhn_holds(finess_et):
-                warnings.append(f"ligne {row.ligne}, {row.name} : {finess_et} a une clé de contrôle fausse, gardé à vérifier")
+                warnings.append(f"ligne {row.ligne}, {row.label} : {finess_et} a une clé de contrôle fausse, gardé à vérifier")
     _check_apart(kept, checked)
     return Decided(tuple(kept), tuple(left), tuple(warnings))
 
@@ -118,7 +130,7 @@ def _entity(
     if row.known is not None and is_finess_form(row.known.finess_ej):
         return row.known.finess_ej, row.og or f"Entité juridique {row.known.finess_ej} (FINESS)"
     before = previous.find(number[0]) if previous is not None and number is not None else None
-    if before is not None:
+    if before is not None and terms.finess_ej is None:
         return before.finess_ej, row.og
     return terms.finess_ej, terms.entite or row.og
 
@@ -139,6 +151,6 @@ def _check_apart(kept: Sequence[Kept], checked: Checked) -> None:
             raise DecisionRefused(f"lignes {lines} : toutes avec {one.finess_et} ; un numéro n'est celui que d'un établissement.")
         if one.finess_et in legal:
             raise DecisionRefused(
-                f"ligne {one.row.ligne}, {one.row.name} : {one.finess_et} est le numéro d'une entité juridique ; "
+                f"ligne {one.row.ligne}, {one.row.label} : {one.finess_et} est le numéro d'une entité juridique ; "
                 "donnez le numéro géographique."
             )

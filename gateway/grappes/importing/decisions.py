@@ -81,7 +81,7 @@ def _row(grappe: str, one: Establishment) -> list[str]:
     choices = " ".join(one.verdict.choix)
     typed = " ".join(one.saisi.split())
     return [
-        plain_text(grappe), str(one.ligne), plain_text(one.name), number_as_text(typed), one.verdict.statut, one.verdict.regle,
+        plain_text(grappe), str(one.ligne), plain_text(one.label), number_as_text(typed), one.verdict.statut, one.verdict.regle,
         plain_text(one.verdict.justification), number_as_text(choices), "", "",
         number_as_text(one.entity.verdict.retenu) if one.entity is not None else "", plain_text(one.og),
     ]  # fmt: skip

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-from connectors.nomenclatures.identifiers import is_finess_form
+from connectors.nomenclatures.identifiers import is_finess_form, luhn_holds
 from gateway.grappes.importing.checking import Checked
 from gateway.grappes.importing.deciding import Decided, Kept
 from gateway.grappes.importing.decisions import DecisionRefused
@@ -23,9 +23,11 @@ class Identity:
     """What the tables do not say of a grappe. None keeps what the registry has, or the default of a first import.
 
     document_date  day of the convention: its ESSMS are members, and its persons count, from that day on
+    today          what a first import takes for that day when it is not given
     """
 
     id: str
+    today: date
     name: str | None = None
     ars: str | None = None
     source: str | None = None
@@ -34,10 +36,8 @@ class Identity:
 
 
 def grappe_of(identity: Identity, checked: Checked, decided: Decided, previous: Grappe | None) -> Grappe:
-    """Raises DecisionRefused when something that nobody can guess is missing: the day, the porteur."""
-    day = identity.document_date or (previous.document_date if previous is not None else None)
-    if day is None:
-        raise DecisionRefused("date de la convention absente : donnez --date AAAA-MM-JJ (les ESSMS en sont membres ce jour-là).")
+    """Raises DecisionRefused when nobody can guess who carries the grappe."""
+    day = identity.document_date or (previous.document_date if previous is not None else identity.today)
     kept = [_essms(one, previous, day) for one in decided.kept]
     entities = _entities(checked, decided, previous)
     base = previous or Grappe(
@@ -46,7 +46,7 @@ def grappe_of(identity: Identity, checked: Checked, decided: Decided, previous: 
     )  # fmt: skip
     porteur = _porteur(identity, checked, entities, previous)
     if porteur not in {one.finess_ej for one in entities}:
-        entities.append(LegalEntity(porteur, PORTEUR, "confirme", "R0", (porteur,), "donnée à l'import"))
+        entities.append(_given(porteur, PORTEUR))
     return replace(
         base, name=identity.name or base.name, ars=identity.ars or base.ars, source=identity.source or base.source,
         document_date=day, porteur_ej=porteur, entites_juridiques=tuple(entities), essms=_laid_over(kept, previous),
@@ -83,7 +83,7 @@ def _essms(one: Kept, previous: Grappe | None, day: date) -> Essms:
         finess_et=one.finess_et, finess_ej=one.finess_ej, name="", sector=sector_of(category or ""), category=category or "",
         statut=one.statut, regle=row.verdict.regle, saisi="", member_from=day,
     )  # fmt: skip
-    name = without_mark(row.name) or base.name or f"ESSMS {one.finess_et}"
+    name = without_mark(row.label) or base.name or f"ESSMS {one.finess_et}"
     return replace(
         base, finess_ej=one.finess_ej, name=name, name_saisi=row.name if row.name not in ("", name) else None,
         statut=one.statut, regle=row.verdict.regle, saisi=" ".join(typed.split()), ligne=row.ligne,
@@ -121,8 +121,15 @@ def _entities(checked: Checked, decided: Decided, previous: Grappe | None) -> li
             )  # fmt: skip
     for one in decided.kept:
         name = one.entite or f"Entité juridique {one.finess_ej}"
-        found.setdefault(one.finess_ej, LegalEntity(one.finess_ej, name, "confirme", "R0", (one.finess_ej,), "donnée à l'import"))
+        found.setdefault(one.finess_ej, _given(one.finess_ej, name))
     return list(found.values())
+
+
+def _given(number: str, name: str) -> LegalEntity:
+    """One that no table has; its key is judged like another's."""
+    if luhn_holds(number):
+        return LegalEntity(number, name, "confirme", "R0", (number,), "donnée à l'import")
+    return LegalEntity(number, name, "a_verifier", "R6", (number,), "donnée à l'import, clé de contrôle fausse")
 
 
 def _porteur(identity: Identity, checked: Checked, entities: Sequence[LegalEntity], previous: Grappe | None) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from connectors.nomenclatures.identifiers import is_finess
 from gateway.grappes.importing import numbers as n
-from gateway.grappes.importing.names import simplified
+from gateway.grappes.importing.names import fold, simplified
 from gateway.grappes.importing.places import Place
 from gateway.grappes.importing.rules import Verdict
 from gateway.grappes.importing.tables import Row, Table
@@ -99,7 +99,9 @@ def _groups(tables: Sequence[Table]) -> list[_Group]:
             if not simplified(name):
                 nameless += typed
             elif typed:
-                groups.setdefault(simplified(name), _Group(name, [])).typed.extend(typed)
+                group = groups.setdefault(simplified(name), _Group(name, []))
+                group.typed.extend(typed)
+                group.is_porteur |= "PORTEUR" in fold(row.text("role"))
     found = [*groups.values(), *_clusters(nameless)]
     return found + ([_Group(PORTEUR, porteur, is_porteur=True)] if porteur else [])
 
@@ -128,5 +130,5 @@ def _owner(number: str, good: Sequence[str]) -> str:
 def _merged(groups: Sequence[_Group]) -> Entity:
     """The porteur's column and the organisation of the same number are one: every spelling counts."""
     typed = tuple(pair for group in groups for pair in group.typed)
-    named = next((group.name for group in groups if group.name and not group.is_porteur), groups[0].name)
+    named = next((group.name for group in groups if group.name not in ("", PORTEUR)), groups[0].name)
     return Entity(named, typed, judge_legal([text for text, _ in typed]), any(group.is_porteur for group in groups))

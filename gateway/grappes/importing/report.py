@@ -44,10 +44,10 @@ def as_text(grappes: Sequence[Checked], width: int) -> str:
 def decision_of(one: Establishment) -> str:
     """One line for a person who has to decide: which row, why, and which numbers are possible."""
     if one.verdict.statut == "corrige_propose":
-        said = f"ligne {one.ligne}, {one.name} : saisi « {one.saisi} », proposé {one.verdict.retenu} ({one.verdict.regle})"
+        said = f"ligne {one.ligne}, {one.label} : saisi « {one.saisi} », proposé {one.verdict.retenu} ({one.verdict.regle})"
     else:
         typed = f"saisi « {one.saisi} »" if one.saisi else "sans numéro"
-        said = f"ligne {one.ligne}, {one.name} : {typed}, à vérifier ({one.verdict.regle})"
+        said = f"ligne {one.ligne}, {one.label} : {typed}, à vérifier ({one.verdict.regle})"
     said += f" ; {one.verdict.justification}"
     choices = [number for number in one.verdict.choix if number != one.verdict.retenu]
     return said + (f". Numéros possibles : {', '.join(choices)}" if choices else "")
@@ -100,9 +100,9 @@ def _print(console: Console, one: Checked) -> None:
     unsure = [row for row in one.entities if row.verdict.statut != "confirme"]
     doubts = (f"{row.verdict.retenu} ({row.name}) : {row.verdict.justification}" for row in unsure)
     _section(console, "Entités juridiques à vérifier", doubts)
-    told = (f"ligne {row.ligne}, {row.name} : {alert}" for row in one.establishments for alert in row.alerts)
+    told = (f"ligne {row.ligne}, {row.label} : {alert}" for row in one.establishments for alert in row.alerts)
     _section(console, "Selon FINESS", (*told, *one.alerts))
-    said = (f"ligne {row.ligne}, {row.name} : {remark}" for row in one.establishments for remark in row.remarks)
+    said = (f"ligne {row.ligne}, {row.label} : {remark}" for row in one.establishments for remark in row.remarks)
     _section(console, "Remarques", (*one.remarks, *said))
     _section(console, "À corriger dans les fichiers", one.errors)
 
@@ -129,7 +129,7 @@ def _table(one: Checked) -> Table:
     for title in ("Statut", "Règle"):
         table.add_column(title, no_wrap=True)
     for row in one.establishments:
-        cells = [str(row.ligne), row.name, " ".join(row.saisi.split()) or "—", row.verdict.retenu or "—"]
+        cells = [str(row.ligne), row.label, " ".join(row.saisi.split()) or "—", row.verdict.retenu or "—"]
         if len(table.columns) == len(cells) + 3:
             cells.append("?" if row.persons is None else str(row.persons))
         table.add_row(*cells, _STATUTS[row.verdict.statut], row.verdict.regle)
