@@ -188,7 +188,7 @@ class Gateway:
         direct = DirectApi(Gate(keys, self.denials), self.observer.direct, self.journal, self.clock)
         journal = JournalApi(self.journal, self.clock, keys, self.denials, console.check_admin)
         journal.mount(app, [direct.router()])
-        RegistryApi(self.registrar, console.check_admin).mount(app)
+        RegistryApi(self.registrar, self.settings.environment, console.check_admin).mount(app)
         if self.notary is not None:
             ProofApi(self.journal, self.notary, console.check_admin).mount(app)
         return app

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import wraps
 from typing import Annotated, Any, TypeVar
-from zoneinfo import ZoneInfo
 
 import orjson
 from fastapi import APIRouter, Depends, FastAPI, Header
@@ -23,6 +22,7 @@ from gateway.doors.own.fields import said
 from gateway.grappes import versions
 from gateway.grappes.changes import Change, apply_all
 from gateway.grappes.denominator_files import read_denominators
+from gateway.grappes.deposit import deposit
 from gateway.grappes.history import history
 from gateway.grappes.model import Grappe
 from gateway.grappes.reading import RegistryError, parse_grappe, write_grappe
@@ -31,7 +31,6 @@ from gateway.grappes.tables import MAX_BYTES, TableRefused
 from gateway.journal.record import JournalFull
 
 GrappeId = Annotated[str, InPath(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
-_PARIS = ZoneInfo("Europe/Paris")
 _NO_ROOM = "Le journal n'a plus de place : rien n'a été changé. Recommencez plus tard."
 _WITHOUT_VERSION = "Dites de quelle version vous partez : If-Match (l'ETag de la lecture), ou If-None-Match: * pour une création."
 
@@ -43,7 +42,7 @@ class _Asked(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    by: str = Field(min_length=1, max_length=64)
+    by: str = Field(pattern=r"^[a-z0-9._-]{1,64}$")
     why: str | None = Field(None, min_length=1, max_length=2000)
 
 
@@ -94,9 +93,10 @@ def _guarded(endpoint: Endpoint) -> Endpoint:
 
 @dataclass(slots=True)
 class RegistryApi:
-    """``admin`` is the console's own check of its admin key."""
+    """``admin`` is the console's own check of its admin key; ``environment`` the journal's."""
 
     registrar: Registrar
+    environment: str
     admin: Callable[..., Any]
 
     def mount(self, app: FastAPI) -> None:
@@ -112,6 +112,10 @@ class RegistryApi:
         ):
             router.add_api_route(path, _guarded(endpoint), methods=[method], response_class=Response)
         app.include_router(router)
+        app.add_api_route(
+            "/admin/dui/extraction", _guarded(self._extraction), methods=["POST"], dependencies=[Depends(self.admin)],
+            response_class=Response, include_in_schema=False,
+        )  # fmt: skip
 
     async def _list(self) -> Response:
         rows = [
@@ -170,6 +174,13 @@ class RegistryApi:
             lambda registry: read_denominators(content, registry, self.registrar.today), by=asked.by, why=asked.why
         )
         return _json({"grappes": [one.item() for one in saved]})
+
+    async def _extraction(self, request: HttpRequest) -> Response:
+        asked, registrar = await _read(request, AskedFile), self.registrar
+        told = await deposit(
+            registrar.journal, self.environment, registrar.clock, registrar.registry, content_of(asked.csv_base64), by=asked.by
+        )
+        return _json(told)
 
     async def _versions(self, grappe: GrappeId) -> Response:
         self._known(grappe)

@@ -76,8 +76,7 @@ class Registrar:
 
     @property
     def today(self) -> date:
-        """The day in Paris, by business time."""
-        return self.clock.business().astimezone(_PARIS).date()
+        return today_of(self.clock)
 
     async def change(
         self, grappe_id: str, make: Callable[[Grappe], Grappe], *, by: str, why: str | None = None, expected: int | None = None
@@ -204,6 +203,11 @@ class Registrar:
         if why is not None:
             detail["why"] = Named("label", why)
         return admin_record(self.clock, detail)
+
+
+def today_of(clock: Clock) -> date:
+    """The day in Paris, by business time."""
+    return clock.business().astimezone(_PARIS).date()
 
 
 def _only(grappe_id: str, expected: int | None) -> dict[str, int]:

@@ -7,30 +7,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from typing import Any, ClassVar
-from zoneinfo import ZoneInfo
 
 from gateway.access.keys import KeyHolder
 from gateway.doors.own.call import FileDoor
 from gateway.doors.own.problem import Refused, Reply
-from gateway.grappes.extraction import (
-    COLUMNS,
-    OPERATION,
-    Extraction,
-    NotEntitled,
-    detail_of,
-    digest_of,
-    read_extraction,
-    remarks,
-    same_as,
-)
+from gateway.grappes.deposit import fill
+from gateway.grappes.extraction import COLUMNS, OPERATION, Extraction, NotEntitled, read_extraction
+from gateway.grappes.registrar import today_of
 from gateway.grappes.registry import Registry
 from gateway.grappes.tables import TableRefused
 from gateway.journal.record import Record
 from gateway.road import Passed, Request, Road
-from gateway.usage.source import journal_of
 
 HEADER = ";".join(column.name for column in COLUMNS)
-_PARIS = ZoneInfo("Europe/Paris")
 _ELSEWHERE = "Votre clé n'agit pas pour cet ESSMS : retirez ces lignes, ou faites ajouter la structure. Rien n'a été pris."
 _WRONG = "Corrigez les lignes nommées, puis renvoyez le fichier entier : rien n'a été pris."
 
@@ -51,29 +40,14 @@ class ExtractionDoor(FileDoor):
 
     async def take(self, request: Request, record: Record, holder: KeyHolder) -> Passed:
         extractions = self._read(request.body, holder)
-        record.attribution, record.outcome = "appel", "ok"
-        numbers = {one.finess_et for one in extractions}
-        if len(numbers) == 1:
-            [record.finess_et] = numbers
-        digest = digest_of(extractions)
-        first = await asyncio.to_thread(self._already, holder.tenant, digest)
-        if first is not None:
-            record.replays, record.detail = first, {"digest": digest}
-            return Passed(Reply(200, {"statut": "deja_recue", "premiere": first}).answer(record.id))
-        record.detail = detail_of(extractions)
-        told = {"statut": "recue", "lignes": len(extractions), "remarques": remarks(extractions)}
-        return Passed(Reply(201, told).answer(record.id))
+        told = await asyncio.to_thread(fill, record, self._road.journal, extractions, self._road.environment)
+        return Passed(Reply(201 if told["statut"] == "recue" else 200, told).answer(record.id))
 
     def _read(self, body: bytes, holder: KeyHolder) -> Sequence[Extraction]:
-        today = self._road.clock.business().astimezone(_PARIS).date()
         entitled = {number: structure.caller.entitled_ej for number, structure in holder.structures.items()}
         try:
-            return read_extraction(body, self._registry, today, entitled)
+            return read_extraction(body, self._registry, today_of(self._road.clock), entitled)
         except NotEntitled as error:
             raise Refused("structure", _ELSEWHERE, lignes=error.lines) from None
         except TableRefused as error:
             raise Refused("extraction", _WRONG, lignes=[one.item() for one in error.problems]) from None
-
-    def _already(self, tenant: str, digest: str) -> str | None:
-        with journal_of(self._road.journal.folder) as connection:
-            return same_as(connection, self._road.environment, tenant, digest)

@@ -32,7 +32,7 @@ class World:
         self.registrar = Registrar.of(self.journal, SystemClock())
         console = Console(self.journal, SystemClock(), "bac_a_sable", "cle", {}, lambda: 0)
         app = console.app()
-        RegistryApi(self.registrar, console.check_admin).mount(app)
+        RegistryApi(self.registrar, "bac_a_sable", console.check_admin).mount(app)
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://console", headers=ADMIN)
 
     async def change(self, *changes: dict[str, Any], **more: Any) -> httpx.Response:
@@ -121,7 +121,7 @@ async def test_a_new_grappe_is_created_once(world: World) -> None:
     (b"{", "Demande refusée"),
     (b'{"by": "amoa", "changes": []}', "changes : trop peu d'éléments"),
     (b'{"changes": [{"kind": "projet"}]}', "by : absent"),
-    (b'{"by": "Marie Dupont", "changes": [{"kind": "projet", "name": "x"}]}', "un organisme ou un r\u00f4le"),
+    (b'{"by": "Marie Dupont", "changes": [{"kind": "projet", "name": "x"}]}', "by : forme refusée"),
     (b'{"by": "amoa", "changes": [{"kind": "autre"}]}', "Demande refusée"),
     (b'{"by": "amoa", "changes": [{"kind": "projet", "niveau": "og"}]}', "inconnu"),
     (b'{"by": "amoa", "changes": [{"kind": "essms", "finess_et": "000000000"}]}', "aucun ESSMS 000000000"),
