@@ -17,6 +17,8 @@ from gateway.cli.admin import note
 from gateway.cli.common import BAD_INPUT, CHECK_FAILED, By, DataFolder, check_author, fail
 from gateway.exports.edition import Edition
 from gateway.exports.manifest import File, with_manifest, write
+from gateway.exports.opened import FORMATS as OPENED
+from gateway.exports.opened import opened_files
 from gateway.exports.pack import MAKERS, files_of
 from gateway.exports.standing import ACTION, before_exports
 from gateway.grappes.reading import RegistryError
@@ -34,6 +36,12 @@ from gateway.usage.periods import FIRST_PERIOD_MONTHS, parse_month
 from gateway.usage.source import journal_of
 
 _MOST_MONTHS = 120
+_KNOWN = (*MAKERS, *OPENED)
+_ALL = "tout"
+_FORMS = (
+    f"{', '.join(_KNOWN)} ou {_ALL} ; séparés par des virgules, ou plusieurs fois."
+    f" Sans cette option : {', '.join(MAKERS)}, qui ne demandent que les taux."
+)
 
 
 def export(
@@ -44,7 +52,7 @@ def export(
         int | None, typer.Option("--version", min=1, help="Avec --month : une version close, réimprimée à l'octet.")
     ] = None,
     forms: Annotated[
-        list[str] | None, typer.Option("--format", help=f"{', '.join(MAKERS)} ; plusieurs fois, ou séparés par des virgules.")
+        list[str] | None, typer.Option("--format", help=_FORMS)
     ] = None,
     first: Annotated[
         str | None, typer.Option("--from", metavar="AAAA-MM", help="Sans --month : premier mois de la première période.")
@@ -61,7 +69,7 @@ def export(
     asked = _Asked(grappe, month, version, first, months, environment, data)
     chosen = _formats(forms or [])
     for edition in _editions(asked):
-        files = with_manifest(edition, files_of(edition, chosen))
+        files = with_manifest(edition, [*files_of(edition, chosen), *_opened(data, edition, chosen)])
         try:
             out.mkdir(parents=True, exist_ok=True)
             note(data, ACTION, by, _said(edition, files, chosen))
@@ -85,9 +93,16 @@ class _Asked:
 def _formats(given: Sequence[str]) -> list[str]:
     wanted = [name.strip() for one in given for name in one.split(",") if name.strip()] or list(MAKERS)
     for name in wanted:
-        if name not in MAKERS:
-            fail(f"« {name} » : format inconnu ; possibles : {', '.join(MAKERS)}.", BAD_INPUT)
-    return wanted
+        if name not in (*_KNOWN, _ALL):
+            fail(f"« {name} » : format inconnu ; possibles : {', '.join(_KNOWN)}, {_ALL}.", BAD_INPUT)
+    return list(_KNOWN) if _ALL in wanted else wanted
+
+
+def _opened(data: Path, edition: Edition, formats: Sequence[str]) -> list[File]:
+    try:
+        return opened_files(data, edition, formats)
+    except (JournalError, apsw.Error) as error:
+        fail(f"Le journal de {data} ne se lit pas ({error}) : recommencez, ou demandez moins de formats.", BAD_INPUT)
 
 
 def _editions(asked: _Asked) -> list[Edition]:

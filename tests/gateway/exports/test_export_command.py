@@ -111,7 +111,7 @@ def test_a_span_of_months_still_gives_one_file_of_each(data: Path) -> None:
 @pytest.mark.parametrize("words, said", [
     (("--month", "2026-02", "--grappe", "autre"), "Grappe inconnue : « autre »"),
     (("--month", "fevrier"), "« fevrier » n'est pas un mois : écrivez --month AAAA-MM"),
-    (("--month", "2026-02", "--format", "pdf"), "« pdf » : format inconnu ; possibles : csv, xlsx, json, fhir, ars, copil"),
+    (("--month", "2026-02", "--format", "pdf"), "« pdf » : format inconnu ; possibles : csv, xlsx, json, fhir, ars, copil, tbb"),
     (("--month", "2026-02", "--from", "2025-11"), "--month et --from : donnez l'un ou l'autre"),
     (("--version", "1"), "--version : dites aussi de quel mois"),
     (("--month", "2026-02", "--version", "3"), "Pas de version 3 close de 2026-02"),
