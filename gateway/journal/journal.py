@@ -142,13 +142,12 @@ class Journal:
         JournalStopped, ValueError for a record that cannot be an entry.
         """
         drafts = [draft_of(record, self._environment, self._clock) for record in records]
-        claims = [_told(record) for record in records]
-        ids = {record.id for record in records}
+        claims = [record.claim and _told(record.claim, record) for record in records]
         entries: list[Entry] = await self._writer.run_job(
             lambda store: [store.append(draft, claim) for draft, claim in zip(drafts, claims, strict=True)],
-            named=self._store.refs.lookups(named for draft in drafts for named in named_in(draft)),
-            owed=any(record.kind == "call" for record in records),
-            then=lambda: self._owed.difference_update(ids),
+            named=self._store.refs.lookups([named for draft in drafts for named in named_in(draft)]),
+            owed="call" in [record.kind for record in records],
+            then=lambda: self._owed.difference_update([record.id for record in records]),
         )
         return entries
 
@@ -221,8 +220,7 @@ def _recovered(store: Store) -> tuple[Store, int]:
         raise
 
 
-def _told(record: Record) -> Claim | None:
-    claim = record.claim
-    if claim is not None and claim.tell is not None:
+def _told(claim: Claim, record: Record) -> Claim:
+    if claim.tell is not None:
         claim.answer = claim.tell(record)
     return claim

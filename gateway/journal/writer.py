@@ -54,10 +54,12 @@ class Writer(threading.Thread):
         super().__init__(name="journal-writer", daemon=True)
         self._store, self._capacity, self._give_up_ballast = store, capacity, give_up_ballast
         self._jobs: deque[Job] = deque()
-        self._wake = threading.Condition()
+        self._lock = threading.Lock()
+        self._wake = threading.Condition(self._lock)
         self._closing = False
         self._broken: Exception | None = None
         self._enough = 1  # as many as last time
+        self._awaited = 1  # jobs, by the thread
         self._patience_s = 0.0
 
     @property
@@ -80,19 +82,19 @@ class Writer(threading.Thread):
         """
         loop = asyncio.get_running_loop()
         job = Job(work, named, owed, loop.create_future(), loop, then)
-        with self._wake:
+        with self._lock:
             if self._broken or self._closing:
                 raise JournalStopped("the journal is closed" if self._closing else "the journal stopped: the disk failed")
             if len(self._jobs) >= self._capacity and not owed:
                 raise JournalFull(f"{len(self._jobs)} records wait for the disk")
             self._jobs.append(job)
-            if len(self._jobs) in (1, self._enough):  # the two numbers that the thread may wait for
+            if len(self._jobs) == self._awaited:
                 self._wake.notify()
         return job.future
 
     def stop(self) -> None:
         """Ask the thread to end once everything queued is written."""
-        with self._wake:
+        with self._lock:
             self._closing = True
             self._wake.notify()
 
@@ -104,13 +106,17 @@ class Writer(threading.Thread):
 
     def _next_batch(self) -> list[Job]:
         """What waits. After a large group its callers come back one by one: they are waited for, as long as a commit takes."""
-        with self._wake:
-            self._wake.wait_for(lambda: self._jobs or self._closing)
+        with self._lock:
             if self._enough >= _WORTH_WAITING:
-                self._wake.wait_for(lambda: len(self._jobs) >= self._enough or self._closing, timeout=self._patience_s)
+                self._await(self._enough, self._patience_s)
+            self._await(1)
             batch = [self._jobs.popleft() for _ in range(min(_BATCH, len(self._jobs)))]
             self._enough = len(batch)
             return batch
+
+    def _await(self, count: int, timeout_s: float | None = None) -> None:
+        self._awaited = count
+        self._wake.wait_for(lambda: len(self._jobs) >= count or self._closing, timeout_s)
 
     def _write(self, batch: list[Job]) -> None:
         if self._broken:
