@@ -1,46 +1,39 @@
-"""`socle usage`: rates of the grappes, and the recount that proves them (design §6, §9); export is in ``usage_export``."""
+"""`socle usage`: rates of the grappes, the recount that proves them, the closing of their windows (design §6, §9)."""
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
+from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any, get_args
-from zoneinfo import ZoneInfo
+from textwrap import fill
+from typing import Annotated, Any, Literal
 
-import apsw
 import typer
 
-from connectors.wire.clock import SystemClock
+from gateway.cli import usage_asked
 from gateway.cli.common import BAD_INPUT, CHECK_FAILED, DataFolder, fail
+from gateway.cli.usage_asked import AsJson, GrappeId, InEnvironment, Source, journal_errors, question, source_of
+from gateway.cli.usage_close import close
+from gateway.cli.usage_explain import explain_command
 from gateway.cli.usage_export import export
 from gateway.exports.json_rates import envelope, to_bytes
 from gateway.exports.table_rates import rates_table, terminal_width
-from gateway.grappes.reading import RegistryError
-from gateway.grappes.registry import Registry
-from gateway.journal.query import JournalMissing
-from gateway.journal.record import JournalError
 from gateway.journal.units import Unit
-from gateway.settings import Environment
 from gateway.usage import recount as recounting
+from gateway.usage.alerts import Alert, alerts
+from gateway.usage.alerts import lines as alert_lines
 from gateway.usage.counting import Counting
+from gateway.usage.ins import InsLine, ins_lines
 from gateway.usage.measure import PRODUCTION, SIMULATED, Measure
-from gateway.usage.periods import FIRST_PERIOD_MONTHS, first_full_month, parse_month
-from gateway.usage.rates import measures
-from gateway.usage.source import journal_of
+from gateway.usage.money import Stake, lines, stakes
+from gateway.usage.parts import Options
+from gateway.usage.rates import answer
 
 app = typer.Typer(no_args_is_help=True)
 app.command("export")(export)
+app.command("explain")(explain_command)
+app.command("close")(close)
 
-Grappe = Annotated[str | None, typer.Option("--grappe", help="Identifiant de la grappe ; toutes par défaut.")]
-From = Annotated[str | None, typer.Option("--from", metavar="AAAA-MM", help="Premier mois de la première période.")]
-Months = Annotated[int, typer.Option("--months", help="Nombre de mois, les trois de la première période compris.")]
-InEnvironment = Annotated[str, typer.Option("--environment", help="bac_a_sable, recette, charge ou production.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Sortie JSON.")]
-
-_MOST_MONTHS = 120
 _GAPS = {
     "manquante": "ligne manquante dans la table", "en_trop": "ligne en trop dans la table", "differente": "ligne différente",
 }  # fmt: skip
@@ -48,22 +41,46 @@ _GAPS = {
 
 @app.command("rates")
 def rates(
-    grappe: Grappe = None,
-    first: From = None,
-    months: Months = 4,
+    grappe: GrappeId = None,
+    first: Annotated[str | None, typer.Option("--from", metavar="AAAA-MM", help="Premier mois de la première période.")] = None,
+    months: Annotated[int, typer.Option("--months", help="Nombre de mois, les trois de la première période compris.")] = 4,
+    month: Annotated[str | None, typer.Option("--month", metavar="AAAA-MM", help="Les fenêtres qui finissent ce mois.")] = None,
+    version: Annotated[int | None, typer.Option("--version", min=1, help="Avec --month : une version close.")] = None,
     environment: InEnvironment = "bac_a_sable",
+    detail: Annotated[bool, typer.Option("--detail", help="Détaille documents, messages, personnes, types et alertes.")] = False,
+    per: Annotated[str, typer.Option("--per", help="Ce que compte MSSanté : message ou destinataire.")] = "message",
+    patients: Annotated[bool, typer.Option("--patients/--sans-patients", help="Compter les messages aux usagers.")] = True,
+    suppressions: Annotated[bool, typer.Option("--deduire-suppressions", help="Retirer ce qui a été supprimé.")] = False,
+    first_end: Annotated[
+        str | None, typer.Option("--premiere-mesure-fin", metavar="AAAA-MM", help="Dernier mois de la première période.")
+    ] = None,
     data: DataFolder = Path(".socle"),
     as_json: AsJson = False,
 ) -> None:
-    """Montre les taux d'usage : la première période de trois mois, puis chaque mois."""
-    found = _measures(_Asked(grappe, first, months, environment, data))
-    sys.stdout.buffer.write(to_bytes(envelope(found)) if as_json else rates_table(found, terminal_width()).encode())
+    """Montre les taux d'usage : la première période de trois mois, puis chaque mois ; ou ceux d'un mois, d'une version."""
+    with source_of(data, environment, grappe) as source:
+        options = Options(_per(per), patients, suppressions, _last_day(first_end, source))
+        asked = question(
+            source, first=first, months=months, month=month, version=version, options=options, breakdown=detail,
+            trend=month is not None,
+        )  # fmt: skip
+        found = answer(source.journal, source.registry, asked, grappe, source.versions)
+        if not found:
+            fail(f"Aucune fenêtre ne finit en {month} : la première période de trois mois n'y est pas finie.", BAD_INPUT)
+        more = _More(source, found) if detail else None
+        if as_json:
+            sys.stdout.buffer.write(to_bytes(envelope(found) | ({} if more is None else more.item())))
+        else:
+            width = terminal_width()
+            said = [*_standing(found), *([] if more is None else more.lines())]
+            folded = (fill(line, width, subsequent_indent="    ") for line in said)
+            typer.echo("\n".join([rates_table(found, width).rstrip(), *folded]))
 
 
 @app.command("recount")
 def recount(data: DataFolder = Path(".socle"), as_json: AsJson = False) -> None:
     """Recompte les unités depuis les seules entrées du journal et compare, ligne à ligne. Code 1 au premier écart."""
-    with _journal_errors(data):
+    with journal_errors(data):
         found = recounting.recount(data / "gateway")
     simulated = found.environments != [PRODUCTION]
     if as_json:
@@ -74,60 +91,79 @@ def recount(data: DataFolder = Path(".socle"), as_json: AsJson = False) -> None:
         raise typer.Exit(CHECK_FAILED)
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    grappe: str | None
-    first: str | None
-    months: int
-    environment: str
-    data: Path
+class _More:
+    """What `--detail` adds, grappe by grappe: alerts, money, INS lines, all beside the five rates and never in them."""
+
+    def __init__(self, source: Source, found: list[Measure]) -> None:
+        self.alerts: list[Alert] = []
+        self.stakes: list[Stake] = []
+        self.money: list[str] = []
+        self.ins: list[InsLine] = []
+        for name, rows in groupby(found, key=lambda row: row.grappe):
+            mine, grappe = list(rows), source.registry.grappe(name)
+            with source.journal:
+                counting = Counting(source.journal, source.environment, mine[-1].vector)
+                self.alerts += alerts(counting, grappe, mine, source.now)
+            held = stakes(grappe, mine)
+            self.stakes += held
+            self.money += lines(grappe, held)
+            self.ins += ins_lines(source.folder, source.environment, grappe, mine[-1].window, mine[-1].vector)
+
+    def item(self) -> dict[str, Any]:
+        return {
+            "alerts": [one.item() for one in self.alerts], "stakes": [one.item() for one in self.stakes],
+            "stakes_lines": self.money, "ins": [one.item() for one in self.ins],
+        }  # fmt: skip
+
+    def lines(self) -> list[str]:
+        said = ["", "Alertes :" if self.alerts else "Alertes : aucune", *(f"  {line}" for line in alert_lines(self.alerts))]
+        said += ["", "Argent en jeu :", *(f"  {line}" for line in self.money)]
+        seen = [one for one in self.ins if one.calls or one.persons]
+        said += ["", "INS, pour information :" if seen else "INS, pour information : aucun appel dans la fenêtre"]
+        return said + [
+            f"  {one.name} : {one.persons} personnes à INS qualifiée vues ; {one.calls} appels INSi"
+            + "".join(f", {code} : {number}" for code, number in one.by_result.items())
+            for one in seen
+        ]
 
 
-def _measures(asked: _Asked) -> list[Measure]:
-    if asked.environment not in get_args(Environment):
-        possible = ", ".join(get_args(Environment))
-        fail(f"« {asked.environment} » n'est pas un environnement ; possibles : {possible}.", BAD_INPUT)
-    if not FIRST_PERIOD_MONTHS <= asked.months <= _MOST_MONTHS:
-        fail(f"--months {asked.months} : entre {FIRST_PERIOD_MONTHS}, la première période, et {_MOST_MONTHS}.", BAD_INPUT)
-    try:
-        registry = Registry.load(asked.data / "gateway" / "grappes")
-        if not registry.grappes:
-            fail(f"Aucune grappe dans {asked.data} : installez-en une, ou indiquez le bon dossier par --data.", BAD_INPUT)
-        if asked.grappe is not None:
-            registry = Registry([registry.grappe(asked.grappe)])
-    except RegistryError as error:
-        fail(str(error), BAD_INPUT)
-    with _journal_errors(asked.data), journal_of(asked.data / "gateway") as journal:
-        counting = Counting(journal, asked.environment)
-        now = max(filter(None, (SystemClock().real(), counting.last_event())))
-        start = _month(asked.first) if asked.first is not None else _default_start(registry, counting, now)
-        return measures(journal, registry, asked.environment, start, asked.months, now=now)
+def _standing(found: list[Measure]) -> list[str]:
+    """State of each window, what is left, why a version is not the one before; then how it was counted."""
+    said = [""]
+    for (_, window), rows in groupby(found, key=lambda row: (row.grappe, row.window)):
+        mine = list(rows)
+        state = {"ouvert": "ouverte", "en_cloture": "en clôture", "clos": "close"}[mine[-1].state]
+        said.append(
+            f"Fenêtre du {window.start:%d/%m/%Y} au {window.last_day:%d/%m/%Y} : {state}, version {mine[-1].version} ; registre "
+            f"version {mine[-1].registry_version} ; journal {' '.join(f'{log}:{size}' for log, size in mine[-1].vector)}"
+        )
+        said += [f"  {cause.text}" for cause in mine[-1].causes]
+        said += [line for row in mine if row.level == "grappe" and row.contractual for line in _left(row)]
+    return [*said, f"Comptage : {found[0].options.label}."]
 
 
-def _default_start(registry: Registry, counting: Counting, now: datetime) -> date:
-    """The first full month after the declared go-live; else the month of the first counted unit; else this month."""
-    declared = [one.date_demarrage for one in registry.grappes.values() if one.date_demarrage is not None]
-    if declared:
-        return first_full_month(min(declared))
-    numbers = [one.finess_et for grappe in registry.grappes.values() for one in grappe.essms]
-    return (counting.first_unit(numbers) or now).astimezone(ZoneInfo("Europe/Paris")).date().replace(day=1)
+def _left(row: Measure) -> list[str]:
+    if not row.remaining or row.state == "clos":
+        return []
+    said = f"  {row.indicator} : manque {row.remaining} pour {row.target} %"
+    if row.projection is not None:
+        on = row.projection.on
+        said += f" ; au rythme actuel {row.projection.at_end} en fin de fenêtre" + (f", cible le {on:%d/%m/%Y}" if on else "")
+    return [said]
 
 
-def _month(text: str) -> date:
-    try:
-        return parse_month(text)
-    except ValueError:
-        fail(f"« {text} » n'est pas un mois : écrivez --from AAAA-MM, par exemple --from 2026-11.", BAD_INPUT)
+def _per(text: str) -> Literal["message", "destinataire"]:
+    if text == "message":
+        return "message"
+    if text != "destinataire":
+        fail(f"--per {text} : « message » ou « destinataire ».", BAD_INPUT)
+    return "destinataire"
 
 
-@contextmanager
-def _journal_errors(data: Path) -> Iterator[None]:
-    try:
-        yield
-    except JournalMissing:
-        fail(f"Aucun journal dans {data} : indiquez le bon dossier par --data, ou lancez d'abord socle up.", BAD_INPUT)
-    except (JournalError, apsw.Error) as error:
-        fail(f"Le journal de {data} est illisible par cette version de Socle ({error}).", BAD_INPUT)
+def _last_day(text: str | None, source: Source) -> date | None:
+    if text is None:
+        return None
+    return usage_asked.last_day_of(text, "--premiere-mesure-fin", source.now)
 
 
 def _recount_item(found: recounting.Recount, simulated: bool) -> dict[str, Any]:
@@ -138,6 +174,8 @@ def _recount_item(found: recounting.Recount, simulated: bool) -> dict[str, Any]:
         "entries": found.entries,
         "units": found.units,
         "stored": found.stored,
+        "beside": found.beside,
+        "beside_gaps": found.beside_gaps,
         "gap_count": found.gap_count,
         "gaps": [gap.item() for gap in found.gaps],
     }
@@ -146,9 +184,11 @@ def _recount_item(found: recounting.Recount, simulated: bool) -> dict[str, Any]:
 def _recount_lines(found: recounting.Recount, simulated: bool) -> list[str]:
     lines = [SIMULATED] if simulated else []
     lines.append(f"{found.entries} entrées lues, {found.units} unités recomptées, {found.stored} lignes dans la table.")
+    lines.append(f"{found.beside} appels à côté des taux recomptés, {found.beside_gaps} écart(s).")
     lines += [_gap_line(gap) for gap in found.gaps]
-    if found.gap_count > len(found.gaps):
-        lines.append(f"… et {found.gap_count - len(found.gaps)} autres.")
+    more = found.gap_count - found.beside_gaps - len(found.gaps)
+    if more > 0:
+        lines.append(f"… et {more} autres.")
     lines.append("recompté : non" if found.gap_count else "recompté : oui")
     return lines
 

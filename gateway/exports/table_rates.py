@@ -13,9 +13,10 @@ from rich.table import Table
 
 from gateway.exports.definitions import POPULATION_NOTE, STATUS, WINDOWS
 from gateway.exports.naming import warning_of
-from gateway.usage.indicators import INDICATORS
+from gateway.usage.indicators import DUI, INDICATORS
 from gateway.usage.measure import Measure
 
+_NO_EXTRACTION = "aucune extraction du DUI ni déclaration"
 _REACHED = {True: "oui", False: "non", None: "—"}
 _NARROW, _WIDE = 80, 118
 
@@ -34,12 +35,17 @@ def rates_table(measures: Sequence[Measure], width: int = 118) -> str:
     """
     text = io.StringIO()
     console = Console(file=text, width=width, color_system=None, highlight=False, markup=False, emoji=False)
+    without = []
     for (_, window, _), rows in groupby(measures, key=lambda row: (row.grappe, row.window, row.indicator)):
-        _print(console, list(rows), f"{WINDOWS[window.kind]} du {window.start:%d/%m/%Y} au {window.last_day:%d/%m/%Y}")
+        found, period = list(rows), f"{WINDOWS[window.kind]} du {window.start:%d/%m/%Y} au {window.last_day:%d/%m/%Y}"
+        if found[0].indicator in DUI and all(row.source_detail is None for row in found):
+            without.append(f"{INDICATORS[found[0].indicator].label} : {_NO_EXTRACTION}, {period}.")
+        else:
+            _print(console, found, period)
     warning = warning_of(measures)
     lines = [] if warning is None else [warning]
     lines += [line.rstrip() for line in text.getvalue().splitlines()]
-    return "\n".join([*lines, f"Note : {POPULATION_NOTE}."]) + "\n"
+    return "\n".join([*lines, *(["", *without] if without else []), f"Note : {POPULATION_NOTE}."]) + "\n"
 
 
 def _print(console: Console, rows: list[Measure], period: str) -> None:
@@ -58,22 +64,22 @@ def _print(console: Console, rows: list[Measure], period: str) -> None:
         table.add_row(*_cells(row, narrow=narrow))
     console.print(f"\n{INDICATORS[together.indicator].label} : {period}" + (f" (cible {together.target} %)" if narrow else ""))
     console.print(table)
+    beside = f" Échecs : {together.failures} ; envois non attribués : {together.unattributed}."
     console.print(
         f"Grappe : somme des numérateurs / somme des dénominateurs, {together.calculable} ET sur {together.members}."
-        f" Échecs : {together.failures} ; envois non attribués : {together.unattributed}.\n"
-        f"Dénominateur : {together.denominator_label}."
+        f"{beside if together.unattributed is not None else ''}\nDénominateur : {together.denominator_label}."
     )
 
 
 def _cells(row: Measure, *, narrow: bool) -> tuple[str, ...]:
     return (
         row.name if row.finess_et or row.finess_ej else f"Grappe {row.name}",
-        row.finess_et or (f"EJ {row.finess_ej}" if row.finess_ej else ""),
+        row.finess_et or ((row.finess_ej if narrow else f"EJ {row.finess_ej}") if row.finess_ej else ""),
         str(row.numerator),
         str(row.in_doubt),
         "—" if row.denominator is None else str(row.denominator),
         "—" if row.tenths is None else f"{row.tenths // 10},{row.tenths % 10} %",
         *(() if narrow else (f"{row.target} %",)),
         _REACHED[row.reached],
-        STATUS[row.status] + (f", v{row.version}" if row.state == "clos" else ""),
+        STATUS[row.status] + (f", v{row.version}" if row.state == "clos" and not narrow else ""),
     )

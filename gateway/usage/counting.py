@@ -126,7 +126,7 @@ class Counting:
         undecided = [doubt.place for doubt in self.doubts(slot) if doubt.settled in (None, "undecidable")]
         refs = {one["unit_ref"] for place in undecided for one in self.entry(place)["counts_for"]
                 if one["indicator"] == slot.indicator}  # fmt: skip
-        return sum(not self._counts(slot, ref) for ref in refs)
+        return sum(self.place_of(slot, ref) is None for ref in refs)
 
     def unattributed(self, indicator: str, window: Window) -> int:
         """Accepted calls of the environment that belong to no ESSMS."""
@@ -150,6 +150,11 @@ class Counting:
         ]  # fmt: skip
         return min((moment_of(text) for text in found if text is not None), default=None)
 
+    def last_unit(self, indicator: str, finess_et: str) -> datetime | None:
+        """When the last unit of an ESSMS happened."""
+        text = self._execute(statements.LAST_UNIT[indicator], {"environment": self.environment, "finess_et": finess_et}).get
+        return None if text is None else moment_of(text)
+
     def any_entry(self) -> bool:
         """Whether the journal knows this environment: one of its units, of its calls beside, or of its last entries."""
         asked = {"environment": self.environment}
@@ -167,9 +172,10 @@ class Counting:
         """How far business time went, as far as the vector knows."""
         return vectors.last_event(self._db, self.vector)
 
-    def _counts(self, slot: Slot, ref: str) -> bool:
-        """Whether one more event of this unit would add nothing to the slot."""
-        return self._run(statements.COUNTED[slot.indicator], slot, unit_ref=ref).get is not None
+    def place_of(self, slot: Slot, ref: str) -> tuple[int, int] | None:
+        """Log and seq of the entry that counts for this unit, in whatever window when it counts once for good."""
+        row: tuple[int, int] | None = self._run(statements.COUNTED[slot.indicator], slot, unit_ref=ref).fetchone()
+        return row
 
     def _run(self, sql: str, slot: Slot, **more: str) -> apsw.Cursor:
         return self._execute(sql, slot.key(self.environment) | more)

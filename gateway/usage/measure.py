@@ -1,6 +1,7 @@
 """One measure: integers, and what they say (programme-indicateurs §6.1). Rounding exists for display only."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
@@ -171,3 +172,10 @@ class Measure:
             "count": self.external.count, "origin": self.external.origin, "gap": self.gap,
             "received": None if received is None else received.isoformat(),
         }  # fmt: skip
+
+
+def last_rows(measures: Sequence[Measure], finess_et: str) -> list[Measure]:
+    """The measures of an ESSMS in its last window."""
+    mine = [row for row in measures if row.finess_et == finess_et]
+    end = max((row.window.end for row in mine), default=None)
+    return [row for row in mine if row.window.end == end]

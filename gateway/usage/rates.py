@@ -18,7 +18,7 @@ from gateway.grappes.model import Grappe
 from gateway.grappes.registry import Registry
 from gateway.usage import table
 from gateway.usage.causes import causes, touching
-from gateway.usage.closings import Closed, Closings, same
+from gateway.usage.closings import Closed, Closings, key_of, same
 from gateway.usage.counting import Counting
 from gateway.usage.indicators import INDICATORS
 from gateway.usage.measure import DEFINITION_VERSION, Measure
@@ -108,6 +108,14 @@ def answer(
     return [measure for rows in found for measure in rows]
 
 
+def start_of(journal: apsw.Connection, grappe: Grappe, asked: Asked) -> date:
+    """The first day of the first period of a grappe, when nobody asks for another."""
+    with journal:
+        source = _Source(journal, asked, lambda _name, _number: grappe)
+        start = source.start_of(grappe)
+    return start  # noqa: RET504 - the transaction ends first
+
+
 class _Source:
     """One journal at one moment."""
 
@@ -169,8 +177,10 @@ class _Source:
             as_of=counting.last_event(), snapshot_root=closed.snapshot_root, now=closed.place.at,
         )  # fmt: skip
         rows = self._rows(then, window)
-        if not same(rows, closed):
+        digests = {key_of(row): closed.rows[key_of(row)].detail_sha256 for row in rows if key_of(row) in closed.rows}
+        if not same(rows, closed) or (view.digests and any(row.detail_sha256 != digests[key_of(row)] for row in rows)):
             raise NotReproduced(f"{closed.grappe} {window.start} version {closed.version}")
+        rows = [replace(row, detail_sha256=digests[key_of(row)]) for row in rows]
         why = [replace(row, state="clos", closing=closed.place) for row in _stamped(then, rows, closed.version, closed.causes)]
         return self._with_trend(then, why)
 

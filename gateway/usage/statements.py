@@ -44,13 +44,16 @@ FIRST_UNIT = {
         " FROM each WHERE ref IS NOT NULL"
     ),
 }
+LAST_UNIT = {
+    name: sql.replace("min(event_time)", "max(event_time)").replace("min((", "max((") for name, sql in FIRST_UNIT.items()
+}
 #: A message counts once for good, whatever the window and the ESSMS; a person once in each window of each ESSMS.
 COUNTED = {
     _MESSAGES: (
-        f"SELECT 1 FROM {{units}} WHERE environment = :environment AND indicator = '{_MESSAGES}' AND unit_ref = :unit_ref"
-        "{inside} LIMIT 1"
+        f"SELECT log, seq FROM {{units}} WHERE environment = :environment AND indicator = '{_MESSAGES}' AND unit_ref = :unit_ref"
+        "{inside} ORDER BY log, seq LIMIT 1"
     ),
-    _PERSONS: f"SELECT 1 {_OF[_PERSONS]} AND unit_ref = :unit_ref AND {_IN_WINDOW} LIMIT 1",
+    _PERSONS: f"SELECT log, seq {_OF[_PERSONS]} AND unit_ref = :unit_ref AND {_IN_WINDOW} ORDER BY event_time LIMIT 1",
 }
 
 _BESIDE = (

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from gateway.cli.usage import app
 from gateway.grappes.install import install
 from gateway.grappes.reading import example
+from gateway.journal.record import Record
 from tests.gateway.usage.conftest import Fill
 from tests.gateway.usage.world import CARMES, MURIERS, fed, sent
 
@@ -93,10 +94,18 @@ def test_the_text_says_first_that_data_are_simulated(data: Path) -> None:
     assert max(map(len, lines[1:])) <= 118
 
 
-def test_another_environment_counts_nothing_of_this_one(data: Path) -> None:
+def test_an_environment_without_an_entry_has_no_rate_at_all(data: Path) -> None:
     code, text = run(data, "rates", "--environment", "production", "--from", "2025-11", "--json")
+    assert (code, text.count("\n")) == (2, 1)
+    assert "Aucune entrée de l'environnement « production »" in text
+    assert "0 % n'aurait pas de sens" in text
+
+
+def test_another_environment_counts_nothing_of_this_one(data: Path, fill: Fill) -> None:
+    fill(Record("PSC.TOKEN", outcome="ok"), environment="recette")
+    code, text = run(data, "rates", "--environment", "recette", "--from", "2025-11", "--json")
     said = orjson.loads(text)
-    assert (code, said["simulated"], said["avertissement"]) == (0, False, None)
+    assert (code, said["environment"]) == (0, "recette")
     assert {item["numerator"] for item in said["rates"]} == {0}
 
 

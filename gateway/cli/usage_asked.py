@@ -1,0 +1,141 @@
+"""What the `socle usage` commands share: what may be asked, the journal and the registry behind it, one French line when not."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, get_args
+from zoneinfo import ZoneInfo
+
+import apsw
+import typer
+
+from connectors.wire.clock import SystemClock
+from gateway.cli.common import BAD_INPUT, CHECK_FAILED, fail
+from gateway.grappes.reading import RegistryError
+from gateway.grappes.registry import Registry
+from gateway.grappes.versions import load_version
+from gateway.journal.proof import snapshot
+from gateway.journal.proof.register import RegisterError
+from gateway.journal.query import JournalMissing
+from gateway.journal.record import JournalError
+from gateway.settings import Environment
+from gateway.usage.counting import Counting
+from gateway.usage.parts import STANDARD, Options
+from gateway.usage.periods import FIRST_PERIOD_MONTHS, add_months, parse_month
+from gateway.usage.rates import Asked, NoSuchVersion, NotReproduced, Versions
+from gateway.usage.source import journal_of
+from gateway.usage.variants import NoSuchOption
+
+GrappeId = Annotated[str | None, typer.Option("--grappe", help="Identifiant de la grappe ; toutes par défaut.")]
+InEnvironment = Annotated[str, typer.Option("--environment", help="bac_a_sable, recette, charge ou production.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Sortie JSON.")]
+MOST_MONTHS = 120
+_PARIS = ZoneInfo("Europe/Paris")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An open journal, its registry, and the business time that decides what is over."""
+
+    journal: apsw.Connection
+    registry: Registry
+    folder: Path
+    environment: str
+    now: datetime
+    versions: Versions
+
+
+@contextmanager
+def source_of(data: Path, environment: str, grappe: str | None) -> Iterator[Source]:
+    """Ends the command when there is no journal, no registry, no such grappe, or nothing of this environment."""
+    check_environment(environment)
+    folder = data / "gateway"
+    registry = registry_of(data, grappe)
+    with journal_errors(data), journal_of(folder) as journal:
+        counting = Counting(journal, environment)
+        if not counting.any_entry():
+            fail(_nothing(data, environment), BAD_INPUT)
+        now = max(filter(None, (SystemClock().real(), counting.last_event())))
+        yield Source(journal, registry, folder, environment, now, lambda name, n: load_version(folder / "grappes", name, n))
+
+
+@contextmanager
+def journal_errors(data: Path) -> Iterator[None]:
+    try:
+        yield
+    except JournalMissing:
+        fail(f"Aucun journal dans {data} : indiquez le bon dossier par --data, ou lancez d'abord socle up.", BAD_INPUT)
+    except RegistryError as error:
+        fail(str(error), BAD_INPUT)
+    except NoSuchOption as error:
+        fail(f"Option de comptage refusée, {error}", BAD_INPUT)
+    except NoSuchVersion as error:
+        last = f"la dernière close est la {error.known}" if error.known else "aucune version n'en est close"
+        fail(f"--version : pas de telle version pour ce mois, {last}. Closez par « socle usage close ».", BAD_INPUT)
+    except NotReproduced as error:
+        fail(f"Une version close ne se recalcule plus ({error}) : lancez « socle usage recount ».", CHECK_FAILED)
+    except (JournalError, RegisterError, apsw.Error) as error:
+        fail(f"Le journal de {data} est illisible par cette version de Socle ({error}).", BAD_INPUT)
+
+
+def question(
+    source: Source, *, first: str | None, months: int, month: str | None, version: int | None, options: Options = STANDARD,
+    breakdown: bool = False, trend: bool = False,
+) -> Asked:  # fmt: skip
+    """Ends the command for what cannot be asked together, or lies in the future."""
+    if month is not None and first is not None:
+        fail("--month et --from : donnez l'un ou l'autre.", BAD_INPUT)
+    if version is not None and month is None:
+        fail("--version : dites aussi de quel mois, par --month AAAA-MM.", BAD_INPUT)
+    if not FIRST_PERIOD_MONTHS <= months <= MOST_MONTHS:
+        fail(f"--months {months} : entre {FIRST_PERIOD_MONTHS}, la première période, et {MOST_MONTHS}.", BAD_INPUT)
+    start = None if first is None else past_month(first, "--from", source.now)
+    asked = None if month is None else past_month(month, "--month", source.now)
+    last = snapshot.latest(source.folder)
+    return Asked(
+        source.environment, source.now, start=start, months=None if asked else months, month=asked, version=version,
+        options=options, breakdown=breakdown, trend=trend, snapshot_root=None if last is None else last.root,
+    )  # fmt: skip
+
+
+def past_month(text: str, option: str, now: datetime) -> date:
+    """A month that has begun. Ends the command for another."""
+    try:
+        found = parse_month(text)
+    except ValueError:
+        fail(f"« {text} » n'est pas un mois : écrivez {option} AAAA-MM, par exemple {option} 2026-11.", BAD_INPUT)
+    today = now.astimezone(_PARIS).date()
+    if found > today:
+        fail(f"{option} {text} : mois à venir, rien n'y est compté ; le dernier commencé est {today:%Y-%m}.", BAD_INPUT)
+    return found
+
+
+def last_day_of(text: str, option: str, now: datetime) -> date:
+    """The last day of a month that has begun."""
+    return add_months(past_month(text, option, now), 1) - timedelta(days=1)
+
+
+def check_environment(environment: str) -> None:
+    if environment not in get_args(Environment):
+        fail(f"« {environment} » n'est pas un environnement ; possibles : {', '.join(get_args(Environment))}.", BAD_INPUT)
+
+
+def registry_of(data: Path, grappe: str | None = None) -> Registry:
+    """Ends the command when there is none, or not this grappe."""
+    try:
+        registry = Registry.load(data / "gateway" / "grappes")
+        if not registry.grappes:
+            fail(f"Aucune grappe dans {data} : installez-en une, ou indiquez le bon dossier par --data.", BAD_INPUT)
+        return registry if grappe is None else Registry([registry.grappe(grappe)])
+    except RegistryError as error:
+        fail(str(error), BAD_INPUT)
+
+
+def _nothing(data: Path, environment: str) -> str:
+    return (
+        f"Aucune entrée de l'environnement « {environment} » dans le journal de {data} : un taux de 0 % n'aurait pas de sens. "
+        "Choisissez un autre --environment ou un autre --data."
+    )

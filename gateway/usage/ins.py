@@ -1,0 +1,76 @@
+"""INS lines: for information, never an indicator of the conventions, never added to one (programme-indicateurs §5, -2 §7).
+
+Persons with a qualified INS are those whom the gateway saw: found by INSi, or named by their INS at the DMP. A rate over new
+admissions would need the DUI's own count of them, which nobody declares yet.
+"""
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gateway.grappes.finess import zone_of
+from gateway.grappes.model import Grappe
+from gateway.journal.canonical import text_of
+from gateway.journal.filters import Filters, Period
+from gateway.journal.query import JournalReader
+from gateway.usage.parts import Vector
+from gateway.usage.periods import Window
+
+NOTE = "pour information : aucune convention n'a d'indicateur INS"
+_SEARCH, _QUALIFIED = "INS.RECHERCHE_TRAITS", "qualifiee"
+_OTHER = "autre"
+
+
+@dataclass(frozen=True, slots=True)
+class InsLine:
+    """One ESSMS in one window. ``finess_et`` None: calls of no ESSMS of the grappe are not its own, and are not here.
+
+    by_result   INSi calls by the service's code, or the outcome when there is none
+    persons     distinct persons seen with a qualified INS
+    """
+
+    finess_et: str
+    name: str
+    window: Window
+    calls: int
+    succeeded: int
+    persons: int
+    by_result: dict[str, int] = field(default_factory=dict)
+
+    def item(self) -> dict[str, Any]:
+        return {
+            "finess_et": self.finess_et, "period_start": self.window.start.isoformat(),
+            "period_end": self.window.last_day.isoformat(), "insi_calls": self.calls, "insi_succeeded": self.succeeded,
+            "insi_by_result": self.by_result, "persons_with_qualified_ins": self.persons, "note": NOTE,
+        }  # fmt: skip
+
+
+def ins_lines(folder: Path, environment: str, grappe: Grappe, window: Window, vector: Vector) -> list[InsLine]:
+    """One line per ESSMS, by the search index: the calls of the window are opened, and no others. Raises as JournalReader."""
+    with JournalReader(folder) as reader:
+        return [_line(reader, environment, essms.finess_et, essms.name, window, dict(vector)) for essms in grappe.essms]
+
+
+def _line(
+    reader: JournalReader, environment: str, finess_et: str, name: str, window: Window, sizes: dict[int, int]
+) -> InsLine:
+    start, end = (text_of(side) for side in window.bounds(zone_of(finess_et)))
+    persons: set[str] = set()
+    results = Counter[str]()
+    succeeded = 0
+    for service in ("INS", "DMP"):
+        asked = Filters(kind="call", service=service, environment=environment, finess_et=finess_et, event=Period(start, end))
+        for _, entry in reader.select(asked):
+            if entry["seq"] >= sizes.get(entry["log"], 0):
+                continue
+            found = entry["operation"] == _SEARCH and entry["outcome"] == "ok"
+            if entry["operation"] == _SEARCH:
+                results[entry["service_code"] or entry["outcome"] or _OTHER] += 1
+                succeeded += found
+            if entry["person_ref"] is not None and (found or (entry["ins_status"] == _QUALIFIED and entry["outcome"] == "ok")):
+                persons.add(entry["person_ref"])
+    return InsLine(
+        finess_et, name, window, sum(results.values()), succeeded, len(persons), dict(sorted(results.items()))
+    )

@@ -1,0 +1,216 @@
+"""A window is closed once, by an entry; what comes later makes another version, and the first can be printed again."""
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import apsw
+import orjson
+import pytest
+
+from connectors.wire.clock import SystemClock
+from gateway.grappes.model import Denominator, Grappe
+from gateway.grappes.reading import example
+from gateway.grappes.registry import Registry
+from gateway.grappes.versions import keep
+from gateway.journal.journal import Journal
+from gateway.journal.record import Record
+from gateway.usage.closing import Closer
+from gateway.usage.measure import Measure
+from gateway.usage.rates import Asked, NoSuchVersion, NotReproduced, answer
+from gateway.usage.source import journal_of
+from tests.gateway.usage.world import CARMES, fed, sent, settled, utc
+
+JANUARY, FEBRUARY = date(2027, 1, 1), date(2027, 2, 1)
+
+
+class World:
+    """One folder: a journal, a registry, and what closes windows."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.grappe = replace(example("marseille-hyeres"), date_demarrage=date(2026, 11, 1))
+        self.keep(self.grappe)
+
+    def keep(self, grappe: Grappe) -> None:
+        keep(self.folder / "grappes", grappe)
+        self.grappe = grappe
+
+    def declare(self, persons: int) -> None:
+        """Another number of persons for the ESSMS of the tests, in a new version of the registry."""
+        given = (Denominator(date(2025, 6, 6), persons, "declaration_essms"),)
+        essms = tuple(replace(one, denominators=given) if one.finess_et == CARMES else one for one in self.grappe.essms)
+        self.keep(replace(self.grappe, essms=essms, registry_version=self.grappe.registry_version + 1))
+
+    @property
+    def closer(self) -> Closer:
+        return Closer(self.folder, Registry([self.grappe]), "bac_a_sable")
+
+    def write(self, *records: Record) -> None:
+        async def run(journal: Journal) -> None:
+            for record in records:
+                await journal.write(record)
+
+        self._open(run)
+
+    def close(self, now: str) -> list[dict[str, Any]]:
+        done: list[dict[str, Any]] = []
+
+        async def run(journal: Journal) -> None:
+            done.extend(await self.closer.close(journal, utc(now), by="essai"))
+
+        self._open(run)
+        return done
+
+    def read(self, month: date = JANUARY, *, version: int | None = None, now: str = "2027-06-01T00:00") -> list[Measure]:
+        with journal_of(self.folder) as journal:
+            asked = Asked("bac_a_sable", utc(now), month=month, version=version, trend=True)
+            return answer(journal, Registry([self.grappe]), asked, versions=self.closer.versions)
+
+    def row(self, rows: list[Measure], indicator: str = "IND-DMP-01") -> Measure:
+        return next(row for row in rows if (row.finess_et, row.indicator) == (CARMES, indicator))
+
+    def _open(self, work: Any) -> None:
+        async def run() -> None:
+            journal = Journal.open(self.folder, environment="bac_a_sable", clock=SystemClock())
+            try:
+                await work(journal)
+            finally:
+                await journal.close()
+
+        asyncio.run(run())
+
+
+def to_bytes(rows: list[Measure]) -> bytes:
+    return orjson.dumps([row.item() for row in rows])
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    yield World(tmp_path / "gateway")
+
+
+def test_a_window_is_open_then_closing_then_closed(world: World) -> None:
+    world.write(fed("p1", "2026-11-03T10:00"))
+    states = {now: {row.state for row in world.read(now=now)} for now in ("2027-01-31T22:59", "2027-01-31T23:00")}
+    assert states == {"2027-01-31T22:59": {"ouvert"}, "2027-01-31T23:00": {"en_cloture"}}
+    assert world.close("2027-01-31T22:59") == []
+    [closed] = world.close("2027-01-31T23:00")
+    assert (closed["version"], closed["window"]["start"], closed["vector"], closed["causes"]) == (1, "2026-11-01", [[1, 1]], [])
+    rows = world.read()
+    assert {(row.state, row.version) for row in rows} == {("clos", 1)}
+    assert world.row(rows).closing is not None
+
+
+def test_closing_again_writes_nothing(world: World) -> None:
+    world.write(fed("p1", "2026-11-03T10:00"))
+    assert [one["version"] for one in world.close("2027-02-01T10:00")] == [1]
+    assert world.close("2027-02-01T10:00") == []
+    assert world.close("2027-02-20T10:00") == []
+
+
+def test_a_doubt_holds_the_window_open_for_five_days_at_most(world: World) -> None:
+    world.write(fed("p1", "2026-11-03T10:00", outcome="in_doubt"))
+    assert world.close("2027-02-05T22:59") == []
+    [closed] = world.close("2027-02-05T23:00")
+    assert closed["version"] == 1
+    assert world.row(world.read()).in_doubt == 1
+
+
+def test_a_settled_doubt_lets_the_window_close(world: World) -> None:
+    doubt = fed("p1", "2026-11-03T10:00", outcome="in_doubt")
+    world.write(doubt, settled(doubt, "failed", "2027-01-31T23:30"))
+    assert [one["version"] for one in world.close("2027-02-01T00:00")] == [1]
+
+
+def test_a_late_settlement_makes_the_second_version_and_the_first_is_printed_again_to_the_byte(world: World) -> None:
+    doubt = fed("p2", "2026-11-03T10:00", outcome="in_doubt")
+    world.write(fed("p1", "2026-11-03T10:00"), doubt)
+    world.close("2027-02-06T10:00")
+    first = to_bytes(world.read())
+    world.write(Record("DMP.TD2.1", kind="settlement", settles=doubt.id, outcome="succeeded"))  # estimated: at the first call's time
+    rows = world.read()
+    second = world.row(rows)
+    assert (second.numerator, second.version, second.state) == (2, 2, "en_cloture")
+    [cause] = second.causes
+    assert (cause.kind, cause.finess_et, cause.indicator, cause.entries) == ("reglement", CARMES, "IND-DMP-01", ((1, 3),))
+    assert world.row(rows, "IND-MSS-01").causes == ()
+    assert to_bytes(world.read(version=1)) == first
+    [closed] = world.close("2027-02-10T10:00")
+    assert (closed["version"], [one["kind"] for one in closed["causes"]]) == (2, ["reglement"])
+    again = world.row(world.read())
+    assert (again.numerator, again.version, again.state, again.causes) == (2, 2, "clos", (cause,))
+    assert to_bytes(world.read(version=1)) == first
+
+
+def test_a_new_denominator_makes_another_version_of_the_members_it_touches(world: World) -> None:
+    world.write(fed("p1", "2026-11-03T10:00"))
+    world.close("2027-02-01T10:00")
+    first = to_bytes(world.read())
+    world.declare(70)
+    rows = world.read()
+    row = world.row(rows)
+    assert (row.denominator, row.version, row.registry_version) == (70, 2, 2)
+    assert [cause.text for cause in row.causes] == ["registre version 1, puis 2 : dénominateur 61 puis 70"]
+    assert {cause.kind for one in rows if one.level == "grappe" for cause in one.causes} == {"denominateur"}
+    assert [one.causes for one in rows if one.finess_et not in (CARMES, None)] == [()] * (11 * 5)
+    assert to_bytes(world.read(version=1)) == first
+
+
+def test_a_registry_that_changes_no_number_makes_no_version(world: World) -> None:
+    world.write(fed("p1", "2026-11-03T10:00"))
+    world.close("2027-02-01T10:00")
+    first = to_bytes(world.read())
+    world.keep(replace(world.grappe, name="Autre nom", registry_version=2))
+    assert to_bytes(world.read()) == first
+    assert world.close("2027-02-02T10:00") == []
+
+
+def test_a_late_document_of_a_person_already_counted_makes_no_version(world: World) -> None:
+    world.write(fed("p1", "2026-11-03T10:00"))
+    world.close("2027-02-01T10:00")
+    first = to_bytes(world.read())
+    world.write(fed("p1", "2026-12-03T10:00"))
+    assert to_bytes(world.read()) == first
+
+
+def test_a_call_written_down_late_is_named_as_the_cause(world: World) -> None:
+    world.write(fed("p1", "2026-11-03T10:00"))
+    world.close("2027-02-01T10:00")
+    world.write(fed("p2", "2026-12-03T10:00"), sent("<1@dui>", "2027-02-03T10:00"))
+    assert [(one.kind, one.entries) for one in world.row(world.read()).causes] == [("appel", ((1, 2),))]
+
+
+def test_each_window_is_closed_by_itself(world: World) -> None:
+    world.write(fed("p1", "2026-11-03T10:00"), fed("p1", "2027-02-03T10:00"))
+    assert [one["window"]["start"] for one in world.close("2027-03-01T10:00")] == ["2026-11-01", "2027-02-01"]
+    row = world.row(world.read(FEBRUARY))
+    assert (row.window.kind, row.numerator, row.state) == ("mensuelle", 1, "clos")
+    assert [(past.window.kind, past.numerator) for past in row.trend] == [("premiere", 1), ("mensuelle", 1)]
+
+
+def test_a_version_that_was_never_closed_is_refused(world: World) -> None:
+    world.write(fed("p1", "2026-11-03T10:00"))
+    world.close("2027-02-01T10:00")
+    with pytest.raises(NoSuchVersion) as refused:
+        world.read(version=2)
+    assert refused.value.known == 1
+
+
+def test_a_closed_version_whose_rows_were_changed_is_not_printed(world: World) -> None:
+    world.write(fed("p1", "2026-11-03T10:00"))
+    world.close("2027-02-01T10:00")
+    connection = apsw.Connection(str(world.folder / "journal.sqlite3"))
+    connection.execute("UPDATE usage_units SET event_time = '2026-11-04T10:00:00.000000Z'")
+    connection.close()
+    with pytest.raises(NotReproduced):
+        world.read(version=1)
+
+
+def test_the_time_of_what_is_printed_is_that_of_the_vector(world: World) -> None:
+    world.write(fed("p1", "2026-11-03T10:00"))
+    assert {row.as_of for row in world.read()} == {datetime(2026, 11, 3, 10, tzinfo=UTC)}
