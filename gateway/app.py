@@ -41,6 +41,7 @@ from gateway.doors.proof_api import ProofApi
 from gateway.doors.psc import PscDoor
 from gateway.doors.reading import Gate
 from gateway.doors.registry_api import RegistryApi
+from gateway.doors.usage_api import UsageApi
 from gateway.gaps import Gaps
 from gateway.grappes.registrar import Registrar
 from gateway.grappes.registry import Registry
@@ -185,9 +186,11 @@ class Gateway:
         app = console.app()
         with JournalReader(self.settings.journal) as reader:
             keys = Keys.from_journal(reader)
-        direct = DirectApi(Gate(keys, self.denials), self.observer.direct, self.journal, self.clock)
-        journal = JournalApi(self.journal, self.clock, keys, self.denials, console.check_admin)
-        journal.mount(app, [direct.router()])
+        gate = Gate(keys, self.denials)
+        direct = DirectApi(gate, self.observer.direct, self.journal, self.clock)
+        usage = UsageApi(self.journal, self.clock, gate, self.registry, self.settings.environment)
+        journal = JournalApi(self.journal, self.clock, keys, self.denials, console.check_admin, self.registry)
+        journal.mount(app, [usage.router(), direct.router()])
         RegistryApi(self.registrar, self.settings.environment, console.check_admin).mount(app)
         if self.notary is not None:
             ProofApi(self.journal, self.notary, console.check_admin).mount(app)
