@@ -25,6 +25,7 @@ from gateway.access.keys import OwnKeys
 from gateway.access.rights import Keys
 from gateway.conformance.live import Observer, eyes_of
 from gateway.doors.annuaire import AnnuaireDoor
+from gateway.doors.closing_api import ClosingApi
 from gateway.doors.conformance_api import DirectApi
 from gateway.doors.console import Console
 from gateway.doors.dmp import DmpDoor
@@ -61,6 +62,7 @@ from gateway.operations import OPERATIONS
 from gateway.road import NativeDoor, Road
 from gateway.settings import Settings
 from gateway.starts import note_start
+from gateway.usage.closing import Closer, close_along
 
 _UPSTREAMS = {"INS": "mock-insi", "DMP": "mock-dmp", "PSC": "mock-psc", "PSC-WALLET": "mock-psc-wallet", "ANN": "mock-annuaire"}
 _OWN_OID = "1.2.250.1.999.99"  # fictitious root under which the gateway numbers its own questions
@@ -192,9 +194,14 @@ class Gateway:
         journal = JournalApi(self.journal, self.clock, keys, self.denials, console.check_admin, self.registry)
         journal.mount(app, [usage.router(), direct.router()])
         RegistryApi(self.registrar, self.settings.environment, console.check_admin).mount(app)
+        ClosingApi(self._closer, self.journal, self.clock, console.check_admin).mount(app)
         if self.notary is not None:
             ProofApi(self.journal, self.notary, console.check_admin).mount(app)
         return app
+
+    @property
+    def _closer(self) -> Closer:
+        return Closer(self.settings.journal, self.registry, self.settings.environment)
 
     def _busy(self) -> int:
         return self.road.in_flight + self.smtp.in_flight
@@ -259,6 +266,7 @@ class Gateway:
         work = (
             self._settlement().run(), self.gaps.run(), self.denials.run(), follow(self.settings.journal / FILE_NAME),
             retain_daily(self.journal, self.settings.retention(), self.clock), sign_along(self.notary),
+            close_along(self._closer, self.journal, self.clock),
         )  # fmt: skip
         background = [asyncio.create_task(one) for one in (*work, resume(self.journal))]
         running = await Running.start(self.services())
