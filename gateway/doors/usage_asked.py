@@ -25,19 +25,30 @@ _SETTLED = timedelta(days=8)  # after its end plus the grace, nothing in an open
 _TAG = re.compile(r'\s*(?:W/)?("[^"]*")\s*')
 
 
-class AskedRates(BaseModel):
-    """Which measures. An unknown parameter is refused: a slip must not show another month."""
+class _Asked(BaseModel):
+    """What every question says. An unknown parameter is refused: a slip must not show another month."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
     grappe: str = Field(pattern=_GRAPPE, description="Identifiant de la grappe, l'une de celles de la clé.")
+    start: str | None = Field(
+        None, alias="from", pattern=_MONTH, description="AAAA-MM : premier mois de la première période ; sinon celui du registre."
+    )
+    environment: Environment | None = Field(None, description="Environnement ; celui de la passerelle par défaut.")
+    version: int | None = Field(None, ge=1, description="Version close de la fenêtre de « mois » ; la dernière par défaut.")
+
+    @property
+    def first_month(self) -> date | None:
+        return None if self.start is None else parse_month(self.start)
+
+
+class AskedRates(_Asked):
+    """Which measures."""
+
     mois: str | None = Field(None, pattern=_MONTH, description="AAAA-MM : la seule fenêtre qui finit ce mois-là.")
-    start: str | None = Field(None, alias="from", pattern=_MONTH, description="AAAA-MM : premier mois de la première période.")
     months: int | None = Field(
         None, ge=FIRST_PERIOD_MONTHS, le=MOST_MONTHS, description="Nombre de mois, les trois de la première période compris."
     )
-    environment: Environment | None = Field(None, description="Environnement ; celui de la passerelle par défaut.")
-    version: int | None = Field(None, ge=1, description="Version close, avec « mois » ; la dernière par défaut.")
 
     def check(self) -> None:
         """Raises Problem for parameters that do not go together."""
@@ -45,10 +56,6 @@ class AskedRates(BaseModel):
             raise Problem("parametre", "« mois » donne une fenêtre, « months » plusieurs : choisissez.", parametres=["months"])
         if self.version is not None and self.mois is None:
             raise Problem("parametre", "Une version est celle d'une fenêtre : donnez aussi « mois ».", parametres=["version"])
-
-    @property
-    def first_month(self) -> date | None:
-        return None if self.start is None else parse_month(self.start)
 
     @property
     def month(self) -> date | None:
@@ -62,17 +69,21 @@ class AskedRates(BaseModel):
         return None if self.first_month is None or self.months is None else add_months(self.first_month, self.months)
 
 
-class AskedDetail(BaseModel):
+class AskedDetail(_Asked):
     """Which numerator to open."""
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
-
-    grappe: str = Field(pattern=_GRAPPE, description="Identifiant de la grappe, l'une de celles de la clé.")
     mois: str = Field(pattern=_MONTH, description="AAAA-MM : la fenêtre qui finit ce mois-là.")
     finess_et: str = Field(pattern=r"^[0-9A-Z]{9}$", description="Numéro FINESS de l'ESSMS.")
-    indicateur: str = Field(pattern=r"^IND-[A-Z]{3}-\d\d$", description="IND-MSS-01, IND-DMP-01…")
-    environment: Environment | None = Field(None, description="Environnement ; celui de la passerelle par défaut.")
-    version: int | None = Field(None, ge=1, description="Version close ; la dernière par défaut.")
+    indicateur: str = Field(pattern=r"^IND-[A-Z]{3}-\d\d$", description="IND-MSS-01 ou IND-DMP-01.")
+
+    @property
+    def month(self) -> date:
+        return parse_month(self.mois)
+
+    @property
+    def end(self) -> date:
+        """The day after the window."""
+        return add_months(self.month, 1)
 
 
 _FIELDS = {field: item for model in (AskedRates, AskedDetail) for field, item in model.model_fields.items()}

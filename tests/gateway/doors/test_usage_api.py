@@ -15,12 +15,14 @@ import openpyxl
 import pytest
 
 import gateway.doors.usage_api as usage_api
+import gateway.doors.usage_moment as usage_moment
 from gateway.doors.journal_asked import PROBLEMS
 from gateway.doors.usage_asked import matches, still_moving
 from gateway.grappes.reading import example
 from gateway.grappes.registry import Registry
+from gateway.usage.closing import Closer
 from gateway.usage.measure import SIMULATED
-from tests.gateway.doors.usage_world import MINE, OTHER, UsageWorld, of_mine
+from tests.gateway.doors.usage_world import MINE, OTHER, THEIR_ET, UsageWorld, of_another, of_mine
 from tests.gateway.usage.world import CARMES
 
 MARCH = f"/api/usage/taux?grappe={MINE}&mois=2027-03&from=2026-12"
@@ -109,7 +111,7 @@ async def test_the_same_answer_is_not_computed_again(world: UsageWorld, monkeypa
     def computed(*_: Any, **__: Any) -> None:
         raise AssertionError("computed again")
 
-    monkeypatch.setattr(usage_api, "answer", computed)
+    monkeypatch.setattr(usage_moment, "answer", computed)
     for sent in (tag, f"W/{tag}", f'"autre", {tag}', "*"):
         again = await world.get(MARCH, key, **{"If-None-Match": sent})
         assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
@@ -156,6 +158,24 @@ async def test_an_open_windows_tag_lasts_an_hour_at_most(world: UsageWorld) -> N
     assert (await world.get(june, key, **{"If-None-Match": tag})).status_code == 304
     world.clock.now += timedelta(minutes=1)
     assert (await world.get(june, key, **{"If-None-Match": tag})).status_code == 200
+
+
+async def test_a_closed_version_keeps_its_tag_and_its_bytes(world: UsageWorld) -> None:
+    key = await world.key("amoa", "usage")
+    closer = Closer(world.folder, world.registry, "bac_a_sable")
+    assert await closer.close(world.journal, world.clock.now, by="amoa", grappe=MINE)
+    march = f"/api/usage/taux?grappe={MINE}&mois=2027-05"
+    first = await world.get(march + "&version=1", key)
+    assert {one["state"] for one in first.json()["rates"]} == {"clos"}
+    numerator = row(first.json(), "IND-DMP-01", CARMES)["numerator"]
+    await world.journal.write(of_mine(6))
+    latest = await world.get(march, key)
+    assert row(latest.json(), "IND-DMP-01", CARMES)["numerator"] == numerator + 1
+    assert row(latest.json(), "IND-DMP-01", CARMES)["version"] == 2
+    again = await world.get(march + "&version=1", key)
+    assert (again.content, again.headers["etag"]) == (first.content, first.headers["etag"])
+    assert latest.headers["etag"] != first.headers["etag"]
+    problem(await world.get(march + "&version=2", key), "version")
 
 
 def test_what_the_clock_may_still_change() -> None:
@@ -218,12 +238,79 @@ async def test_many_readers_at_once(world: UsageWorld) -> None:
     assert len({answer.content for answer in answers}) == 1
 
 
+# --- opening a numerator ------------------------------------------------------------------------------------------------------
+
+DETAIL = f"/api/usage/explain?grappe={MINE}&mois=2027-03&from=2026-12&finess_et={CARMES}"
+
+
+async def test_a_numerator_opens_to_its_entries(world: UsageWorld) -> None:
+    await world.journal.write(of_mine(0), of_mine(5, outcome="refused"), of_another())
+    key = await world.key("amoa", "usage", "metadata", grappes=(MINE,))
+    answer = await world.get(f"{DETAIL}&indicateur=IND-DMP-01", key)
+    said = answer.json()
+    assert answer.status_code == 200, said
+    assert (said["numerator"], said["measure"]["numerator"], said["simulated"]) == (3, 3, True)
+    assert sorted(line["why"] for line in said["lines"]) == ["compte", "compte", "compte", "deja_compte", "refuse"]
+    for line in said["lines"]:
+        entry = await world.get(f"/api/journal/entries/{line['id']}", key)
+        assert entry.json()["entry"]["finess_et"] == CARMES
+    assert "28907750000" not in answer.text
+    known = await world.get(f"{DETAIL}&indicateur=IND-DMP-01", key, **{"If-None-Match": answer.headers["etag"]})
+    assert known.status_code == 304
+    messages = (await world.get(f"{DETAIL}&indicateur=IND-MSS-01", key)).json()
+    assert [line["why"] for line in messages["lines"]] == ["compte", "compte"]
+
+
+async def test_opening_needs_the_right_to_see_entries(world: UsageWorld) -> None:
+    for number, asked in enumerate((("usage",), ("metadata",))):
+        key = await world.key(f"amoa-{number}", *asked, grappes=(MINE,))
+        problem(await world.get(f"{DETAIL}&indicateur=IND-DMP-01", key), "droit")
+    assert world.denied() == [("amoa-0", {"droit:metadata": 1}), ("amoa-1", {"droit:usage": 1})]
+
+
+@pytest.mark.parametrize(("asked", "slug"), [
+    (DETAIL.replace(CARMES, "130000000") + "&indicateur=IND-DMP-01", "entree"),
+    (DETAIL.replace(CARMES, THEIR_ET) + "&indicateur=IND-DMP-01", "entree"),
+    (DETAIL + "&indicateur=IND-DUI-01", "parametre"),
+    (DETAIL + "&indicateur=tout", "parametre"),
+    (DETAIL, "parametre"),
+    (DETAIL.replace("2027-03", "2027-01") + "&indicateur=IND-DMP-01", "parametre"),
+    (DETAIL + "&indicateur=IND-DMP-01&version=1", "version"),
+    (DETAIL.replace(MINE, OTHER) + "&indicateur=IND-DMP-01", "grappe"),
+])  # fmt: skip
+async def test_what_cannot_be_opened_says_why(world: UsageWorld, asked: str, slug: str) -> None:
+    key = await world.key("amoa", "usage", "metadata", grappes=(MINE,))
+    problem(await world.get(asked, key), slug)
+    noted = THEIR_ET in asked or OTHER in asked or "130000000" in asked
+    assert world.denied() == ([("amoa", {"grappe": 1})] if noted else [])
+
+
+# --- what a key that is bound may not infer -----------------------------------------------------------------------------------
+
+
+async def test_a_bound_key_learns_no_count_of_the_whole_environment(world: UsageWorld) -> None:
+    stray = of_mine(8)
+    stray.finess_et, stray.finess_ej, stray.attribution = None, None, "non_attribue:hors_grappe"
+    await world.journal.write(stray)
+    bound = await world.key("amoa", "usage", "metadata", grappes=(MINE,))
+    free = await world.key("exploitant", "usage", "metadata")
+    seen = {}
+    for name, key in (("bound", bound), ("free", free)):
+        rates, detail = await world.get(MARCH, key), await world.get(f"{DETAIL}&indicateur=IND-DMP-01", key)
+        seen[name] = (row(rates.json(), "IND-DMP-01", None)["unattributed"], detail.json()["others"])
+        assert stray.id not in detail.text
+    assert seen == {"bound": (None, None), "free": (1, {"hors_grappe": 1})}
+    tags = {(await world.get(MARCH, key)).headers["etag"] for key in (bound, free)}
+    assert len(tags) == 2
+
+
 # --- description --------------------------------------------------------------------------------------------------------------
 
 
 async def test_the_description_is_in_french_and_names_every_parameter(world: UsageWorld) -> None:
     document = (await world.http.get("/openapi.json")).json()
-    assert {"/api/usage/taux", "/api/usage/exports/{forme}", "/api/journal/entries"} <= set(document["paths"])
+    usage = {f"/api/usage/{one}" for one in ("taux", "exports/{forme}", "explain")}
+    assert usage | {"/api/journal/entries"} <= set(document["paths"])
     rates = document["paths"]["/api/usage/taux"]["get"]
     assert {one["name"] for one in rates["parameters"]} == {"grappe", "mois", "from", "months", "environment", "version"}
     assert all(one["description"] for one in rates["parameters"])

@@ -75,6 +75,7 @@ class UsageWorld:
         JournalApi(self.journal, self.clock, self.keys, self.denials, console.check_admin, self.registry).mount(
             app, [usage.router()]
         )
+        self.app = app
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://console")
 
     async def fill(self) -> None:
