@@ -15,6 +15,11 @@ from gateway.grappes.importing.places import column_letters
 
 _STATUTS = {"confirme": "confirmé", "corrige_propose": "proposé", "a_verifier": "à vérifier"}
 
+_WHAT_NEXT = (
+    "Rien n'est corrigé sans vous. Pour décider : socle grappe import … --accept LIGNE=NUMERO:raison --by ORGANISME, ou un "
+    "fichier préparé par socle grappe check … --decisions FICHIER et rendu par import --confirm FICHIER."
+)
+
 
 def as_json(grappes: Sequence[Checked]) -> dict[str, Any]:
     """``establishments`` and ``entites_juridiques`` of every grappe, one list each; « retenu » is a proposal until confirmed."""
@@ -43,14 +48,21 @@ def as_text(grappes: Sequence[Checked], width: int) -> str:
 
 def decision_of(one: Establishment) -> str:
     """One line for a person who has to decide: which row, why, and which numbers are possible."""
-    if one.verdict.statut == "corrige_propose":
-        said = f"ligne {one.ligne}, {one.label} : saisi « {one.saisi} », proposé {one.verdict.retenu} ({one.verdict.regle})"
-    else:
-        typed = f"saisi « {one.saisi} »" if one.saisi else "sans numéro"
-        said = f"ligne {one.ligne}, {one.label} : {typed}, à vérifier ({one.verdict.regle})"
-    said += f" ; {one.verdict.justification}"
+    typed = f"saisi «\u00a0{_unbroken(one.saisi)}\u00a0»" if one.saisi.strip() else "sans numéro"
+    kept = f"proposé {one.verdict.retenu}" if one.verdict.statut == "corrige_propose" else "à vérifier"
+    said = f"{_row(one)} : {typed}, {kept} ({one.verdict.regle}) ; {one.verdict.justification}."
     choices = [number for number in one.verdict.choix if number != one.verdict.retenu]
-    return said + (f". Numéros possibles : {', '.join(choices)}" if choices else "")
+    said += f" Numéros possibles : {', '.join(choices)}." if choices else ""
+    place = next((cell.place for cell in one.typed if cell.text.strip()), one.typed[0].place if one.typed else None)
+    return said + (f" Voir {place}." if place is not None else "")
+
+
+def _row(one: Establishment) -> str:
+    return f"ligne {one.ligne}, {one.label}"
+
+
+def _unbroken(typed: str) -> str:
+    return "\u00a0".join(typed.split())
 
 
 def _plural(checked: Checked, statut: str) -> str:
@@ -97,14 +109,19 @@ def _print(console: Console, one: Checked) -> None:
         console.print(_entities(one))
     undecided = [row for row in one.establishments if row.verdict.statut != "confirme"]
     _section(console, "À décider", map(decision_of, undecided))
+    settled = [row for row in one.establishments if row.verdict.regle in ("R2", "R4") and row.verdict.statut == "confirme"]
+    reasons = (f"{_row(row)} : {row.verdict.justification}" for row in settled)
+    _section(console, "Tableaux divergents, départagés par la clé", reasons)
     unsure = [row for row in one.entities if row.verdict.statut != "confirme"]
     doubts = (f"{row.verdict.retenu} ({row.name}) : {row.verdict.justification}" for row in unsure)
     _section(console, "Entités juridiques à vérifier", doubts)
-    told = (f"ligne {row.ligne}, {row.label} : {alert}" for row in one.establishments for alert in row.alerts)
+    told = (f"{_row(row)} : {alert}" for row in one.establishments for alert in row.alerts)
     _section(console, "Selon FINESS", (*told, *one.alerts))
-    said = (f"ligne {row.ligne}, {row.label} : {remark}" for row in one.establishments for remark in row.remarks)
+    said = (f"{_row(row)} : {remark}" for row in one.establishments for remark in row.remarks)
     _section(console, "Remarques", (*one.remarks, *said))
     _section(console, "À corriger dans les fichiers", one.errors)
+    if undecided:
+        console.print(_WHAT_NEXT)
 
 
 def _section(console: Console, title: str, lines: Iterable[str]) -> None:

@@ -87,8 +87,8 @@ def test_no_header_at_all(tmp_path: Path) -> None:
 def test_titles_blank_lines_repeated_headers_sections_and_totals_are_no_rows(tmp_path: Path) -> None:
     header = [*ROWS[0], "Nombre de personnes accompagnées"]
     rows = [
-        ["Annexe 1", "", "", ""], ["", "", "", ""], header, [*ROWS[1], "40"], ["", "", "", ""], header, ["", "Secteur domicile", "", ""],
-        [*ROWS[2], "25"], ["", "Total", "", "66"], ["", "(1) au 31 décembre", "", ""],
+        ["Annexe 1", "", "", ""], ["", "", "", ""], header, [*ROWS[1], "40"], ["", "", "", ""], header,
+        ["", "Secteur domicile", "", ""], [*ROWS[2], "25"], ["", "Total", "", "66"], ["", "(1) au 31 décembre", "", ""],
     ]  # fmt: skip
     found = read(tmp_path, "t.csv", csv(";", rows))
     assert kept(found) == BOTH
@@ -98,7 +98,8 @@ def test_titles_blank_lines_repeated_headers_sections_and_totals_are_no_rows(tmp
 
 
 def test_a_quoted_cell_may_hold_lines_and_separators(tmp_path: Path) -> None:
-    found = read(tmp_path, "t.csv", f'FINESS ET,Établissement,CP\n"{ONE}","EHPAD\nLes Tilleuls, d\'été",95000\n{TWO},SSIAD du Lac,95100\n')
+    text = f'FINESS ET,Établissement,CP\n"{ONE}","EHPAD\nLes Tilleuls, d\'été",95000\n{TWO},SSIAD du Lac,95100\n'
+    found = read(tmp_path, "t.csv", text)
     assert [one.name for one in found.establishments] == ["EHPAD Les Tilleuls, d'été", "SSIAD du Lac"]
     assert found.establishments[1].typed[0].place.line == 4
 
@@ -204,7 +205,8 @@ def test_a_file_that_is_too_big_is_refused_unread(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("typed, why", [
-    ("-3", "nombre de personnes négatif (-3)"), ("12,5", "nombre de personnes décimal (12,5)"), ("12.5", "nombre de personnes décimal"),
+    ("-3", "nombre de personnes négatif (-3)"), ("12,5", "nombre de personnes décimal (12,5)"),
+    ("12.5", "nombre de personnes décimal"),
     ("environ 40", "nombre de personnes illisible"), ("1000000", "nombre de personnes supérieur à 100000"),
 ])  # fmt: skip
 def test_persons_that_are_no_count_are_said_with_line_and_column(tmp_path: Path, typed: str, why: str) -> None:
@@ -214,7 +216,9 @@ def test_persons_that_are_no_count_are_said_with_line_and_column(tmp_path: Path,
     assert [one.persons for one in found.establishments] == [None, 30]
 
 
-@pytest.mark.parametrize("typed, persons", [("40", 40), (" 40 ", 40), ("1 250", 1250), ("40.0", 40), ("40,00", 40), ("", None), ("-", None), ("0", 0)])
+@pytest.mark.parametrize("typed, persons", [
+    ("40", 40), (" 40 ", 40), ("1 250", 1250), ("40.0", 40), ("40,00", 40), ("", None), ("-", None), ("0", 0),
+])  # fmt: skip
 def test_persons_that_are_counts(tmp_path: Path, typed: str, persons: int | None) -> None:
     found = read(tmp_path, "t.csv", csv(";", [[*ROWS[0], "Nb personnes"], [*ROWS[1], typed], [*ROWS[2], "30"]]))
     assert not found.errors
