@@ -2,12 +2,13 @@
 while they were members."""
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time
 from typing import Any, Literal
 
 from gateway.access.rights import Key
 from gateway.grappes.finess import zone_of
+from gateway.grappes.model import Grappe
 from gateway.grappes.registry import Registry
 from gateway.journal.canonical import text_of
 from gateway.journal.filters import Period, is_within
@@ -21,10 +22,14 @@ def within(key: Key, registry: Registry) -> Within | None:
     """The ESSMS that a key may see, each while it is a member of its grappe; None: the key is bound to no grappe."""
     if key.grappes is None:
         return None
-    known = (registry.grappes[one] for one in sorted(key.grappes) if one in registry.grappes)
+    return places_of(registry.grappes[one] for one in sorted(key.grappes) if one in registry.grappes)
+
+
+def places_of(grappes: Iterable[Grappe]) -> Within:
+    """The ESSMS of these grappes, each while it is a member."""
     return tuple(
         (essms.finess_et, Period(_midnight(essms.finess_et, essms.member_from), _midnight(essms.finess_et, essms.member_until)))
-        for grappe in known for essms in grappe.essms
+        for grappe in grappes for essms in grappe.essms
     )  # fmt: skip
 
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any
 
 import apsw
 import orjson
 import typer
 
-from gateway.cli.admin import note
-from gateway.cli.common import BAD_INPUT, By, DataFolder, check_author, fail
+from gateway.cli.common import BAD_INPUT, DataFolder, fail
 from gateway.cli.journal_filters import Asked, filters_of, with_filters
 from gateway.cli.journal_text import NARROW, entry_lines, list_lines, sheet
-from gateway.exports.journal_lines import Format, first_line, lines, warning_for
+from gateway.exports.journal_lines import first_line, warning_for
 from gateway.journal.filters import Filters
 from gateway.journal.journal import FILE_NAME
 from gateway.journal.query import JournalMissing, JournalReader, Page, PrefixTooShort
@@ -116,42 +115,6 @@ def tail(
             show_entry(entry)
 
 
-@app.command("export")
-@with_filters
-def export(
-    asked: Asked,
-    form: Annotated[str, typer.Option("--format", help="csv (tableur français) ou ndjson (une entrée par ligne).")] = "csv",
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="Fichier ou dossier ; sortie standard par défaut.")] = None,
-    by: By = "administrateur",
-    data: DataFolder = Path(".socle"),
-) -> None:
-    """Écrit toutes les entrées demandées, les plus anciennes d'abord ; l'export est lui-même une entrée."""
-    check_author(by)
-    chosen: Format = "csv" if form == "csv" else "ndjson"
-    if form != chosen:
-        fail(f"« {form} » : format inconnu ; possibles : csv, ndjson.", BAD_INPUT)
-    with open_reader(data) as reader:
-        filters = filters_of(asked, reader, data)
-        warning = _warning(reader, [])
-        pieces = lines(_selected(reader.select(filters), filters), chosen, warning)  # before its own entry
-        if out is None:
-            note(data, "export", by, {"format": chosen, "filters": filters.asked()})
-            _pour(pieces, sys.stdout.buffer)
-            return
-        path = out / f"journal{'-DONNEES-SIMULEES' if warning else ''}.{chosen}" if out.is_dir() else out
-        draft = path.with_name(path.name + ".part")
-        try:
-            with draft.open("wb") as file:
-                note(data, "export", by, {"format": chosen, "filters": filters.asked()})
-                _pour(pieces, file)
-            draft.replace(path)
-        except OSError as error:
-            fail(f"{path} ne peut pas être écrit ({error.strerror}) : choisissez un autre endroit par -o.", BAD_INPUT)
-        finally:
-            draft.unlink(missing_ok=True)
-    typer.echo(str(path))
-
-
 # --- reading ------------------------------------------------------------------------------------------------------------------
 
 
@@ -190,13 +153,6 @@ def _page(reader: JournalReader, filters: Filters, cursor: str | None, limit: in
         fail(f"« {filters.id_prefix} » : trop d'identifiants commencent ainsi ; donnez-en plus.", BAD_INPUT)
     except ValueError:
         fail(f"« {cursor or after} » n'est pas un curseur : reprenez celui qu'une page a donné.", BAD_INPUT)
-
-
-def _selected(found: Iterator[tuple[bytes, dict[str, Any]]], filters: Filters) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    try:
-        yield from found
-    except PrefixTooShort:
-        fail(f"« {filters.id_prefix} » : trop d'identifiants commencent ainsi ; donnez-en plus.", BAD_INPUT)
 
 
 def _following(data: Path, filters: Filters, after: str, deadline: float | None) -> Generator[dict[str, Any], None, None]:
@@ -249,12 +205,6 @@ def _teller(as_json: bool) -> Callable[[dict[str, Any]], None]:
         sys.stdout.flush()
 
     return tell
-
-
-def _pour(pieces: Iterable[bytes], file: BinaryIO) -> None:
-    for piece in pieces:
-        file.write(piece)
-    file.flush()
 
 
 def _width() -> int | None:

@@ -38,7 +38,7 @@ class Asked:
         default_factory=list
     )
     tenant: Annotated[Text, typer.Option("--tenant", help="Éditeur.")] = None
-    finess_et: Annotated[Text, typer.Option("--finess-et", help="Numéro FINESS de l'établissement.")] = None
+    finess_et: Annotated[Text, typer.Option("--finess-et", "--finess", help="Numéro FINESS de l'établissement.")] = None
     environment: Annotated[Text, typer.Option("--environment", help="bac_a_sable, recette, charge ou production.")] = None
     start: Annotated[Text, typer.Option("--from", metavar="DATE", help="Temps métier : à partir de (AAAA-MM-JJ, Paris).")] = None
     end: Annotated[Text, typer.Option("--to", metavar="DATE", help="Temps métier : jusqu'à ce jour compris.")] = None

@@ -1,4 +1,7 @@
-"""`socle journal key add|list|remove`: who may read the journal over HTTP. Each act is an entry of the journal."""
+"""`socle journal key add|list|remove`: who may read the journal over HTTP. Each act is an entry of the journal.
+
+Alone, `socle journal key` gives the public key of the journal's checkpoints (decision 0026).
+"""
 from __future__ import annotations
 
 from pathlib import Path
@@ -11,12 +14,13 @@ from gateway.access import rights
 from gateway.cli.admin import act
 from gateway.cli.common import BAD_INPUT, By, DataFolder, check_author, fail
 from gateway.cli.journal import open_reader
+from gateway.cli.journal_proof import public_key
 from gateway.grappes.reading import RegistryError
 from gateway.grappes.registry import Registry
 from gateway.journal.journal import Journal
 from gateway.settings import Settings
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(invoke_without_command=True, callback=public_key)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Sortie JSON.")]
 Name = Annotated[str, typer.Argument(metavar="NOM", help="Nom de la clé : lettres minuscules, chiffres, point, tiret.")]

@@ -17,7 +17,9 @@ from gateway.cli import (
     erase,
     grappe,
     journal,
+    journal_export,
     journal_key,
+    journal_proof,
     load,
     reseal,
     sandbox,
@@ -60,7 +62,11 @@ journal.app.command("retention")(erase.retention)
 journal.app.command("reseal")(reseal.reseal)
 journal.app.command("backup")(backup.backup)
 journal.app.command("restore")(backup.restore)
-journal.app.add_typer(journal_key.app, name="key", help="Clés de lecture du journal par HTTP.")
+journal.app.command("export")(journal_export.export)
+journal.app.command("verify")(journal_proof.verify)
+journal.app.command("witness")(journal_proof.witness)
+journal.app.command("rekey")(journal_proof.rekey)
+journal.app.add_typer(journal_key.app, name="key", help="Clé publique du journal ; clés de lecture par HTTP.")
 app.add_typer(journal.app, name="journal", help="Lire le journal.")
 app.add_typer(usage.app, name="usage", help="Taux d'usage, explication, clôture, recomptage.")
 app.add_typer(conformance.app, name="conformance", help="Contrôles de conformité, comptes rendus.")

@@ -67,7 +67,7 @@ class BackupNote(Asked):
 class ExportNote(Asked):
     """A file of entries that a command writes: its form, and the names of the filters, not what was asked of them."""
 
-    format: Literal["csv", "ndjson"]
+    format: Literal["csv", "ndjson", "zip"]
     filters: list[Annotated[str, Field(pattern=r"^[a-z_]{1,32}$")]] = Field(max_length=32)
 
 

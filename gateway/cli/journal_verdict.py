@@ -1,0 +1,60 @@
+"""How `socle journal verify` tells what it found."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+import typer
+
+from gateway.cli.common import CHECK_FAILED
+from gateway.journal.proof.notes import encode
+from gateway.journal.proof.verdict import WITHOUT_WITNESS, Verdict
+
+
+def judge(verdict: Verdict, as_json: bool, what: str, *, witnessed: bool) -> None:
+    """Tell the verdict; exit 1 when it does not hold."""
+    warning = None if witnessed else WITHOUT_WITNESS
+    if as_json:
+        typer.echo(orjson.dumps(_item(verdict, warning), option=orjson.OPT_INDENT_2).decode())
+    else:
+        for line in _told(verdict, what, warning):
+            typer.echo(line)
+    if not verdict.holds:
+        raise typer.Exit(CHECK_FAILED)
+
+
+def _told(verdict: Verdict, what: str, warning: str | None) -> Iterator[str]:
+    if verdict.about.get("simulated"):
+        yield "DONNÉES SIMULÉES"
+    if verdict.head is not None:
+        yield f"Instantané du {verdict.at} : registre {verdict.head.size} lignes, racine {encode(verdict.head.root)}"
+    for head in verdict.vector:
+        looked = verdict.lines.get(head.log)
+        seen = "" if looked is None else f" ; lignes vérifiées : {looked}"
+        yield f"Journal {head.log} : {head.size} entrées, racine {head.root}{seen}"
+    if verdict.signer is not None:
+        yield f"Signé par {verdict.signer.name}+{verdict.signer.id.hex()}"
+    if verdict.witness is not None:
+        yield f"Prolonge le témoin : registre {verdict.witness.size} lignes, racine {verdict.witness.root}"
+    for fault in verdict.faults:
+        yield f"ÉCART [{fault.code}] {fault.says}"
+    yield f"{'Tient' if verdict.holds else 'NE TIENT PAS'} : {what}"
+    if warning is not None:
+        yield warning
+
+
+def _item(verdict: Verdict, warning: str | None) -> dict[str, Any]:
+    head = verdict.head
+    return {
+        "holds": verdict.holds, "faults": [asdict(fault) for fault in verdict.faults],
+        "snapshot": None if head is None else {
+            "origin": head.origin, "size": head.size, "root": encode(head.root), "at": verdict.at,
+        },
+        "vector": [one._asdict() for one in verdict.vector],
+        "lines": {str(log): number for log, number in sorted(verdict.lines.items())},
+        "signer": None if verdict.signer is None else str(verdict.signer),
+        "witness": None if verdict.witness is None else verdict.witness._asdict(),
+        "simulated": verdict.about.get("simulated"), "asked": verdict.about.get("asked"), "avertissement": warning,
+    }  # fmt: skip

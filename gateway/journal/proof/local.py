@@ -1,0 +1,139 @@
+"""Checking a journal against all of its own registry, from the first line to the last (design §5.5): `verify --local`.
+
+A start compares a few entries with kept hashes; this hashes every one again. It reads beside a gateway, in constant memory.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from gateway.journal.proof import files, register
+from gateway.journal.proof.hashes import Hashes
+from gateway.journal.proof.leaves import HoleInLog, Leaves
+from gateway.journal.proof.merkle import Frontier, leaf_hash
+from gateway.journal.proof.notes import Checkpoint, Note, NoteError, PublicKey, encode
+from gateway.journal.proof.register import REGISTRY, Head, RegisterError
+from gateway.journal.proof.verdict import Verdict, name_of, of_log
+
+_BATCH = 2_000
+
+
+def verify_local(folder: Path, keys: tuple[PublicKey, ...] = ()) -> Verdict:
+    """Every checkpoint of the gateway's ``folder`` against every entry; ``keys``: those that must have signed, if given.
+
+    Raises JournalError when the journal cannot be read.
+    """
+    verdict = Verdict()
+    registry = _Registry(folder)
+    registry.check(verdict, keys)
+    leaves = Leaves(folder)
+    try:
+        sizes = leaves.sizes()
+        for head in registry.last_vector:
+            _check_log(verdict, folder, leaves, registry, head.log, sizes.get(head.log, 0))
+    finally:
+        leaves.close()
+    verdict.vector, verdict.at, verdict.head = registry.last_vector, registry.at, registry.head
+    return verdict
+
+
+class _Registry:
+    """Log 0 and its signatures, read in parallel."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / files.FOLDER
+        self.forked: dict[int, int] = {}  # log, seq of its last accepted fork: what was said before is not true any more
+        self.last_vector: register.Vector = ()
+        self.at: str | None = None
+        self.head: Checkpoint | None = None
+
+    def check(self, verdict: Verdict, keys: tuple[PublicKey, ...]) -> None:
+        frontier, known = Frontier(), list(keys)
+        try:
+            for seq, leaf in enumerate(self._leaves()):
+                self.forked |= {leaf["of"]: seq} if leaf["kind"] == "fork" else {}
+            notes = self._notes(self.forked.get(REGISTRY))
+            note = next(notes, None)
+            for raw in files.lines(self._folder / files.LOG_0):
+                self._heed(register.read(raw), frontier.size, known, strict=bool(keys))
+                frontier.add(leaf_hash(raw))
+                while note is not None and note[1].size <= frontier.size:
+                    self._compare(verdict, note, frontier, known)
+                    note = next(notes, None)
+            if note is not None:
+                said = f"le registre a {frontier.size} lignes, un point de contrôle en couvre {note[1].size}"
+                verdict.fault("shorter", said, "0")
+        except (RegisterError, NoteError, ValueError, KeyError, TypeError) as error:
+            verdict.fault("bad-registry", f"le registre (registry/) est abîmé : {error}", "0")
+
+    def heads(self, log: int) -> Iterator[Head]:
+        """What the checkpoints say of one log since its last accepted fork, in order."""
+        for seq, leaf in enumerate(self._leaves()):
+            if leaf["kind"] == "checkpoint" and seq > self.forked.get(log, -1):
+                yield from (head for head in register.vector_of(leaf) if head.log == log)
+
+    def _leaves(self) -> Iterator[dict[str, Any]]:
+        return (register.read(raw) for raw in files.lines(self._folder / files.LOG_0))
+
+    def _notes(self, fork: int | None) -> Iterator[tuple[Note, Checkpoint]]:
+        """Those of this log 0: after an accepted loss, the ones that were signed before speak of another."""
+        for raw in files.lines(self._folder / files.CHECKPOINTS):
+            note = Note.parse(files.note_of(raw))
+            head = Checkpoint.parse(note.text)
+            if fork is None or head.size > fork:
+                yield note, head
+
+    def _heed(self, leaf: dict[str, Any], seq: int, known: list[PublicKey], *, strict: bool) -> None:
+        if leaf["seq"] != seq:
+            raise RegisterError(f"ligne {leaf['seq']} à la place de la ligne {seq}")
+        if leaf["kind"] == "key":
+            new, old = register.key_of(leaf)
+            if not strict or old in known:
+                known.append(new)
+        elif leaf["kind"] == "checkpoint":
+            self.last_vector, self.at = register.vector_of(leaf), leaf["at"]
+
+    def _compare(self, verdict: Verdict, note: tuple[Note, Checkpoint], frontier: Frontier, known: list[PublicKey]) -> None:
+        signed, head = note
+        verdict.signed(signed, known, head)
+        if head.size != frontier.size or head.root != frontier.root():
+            said = f"les {head.size} premières lignes {of_log(REGISTRY)} ne sont plus celles que leur point de contrôle couvre"
+            verdict.fault("rewritten", said, "0")
+        self.head = head
+
+
+def _check_log(verdict: Verdict, folder: Path, leaves: Leaves, registry: _Registry, log: int, size: int) -> None:
+    """One log against every head that the registry has of it; the first contradiction is told, and where."""
+    frontier, good = Frontier(), 0
+    try:
+        for head in registry.heads(log):
+            if head.size > size:
+                said = f"{name_of(log)} a {size} entrées, son point de contrôle en couvre {head.size}"
+                verdict.fault("shorter", said, f"{log}")
+                return
+            while frontier.size < head.size:
+                for one in leaves.hashes(log, frontier.size, min(_BATCH, head.size - frontier.size)):
+                    frontier.add(one)
+            if encode(frontier.root()) != head.root:
+                verdict.fault("rewritten", _where(folder, leaves, log, good, head.size), f"{log}")
+                return
+            good = head.size
+            verdict.lines[log] = good
+    except HoleInLog as error:
+        verdict.fault("removed-line", str(error), f"{log}")
+
+
+def _where(folder: Path, leaves: Leaves, log: int, good: int, end: int) -> str:
+    """The first entry that is not what was hashed, as far as the kept hashes know."""
+    tree = Hashes(folder, log)
+    try:
+        for first in range(good, min(end, tree.size), _BATCH):
+            number = min(_BATCH, min(end, tree.size) - first)
+            kept, now = tree.leaves(first, number), leaves.hashes(log, first, number)
+            for seq, (old, new) in enumerate(zip(kept, now, strict=True), start=first):
+                if old != new:
+                    return f"l'entrée {log}/{seq} n'est plus celle qui a été signée"
+    finally:
+        tree.close()
+    return f"une entrée {of_log(log)} entre {log}/{good} et {log}/{end - 1} n'est plus celle qui a été signée"
