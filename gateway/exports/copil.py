@@ -112,7 +112,7 @@ def _line(cells: dict[str, Measure], indicators: Sequence[str], mark: str) -> di
 def _cell(row: Measure | None) -> dict[str, Any]:
     if row is None:
         return {"fraction": "", "rate": "", "state": "nc", "trend": [None] * _TREND}
-    fraction = f"{row.numerator} / {'—' if row.denominator is None else row.denominator}"
+    fraction = "—" if unmeasured(row) else f"{row.numerator} / {'—' if row.denominator is None else row.denominator}"
     if row.status in ("non_calculable", "hors_champ"):
         short = "n. c." if row.status == "non_calculable" else "h. ch."
         return {"fraction": fraction, "rate": short, "state": "nc", "trend": _trend(row)}
@@ -123,6 +123,11 @@ def _cell(row: Measure | None) -> dict[str, Any]:
 def _trend(row: Measure) -> list[float | None]:
     past = [one.numerator / one.denominator if one.denominator else None for one in row.trend][-_TREND:]
     return [None] * (_TREND - len(past)) + past
+
+
+def unmeasured(row: Measure) -> bool:
+    """Whether nobody gave a number for it: the DUI's rates need an extraction."""
+    return INDICATORS[row.indicator].fed_by == "extraction" and row.source_detail is None
 
 
 def percent(row: Measure) -> str:

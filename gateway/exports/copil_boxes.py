@@ -3,11 +3,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from gateway.exports.copil import Box, percent
+from gateway.exports.copil import Box, percent, unmeasured
 from gateway.exports.edition import Edition
 from gateway.usage.indicators import INDICATORS
 from gateway.usage.measure import Measure
 
+_OVER_PERSONS = ("IND-MSS-01", "IND-DMP-01", "IND-DUI-01")
 _UNRESOLVED = {"a_verifier": "à vérifier, gardé tel que saisi", "corrige_propose": "corrigé par décision"}
 
 
@@ -26,20 +27,26 @@ def boxes(edition: Edition) -> list[Box]:
 
 
 def _not_calculable(members: Sequence[Measure]) -> Iterator[str]:
-    why: dict[str, list[str]] = {}
+    """First what all the ESSMS lack, once; then a line per ESSMS with what it lacks alone."""
+    why: dict[str, dict[str, None]] = {f"{row.name} ({row.finess_et})": {} for row in members}
     for row in members:
         if row.status in ("non_calculable", "hors_champ"):
-            why.setdefault(f"{row.name} ({row.finess_et})", []).append(_why(row))
+            why[f"{row.name} ({row.finess_et})"][_why(row)] = None
+    shared = [reason for reason in next(iter(why.values()), {}) if len(why) > 1 and all(reason in own for own in why.values())]
+    if shared:
+        yield f"Tous les ESSMS ({len(why)}) : {' ; '.join(shared)}"
     for place, reasons in why.items():
-        yield f"{place} : {' ; '.join(dict.fromkeys(reasons))}"
+        own = [reason for reason in reasons if reason not in shared]
+        if own:
+            yield f"{place} : {' ; '.join(own)}"
 
 
 def _why(row: Measure) -> str:
     if row.status == "hors_champ":
         return "hors champ (AHI non éligible à SONS)"
-    if row.source != "journal" and not row.numerator:
+    if unmeasured(row):
         return "pas d'extraction du DUI"
-    return "pas de nombre de personnes" if INDICATORS[row.indicator].fed_by == "journal" else "pas de dénominateur"
+    return "pas de nombre de personnes" if row.indicator in _OVER_PERSONS else "aucun dossier actif"
 
 
 def _unresolved(edition: Edition) -> Iterator[str]:
@@ -79,6 +86,9 @@ def _decisions(edition: Edition, rows: Sequence[Measure], members: Sequence[Meas
     without = {row.finess_et for row in members if row.status == "non_calculable" and row.source == "journal"}
     if without:
         yield f"Obtenir le nombre de personnes accompagnées de {len(without)} ESSMS"
+    without_extraction = {row.finess_et for row in members if unmeasured(row)}
+    if without_extraction:
+        yield f"Obtenir l'extraction du DUI de {len(without_extraction)} ESSMS"
     unsure = [one for one in edition.grappe.essms if one.statut == "a_verifier"]
     if unsure:
         yield f"Faire confirmer {len(unsure)} numéro(s) FINESS"

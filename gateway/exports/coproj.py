@@ -8,6 +8,7 @@ from gateway.exports.cells import csv_bytes, local_and_utc, number_as_text, plai
 from gateway.exports.edition import Edition
 from gateway.exports.workbook import Cell, Column, workbook
 from gateway.usage.activity import Activity
+from gateway.usage.ins import NOTE, InsLine
 
 LABELS = {"dmp": "DMP", "mss_pro": "MSSanté professionnelle", "mss_citoyenne": "MSSanté citoyenne"}
 COLUMNS = (
@@ -16,15 +17,22 @@ COLUMNS = (
 _PLACE = (Column("FINESS ET", 11), Column("Raison sociale", 42))
 _MISSING = (
     *_PLACE, Column("Professionnels vus", 14), Column("dont jamais vus par Pro Santé Connect", 18),
-    Column("Personnes à INS qualifiée alimentées", 18), Column("Éligibles jamais alimentées (au moins)", 18),
+    Column("Personnes alimentées, INS qualifiée", 18), Column("Éligibles jamais alimentées (au moins)", 18),
     Column("BAL sans envoi", 60, "wrap"), Column("En doute", 10),
 )  # fmt: skip
 _CODES = (*_PLACE, Column("Canal", 24), Column("Code ou signalement", 44), Column("Nombre", 9))
+_INS = (
+    *_PLACE, Column("Du", 11), Column("Au", 11), Column("Personnes à INS qualifiée", 13), Column("Appels INSi", 9),
+    Column("INS trouvées", 9), Column("Par résultat", 60, "wrap"),
+)  # fmt: skip
 _RUNS = (
     Column("Éditeur", 24), Column("Contrôle", 14), Column("Intitulé", 70, "wrap"), Column("Résultat", 16),
     Column("Observations", 12), Column("Écarts", 9),
 )  # fmt: skip
 _SEEN = "Vu par la passerelle seulement : ce qui prend un autre chemin ne s'y voit pas."
+_STATES = {
+    "conforme": "conforme", "non_conforme": "non conforme", "non_observe": "non observé", "non_applicable": "sans objet",
+}  # fmt: skip
 _TOP = 10  # failure codes of an ESSMS
 
 
@@ -39,7 +47,9 @@ def coproj_csv(edition: Edition, found: Sequence[Activity]) -> bytes:
     return csv_bytes([*([] if warning is None else [[warning]]), COLUMNS, *lines])
 
 
-def coproj_xlsx(edition: Edition, found: Sequence[Activity], runs: Mapping[str, dict[str, Any]]) -> bytes:
+def coproj_xlsx(
+    edition: Edition, found: Sequence[Activity], ins: Sequence[InsLine], runs: Mapping[str, dict[str, Any]]
+) -> bytes:
     """``runs``: the conformance run of each vendor, by tenant."""
     with workbook(edition.as_of, f"COPROJ, grappe {edition.grappe.name}", edition.warning) as (book, content):
         weekly = (*_PLACE, Column("Semaine", 10), Column("Canal", 24), Column("Envois", 9), Column("Échecs", 9))
@@ -48,6 +58,7 @@ def coproj_xlsx(edition: Edition, found: Sequence[Activity], runs: Mapping[str, 
         book.sheet("Par semaine", weekly, rows, ["Semaines ISO, à l'heure locale de l'ESSMS."])
         book.sheet("Échecs", _CODES, _failures(edition, found), [f"Les {_TOP} codes les plus fréquents de chaque ESSMS."])
         book.sheet("À relancer", _MISSING, _missing(edition, found), [_SEEN])
+        book.sheet("INS", _INS, _ins(ins), [f"{NOTE.capitalize()}. Personnes vues par la passerelle avec une INS qualifiée."])
         book.sheet("Recette", _RUNS, _acceptance(runs), ["Contrôles de conformité sur les appels de la période, par éditeur."])
     return content.getvalue()
 
@@ -77,10 +88,16 @@ def _missing(edition: Edition, found: Sequence[Activity]) -> Iterator[tuple[Cell
         )  # fmt: skip
 
 
+def _ins(lines: Sequence[InsLine]) -> Iterator[tuple[Cell, ...]]:
+    for one in lines:
+        results = ", ".join(f"{code} : {number}" for code, number in one.by_result.items())
+        yield (one.finess_et, one.name, one.window.start, one.window.last_day, one.persons, one.calls, one.succeeded, results)
+
+
 def _acceptance(runs: Mapping[str, dict[str, Any]]) -> Iterator[tuple[Cell, ...]]:
     for tenant, run in sorted(runs.items()):
         for check in run["controles"]:
-            yield (tenant, check["id"], check["titre"], check["etat"].replace("_", " "), check["observations"], check["ecarts"])
+            yield (tenant, check["id"], check["titre"], _STATES[check["etat"]], check["observations"], check["ecarts"])
 
 
 def _name(edition: Edition, one: Activity) -> str:

@@ -45,6 +45,12 @@ class Edition:
         return max(known) if known else max(row.window.bounds(PARIS)[1] for row in self.measures)
 
     @property
+    def known_until(self) -> datetime:
+        """Up to when silence means that nothing came: the end of what is over, else the last instant known."""
+        over = [row.window.bounds(PARIS)[1] for row in self.measures if row.state != "ouvert"]
+        return max([self.as_of, *over])
+
+    @property
     def version_name(self) -> str:
         """``v<n>`` or ``provisoire``, as in the file names."""
         return version_name(self.measures)

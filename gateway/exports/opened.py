@@ -34,6 +34,7 @@ from gateway.journal.record import JournalError
 from gateway.journal.vault import Vault
 from gateway.usage.activity import Activity, activity, psc_users
 from gateway.usage.counting import Counting
+from gateway.usage.ins import InsLine, ins_lines
 from gateway.usage.measure import PRODUCTION
 from gateway.usage.source import journal_of
 from gateway.usage.tbb import dashboard
@@ -79,7 +80,12 @@ class _Opened:
 
     def coproj(self) -> Iterator[File]:
         yield File(self.edition.name("coproj", "csv"), coproj_csv(self.edition, self._activities))
-        yield File(self.edition.name("coproj", "xlsx"), coproj_xlsx(self.edition, self._activities, self._runs))
+        yield File(self.edition.name("coproj", "xlsx"), coproj_xlsx(self.edition, self._activities, self._ins, self._runs))
+
+    @cached_property
+    def _ins(self) -> list[InsLine]:
+        window, folder = self.edition.last_windows[-1], self.data / "gateway"
+        return ins_lines(folder, self.edition.environment, self.edition.grappe, window, self._counting.vector)
 
     def vendors(self) -> Iterator[File]:
         """A pair of files for each vendor whose software sent something for the grappe."""

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterator
 
 from gateway.exports.cells import csv_bytes, local_and_utc, number_as_text, plain_text
-from gateway.exports.definitions import POPULATION_NOTE
 from gateway.exports.edition import Edition
 from gateway.exports.workbook import Cell, Column, workbook
 from gateway.usage.flows import CHANNELS
@@ -41,7 +40,7 @@ def tbb_xlsx(edition: Edition, found: Dashboard) -> bytes:
     with workbook(edition.as_of, f"Tableau de bord services socles, {edition.grappe.name}", edition.warning) as (book, content):
         attempts = (Column("Canal", 24), Column("Type de document", 18), Column("Statut INS", 14), Column("Résultat", 10),
                     Column("Envois", 9), Column("Documents", 11))  # fmt: skip
-        notes = [f"TBB/va1.01 : tentatives par FINESS géographique. {POPULATION_NOTE.capitalize()}."]
+        notes = ["TBB/va1.01 : tentatives par FINESS géographique. « absent » : l'entrée du journal ne le dit pas."]
         book.sheet("va1.01 tentatives", (*_PLACE, *attempts), _attempts(edition, found), notes)
         sent = (Column("Canal", 24), Column("Succès", 9), Column("INS qualifiée", 13), Column("INS non qualifiée", 13),
                 Column("INS non renseignée", 13))  # fmt: skip

@@ -65,7 +65,8 @@ def dashboard(journal: apsw.Connection, counting: Counting, numbers: Iterable[st
             for key in _keys(flow, known):
                 events[key] += 1
                 documents[key] += flow.documents
-    order = sorted(events)
+    names = [one.name for one in known]
+    order = sorted(events, key=lambda key: (key.finess_et, names.index(key.period), *key[2:]))
     return Dashboard(known, {key: events[key] for key in order}, {key: documents[key] for key in order})
 
 

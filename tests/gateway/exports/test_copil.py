@@ -41,6 +41,12 @@ def test_what_has_no_rate_is_listed_with_the_reason() -> None:
     assert {cell["rate"] for cell in shown["cells"]} == {"n. c."}
     [line] = box(EDITION, "Non calculables")
     assert line.startswith("RESIDENCE AUTONOMIE LES MURIERS (830206587) : ")
+    none = [measure("IND-DUI-01", finess_et=number, denominator=None, status="non_calculable", source_detail=None)
+            for number in ("130038748", "130045133")]  # fmt: skip
+    silent = Edition(tuple(none), grappe(), "Socle 0.1.0")
+    assert box(silent, "Non calculables") == ["Tous les ESSMS (2) : pas d'extraction du DUI"]
+    assert "Obtenir l'extraction du DUI de 2 ESSMS" in box(silent, "Décisions")
+    assert page(silent, [])["rows"][0]["cells"][0]["fraction"] == "—"
     outside = Edition((measure("IND-DMP-01", status="hors_champ"),), grappe(), "Socle 0.1.0")
     assert box(outside, "Non calculables") == ["RESIDENCE LES CARMES (060790508) : hors champ (AHI non éligible à SONS)"]
 

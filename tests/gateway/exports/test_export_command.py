@@ -114,7 +114,7 @@ def test_a_span_of_months_still_gives_one_file_of_each(data: Path) -> None:
     (("--month", "2026-02", "--format", "pdf"), "« pdf » : format inconnu ; possibles : csv, xlsx, json, fhir, ars, copil, tbb"),
     (("--month", "2026-02", "--from", "2025-11"), "--month et --from : donnez l'un ou l'autre"),
     (("--version", "1"), "--version : dites aussi de quel mois"),
-    (("--month", "2026-02", "--version", "3"), "Pas de version 3 close de 2026-02"),
+    (("--month", "2026-02", "--version", "3"), "--version 3 : rien n'a été clos de 2026-02"),
     (("--month", "2025-12"), "Aucune fenêtre ne finit en 2025-12"),
     (("--month", "2026-02", "--environment", "prod"), "« prod » n'est pas un environnement"),
     (("--month", "2026-02", "--by", "Jean Martin"), "--by : lettres minuscules"),

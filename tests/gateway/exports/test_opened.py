@@ -90,7 +90,7 @@ def test_the_coproj_follows_weeks_failures_and_who_is_missing(files: Files) -> N
     }  # fmt: skip
     missing = next(row for row in sheet(content, "À relancer") if row["FINESS ET"] == CARMES)
     assert (missing["Professionnels vus"], missing["dont jamais vus par Pro Santé Connect"]) == (1, 1)
-    assert (missing["Personnes à INS qualifiée alimentées"], missing["Éligibles jamais alimentées (au moins)"]) == (10, 0)
+    assert (missing["Personnes alimentées, INS qualifiée"], missing["Éligibles jamais alimentées (au moins)"]) == (10, 0)
 
 
 def test_files_say_that_they_are_simulated(files: Files) -> None:

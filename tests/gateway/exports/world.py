@@ -34,7 +34,9 @@ def measure(
         denominator_label="personnes accompagnées (déclaration du projet, 2025)", denominator_since=date(2025, 6, 6),
         target=INDICATORS[indicator].target, status="calcule", environment="bac_a_sable", failures=0, unattributed=None,
         detail_sha256=DETAIL, calculable=1, members=1, finess_statut="confirme", finess_saisi="060790508",
-        source=INDICATORS[indicator].fed_by, denominator_source="declaration_projet", denominator_statut="provisoire",
+        source=INDICATORS[indicator].fed_by,
+        source_detail="extraction du DUI du 02/02/2027" if INDICATORS[indicator].fed_by == "extraction" else None,
+        denominator_source="declaration_projet", denominator_statut="provisoire",
         state="clos", version=2, causes=(Cause("reglement", "un appel en doute a réussi", ((1, 42),)),),
         closing=Closing(1, 900, AS_OF), vector=((0, 12), (1, 900)), snapshot_root=ROOT, registry_version=3, as_of=AS_OF,
     )  # fmt: skip
