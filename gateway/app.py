@@ -119,7 +119,7 @@ class Gateway:
             upstream=("127.0.0.1", self.ports["mock-smtp"]), server_tls=self._door_tls("optional"),
             client_tls=tls.client_context(self._ca), environment=self.settings.environment,
             deadline_s=deadline_s, patience_s=patience_s if patience_s < deadline_s else None,
-            observer=self.observer, tls_for=lambda identity: self._upstream_tls("MSS", identity),
+            observer=self.observer, tls_for=lambda identity: self._upstream_tls("MSS", identity), touches=self.road.touches,
         )  # fmt: skip
         lps = Lps("Socle", "0.1.0", str(self.manifest["dmp_homologation"]), _OWN_OID)
         self._asker = DmpAsker(self._upstream("DMP") + BASE_PATH, self.clock, lps, self._deposited)
@@ -184,6 +184,7 @@ class Gateway:
             self.settings.retention(),
         )
         console.deposits, console.denials, console.direct = self.deposits, self.denials, self.observer.direct
+        console.touches = self.road.touches
         console.registry.register(GatewayCollector(self.settings.journal, self._busy))
         app = console.app()
         with JournalReader(self.settings.journal) as reader:

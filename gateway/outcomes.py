@@ -10,6 +10,8 @@ from gateway.operations import OPERATIONS
 
 log = logging.getLogger(__name__)
 
+INJECTED = "x-socle-injected-fault"
+
 TOO_LATE = Refusal(
     "G-DELAI",
     "Le service n'a pas répondu dans le délai : l'état de l'opération est inconnu. Ne la renvoyez pas sans avoir vérifié ; "
@@ -27,13 +29,13 @@ INTERNAL = Refusal("G-INTERNE", "Erreur interne de la passerelle ; l'appel est a
 
 def conclude(door: NativeDoor, request: Request, record: Record, answer: Answer) -> None:
     """What the service's answer makes of ``record``; one that the door cannot read proves nothing of a side effect."""
-    record.fault = answer.header("x-socle-injected-fault")
     try:
         door.conclude(record, request, answer)
     except Exception:  # the answer is the service's, and stays true: it is relayed; what it meant is settled later
         log.exception("unreadable_answer", extra={"call_id": record.id})
         record.outcome = "in_doubt" if OPERATIONS[str(record.operation)].side_effect else "failed"
         record.flag("G-INTERNE")
+    record.injected(answer.header(INJECTED))
     record.exchanges.append(Exchange(record.service_code or str(answer.status), answer.upstream_us))
 
 

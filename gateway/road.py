@@ -30,9 +30,10 @@ from gateway.journal.bodies import Keeper, Message
 from gateway.journal.journal import Journal
 from gateway.journal.record import Body, Intent, JournalFull, JournalStopped, Outcome, Record
 from gateway.operations import OPERATIONS, unknown_of
-from gateway.outcomes import FULL, INTERNAL, NO_ROUTE, conclude, refused, told
+from gateway.outcomes import FULL, INJECTED, INTERNAL, NO_ROUTE, conclude, refused, told
 from gateway.proofs import late, proved
 from gateway.strangers import Strangers
+from gateway.touches import Touches
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class Road:
     deadline_s   caps every service deadline; None leaves the operation table's
     keeper       what the journal keeps of the messages
     observer     what conformance reads in them while they are in memory
+    touches      injected faults that left calls without an answer
     patience_s   by service, how long a DUI waits for a side effect before it is told 504; the operation table's otherwise
     """
 
@@ -77,6 +79,7 @@ class Road:
     patience_s: Mapping[str, float] = field(default_factory=dict)
     keeper: Keeper = field(default_factory=Keeper)
     observer: Observer | None = None
+    touches: Touches = field(default_factory=Touches)
     _refused_full: Counter[tuple[str, str]] = field(default_factory=Counter)
     _clients: dict[tuple[str, str], Client] = field(default_factory=dict)
     strangers: Strangers = field(init=False)
@@ -248,7 +251,8 @@ class Road:
         if sending.done():
             return await self._answered(door, request, record, sending)
         self._progress[record.id].late = lambda: self._hear(door, request, record, intent, sending)
-        return told(door, request, record, NoAnswer("timeout", upstream_us=(time.perf_counter_ns() - started) // 1000))
+        lost = NoAnswer("timeout", upstream_us=(time.perf_counter_ns() - started) // 1000)
+        return self._lost(door, request, record, lost)
 
     def _waits(self, door: NativeDoor, record: Record) -> tuple[float, float]:
         return OPERATIONS[str(record.operation)].waits(self.deadline_s, self.patience_s.get(door.service))
@@ -270,11 +274,17 @@ class Road:
             record.outcome = "failed"
             return refused(door, NO_ROUTE, request, record)
         except NoAnswer as error:
-            return told(door, request, record, error)
+            return self._lost(door, request, record, error)
         record.event_time = self.clock.business()
+        self.touches.answered(str(record.operation), answer.header(INJECTED))
         if request.written is not None:
             self._progress[record.id].wrote = (request, answer)
         conclude(door, request, record, answer)
+        return answer
+
+    def _lost(self, door: NativeDoor, request: Request, record: Record, error: NoAnswer) -> Answer:
+        answer = told(door, request, record, error)
+        record.injected(self.touches.claim(str(record.operation), timed_out=error.reason == "timeout"))
         return answer
 
     async def _hear(
@@ -284,7 +294,7 @@ class Road:
 
         What is not an answer leaves the doubt to the settlement worker, or to a person.
         """
-        heard = replace(record, outcome=None, service_code=None, flags=[], exchanges=[], bodies=[], event_time=None)
+        heard = replace(record, outcome=None, service_code=None, flags=[], exchanges=[], bodies=[], fault=None, event_time=None)
         heard.clock_version = self.clock.version
         try:
             answer = await sending
@@ -296,6 +306,8 @@ class Road:
             return
         else:
             heard.event_time = self.clock.business()
+            if record.fault is None:  # else the call claimed it when it was told
+                self.touches.answered(str(record.operation), answer.header(INJECTED))
             conclude(door, request, heard, answer)
             if record.bodies:  # the operation keeps digests
                 heard.bodies.append(Body("response", len(answer.body), hashlib.sha256(answer.body).digest()))

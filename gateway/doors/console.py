@@ -28,6 +28,7 @@ from gateway.journal.resealing import AlreadyResealing, reseal
 from gateway.journal.retention import Retention, retain
 from gateway.journal.standing import CLOCK_ACTION
 from gateway.settling import Decision, decide
+from gateway.touches import Touches
 
 _NO_ROOM = "Le journal n'a plus de place : rien n'a été changé. Recommencez plus tard."
 _PROBE_TIMEOUT_S = 1.0
@@ -48,6 +49,14 @@ class FaultNote(BaseModel):
     operation: str = Field(pattern=r"^[A-Z]{3}\.[A-Z0-9_.]{1,40}$")
     kind: str = Field(pattern=r"^[a-z_]{1,32}$")
     armed: bool
+
+
+class TouchNote(BaseModel):
+    """A fault that is about to leave a call without an answer."""
+
+    id: str = Field(pattern=r"^[A-Za-z0-9-]{1,64}$")
+    operation: str = Field(pattern=r"^[A-Z]{3}\.[A-Z0-9_.]{1,40}$")
+    kind: Literal["timeout", "reset"]
 
 
 class Asked(BaseModel):
@@ -119,6 +128,7 @@ class Console:
     busy       how many calls are in flight right now
     deposits   where identities are deposited; None where a console has none
     direct     values shown live, which an erasure takes away
+    touches    injected faults of which nothing comes back
     denials    where attempts without the admin key are noted
     """
 
@@ -133,6 +143,7 @@ class Console:
     deposits: Deposits | None = None
     denials: Denials | None = None
     direct: Direct | None = None
+    touches: Touches = field(default_factory=Touches)
 
     def app(self) -> FastAPI:
         app = FastAPI(
@@ -146,6 +157,7 @@ class Console:
         app.post("/admin/fault", dependencies=[Depends(self.check_admin)])(self._fault)
         app.post("/admin/backup", dependencies=[Depends(self.check_admin)])(self._backup)
         app.post("/admin/export", dependencies=[Depends(self.check_admin)])(self._export)
+        app.post("/admin/fault/touched", dependencies=[Depends(self.check_admin)])(self._touched)
         app.post("/admin/settle", dependencies=[Depends(self.check_admin)])(self._settle)
         if self.deposits is not None:
             app.post("/admin/identities", dependencies=[Depends(self.check_admin)])(self._deposit)
@@ -201,6 +213,11 @@ class Console:
         except JournalFull:
             return JSONResponse({"detail": _NO_ROOM}, 503)
         return JSONResponse({"noted": action})
+
+    async def _touched(self, touch: TouchNote) -> Response:
+        """Kept in memory until the call that it concerns finds no answer: its own entry then names the fault."""
+        self.touches.note(touch.id, touch.operation, touch.kind)
+        return JSONResponse({"noted": touch.id})
 
     async def _erasure(self, request: HttpRequest) -> Response:
         """Erase a person: ``{"matricule", "by"}``. What is wrong with the body is said without repeating it."""

@@ -176,6 +176,12 @@ class Record:
     detail: dict[str, Any] | None = None
     claim: Claim | None = None  # no part of the entry: taken with the intent, closed with the entry
 
+    def injected(self, fault: str | None) -> None:
+        """A fault of the sandbox touched the call: the first one is named, and flagged. None: nothing did."""
+        if fault is not None:
+            self.fault = self.fault or fault
+            self.flag("F-INJECTION")
+
     def flag(self, code: str) -> None:
         """Add a flag once, in the order met. Codes: V vendor, G gateway, N national, E network, F injected."""
         if code not in self.flags:

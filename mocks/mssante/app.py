@@ -97,6 +97,7 @@ class _Conversation:
             self._mock.world.trace.received("MSS.SESSION_SMTP")
             fault = self._mock.world.faults.take("MSS.SESSION_SMTP")
             if fault is not None:
+                await self._mock.world.touched(fault)
                 return await self._refuse_session(fault)
         line = raw.decode("ascii")
         verb, argument = verb_of(line)
@@ -171,6 +172,7 @@ class _Conversation:
         else:
             reply = self._take(content)
         self._session = self._session.without_transaction()
+        await self._mock.world.touched(fault)
         if fault is not None and fault.kind == "reset":
             self._wire.reset()
             return False
@@ -179,6 +181,7 @@ class _Conversation:
                 await self._wire.wait_closed_by_peer()
                 return False
             await asyncio.sleep(fault.delay_s)
+            reply = b.say(reply.code, f"{reply.lines[0]} (panne injectee {fault.id})")
         return await self._answer(reply)
 
     def _take(self, content: bytes | None) -> b.Reply:

@@ -11,6 +11,7 @@ import orjson
 
 #: Longer than the gateway waits for its calls in flight before it answers 409.
 _TIMEOUT_S = 40.0
+_TOUCHED_S = 2.0  # a fault happens all the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +34,22 @@ async def tell_fault(port: int | None, admin_key: str, fault: Mapping[str, objec
     return await _tell(port, admin_key, "/admin/fault", {**said, "armed": armed})
 
 
-async def _tell(port: int | None, admin_key: str, path: str, said: Mapping[str, object]) -> Told:
+async def tell_touched(port: int | None, admin_key: str, fault: Mapping[str, object]) -> Told:
+    """Tell the gateway that a fault is about to leave a call without an answer, which alone could name it; never raises."""
+    said = {name: fault[name] for name in ("id", "operation", "kind")}
+    return await _tell(port, admin_key, "/admin/fault/touched", said, _TOUCHED_S)
+
+
+async def _tell(
+    port: int | None, admin_key: str, path: str, said: Mapping[str, object], timeout_s: float = _TIMEOUT_S
+) -> Told:
     if port is None:
         return Told("absent")
-    return await asyncio.to_thread(_post, port, admin_key, path, orjson.dumps(said))
+    return await asyncio.to_thread(_post, port, admin_key, path, orjson.dumps(said), timeout_s)
 
 
-def _post(port: int, admin_key: str, path: str, body: bytes) -> Told:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
+def _post(port: int, admin_key: str, path: str, body: bytes, timeout_s: float) -> Told:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
     try:
         connection.connect()
     except OSError:

@@ -108,6 +108,7 @@ class WebMock(Generic[_Call]):
         self._world.trace.received(call.operation)
         fault = self._world.faults.take(call.operation)
         reply = self._answer(call, fault)
+        await self._world.touched(fault)
         delay_s = fault.delay_s if fault is not None and fault.kind == "timeout" else reply.delay_s
         if delay_s:
             await self._sleep(delay_s)

@@ -14,7 +14,8 @@ from connectors.wire import serving
 from connectors.wire.clock import SystemClock
 from connectors.wire.serving import Service
 from connectors.wire.tls import ClientCertificate, Profile, server_context
-from mocks.sandbox.faults import Faults
+from mocks.sandbox.console import tell_touched
+from mocks.sandbox.faults import Fault, Faults
 from mocks.sandbox.trace import Trace
 
 
@@ -102,6 +103,11 @@ class World:
         pki, server = self.pki, self.pki["server"]
         checks = {} if client == "none" else {"ca": self.path(pki["ca"]), "crl": self.path(pki["crl"])}
         return server_context(self.path(server["cert"]), self.path(server["key"]), client=client, profile=profile, **checks)
+
+    async def touched(self, fault: Fault | None) -> None:
+        """A call is touched by this fault: the gateway is told of one after which nothing comes back to name it."""
+        if fault is not None and fault.kind in ("timeout", "reset"):
+            await tell_touched(self.ports.get("console"), self.manifest.get("admin_key", ""), fault.to_json())
 
     def state_folder(self, mock: str) -> Path:
         """Where one mock keeps what must survive it; made on demand."""

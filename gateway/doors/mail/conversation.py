@@ -83,7 +83,7 @@ class Conversation:
             await self._end()
             await self._last_word(reply)
         except Lost as lost:
-            self._session.lost(lost)
+            self._session.lost(lost, self._touched(lost))
             await self._submissions.lost(lost)
             await self._end()
             await self._last_word(replies.OPERATOR_GONE)
@@ -180,7 +180,7 @@ class Conversation:
             await self._last_word_raw(refused.answer.raw)
             raise _Over from refused
         except Lost as lost:
-            self._session.unreachable(lost, replies.NO_OPERATOR)
+            self._session.unreachable(lost, replies.NO_OPERATOR, self._touched(lost))
             await self._end()
             await self._last_word(replies.NO_OPERATOR)
             raise _Over from lost
@@ -288,12 +288,15 @@ class Conversation:
             raise _Over from refused
         except WithoutOperator as told:
             if told.lost is not None:
-                self._session.lost(told.lost)
+                self._session.lost(told.lost, told.fault)
             if told.awaited:
                 self._operator = None
             self._drop_operator()
             raw = told.raw
         await self._dui.send(raw, self._door.idle_s)
+
+    def _touched(self, lost: Lost) -> str | None:
+        return self._door.touches.claim("MSS.SESSION_SMTP", timed_out=lost.reason == "timeout")
 
     # --- ends ----------------------------------------------------------------------------------------------------------
 

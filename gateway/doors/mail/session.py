@@ -41,12 +41,13 @@ class Session:
         if answer.reply.code != 220:
             self._refused(answer.reply)
 
-    def unreachable(self, lost: Lost, reply: Reply) -> None:
-        """No connection to the operator, or none that could be encrypted."""
+    def unreachable(self, lost: Lost, reply: Reply, fault: str | None = None) -> None:
+        """No connection to the operator, or none that could be encrypted. ``fault``: the injected one that did it."""
         if lost.reason != "connect":
             self.record.exchanges.append(Exchange(None, lost.upstream_us))
         self.record.service_code = reply.service_code
         self._went_wrong("failed", LOST_FLAGS["connect"])
+        self.record.injected(fault)
 
     def authenticated(self, caller: Caller, bearer: Bearer | None, answer: Answer) -> None:
         """The last answer to an AUTH, accepted or not."""
@@ -95,14 +96,15 @@ class Session:
         self.record.service_code = reply.service_code if reply else None
         self._went_wrong("invalid", flag)
 
-    def lost(self, lost: Lost) -> None:
-        """The operator left or fell silent in the middle of the session."""
+    def lost(self, lost: Lost, fault: str | None = None) -> None:
+        """The operator left or fell silent in the middle of the session. ``fault``: the injected one that did it."""
         self._went_wrong("failed", LOST_FLAGS[lost.reason])
+        self.record.injected(fault)
 
     def _refused(self, reply: Reply) -> None:
         self.record.service_code = reply.service_code
-        self.record.fault = self.record.fault or fault_of(reply)
         self._went_wrong(outcome_of(reply), flag_of("auth", reply))
+        self.record.injected(fault_of(reply))
 
     def _went_wrong(self, outcome: Outcome, flag: str | None) -> None:
         if self._wrong is None:

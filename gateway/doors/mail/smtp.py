@@ -24,6 +24,7 @@ from gateway.grappes.registry import Registry
 from gateway.journal.journal import Journal
 from gateway.journal.record import JournalFull, Record
 from gateway.strangers import Strangers
+from gateway.touches import Touches
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class SmtpDoor:
     idle_s        how long the DUI may say nothing
     refused_full  calls refused for want of room since the last gap entry
     observer      what conformance reads in messages and sessions while they pass
+    touches       injected faults that left the operator without a word
     tls_for       the operator's side with a structure's identity; None where none is ever lent
     silent        connections that never said anything, since the last gap entry
     """
@@ -55,6 +57,7 @@ class SmtpDoor:
     silent: int = 0
     patience_s: float | None = None
     observer: Observer | None = None
+    touches: Touches = field(default_factory=Touches)
     tls_for: Callable[[Identity], ssl.SSLContext] | None = None
     strangers: Strangers = field(init=False)
     _running: dict[asyncio.Task[None], Conversation] = field(default_factory=dict)

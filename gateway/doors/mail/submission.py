@@ -89,7 +89,7 @@ class Submission:
         flag = flag_of(stage, reply)
         if flag is not None:
             self.record.flag(flag)
-        self.record.fault = self.record.fault or fault_of(reply)
+        self.record.injected(fault_of(reply))
 
     def rcpt_answered(self, address: str | None, answer: Answer) -> None:
         self.answered("rcpt", answer)
@@ -132,6 +132,7 @@ class Submission:
             self.record.outcome = "ok"
         self.answered("end", answer)
         self.record.service_code = answer.reply.service_code
+        self.record.injected(fault_of(answer.reply))
         self._dated(registry, at)
         if not answer.reply.positive:
             self._refused()
@@ -148,12 +149,13 @@ class Submission:
         late = Record(
             OPERATION.id, kind="settlement", outcome="succeeded" if accepted else "failed", settles=self.record.id,
             event_time=at, clock_version=self.record.clock_version, service_code=answer.reply.service_code,
-            fault=fault_of(answer.reply), exchanges=[Exchange(answer.reply.service_code, answer.upstream_us)],
+            exchanges=[Exchange(answer.reply.service_code, answer.upstream_us)],
             detail={"how": "late", "by": "passerelle"},
         )  # fmt: skip
         flag = None if accepted else flag_of("end", answer.reply)
         if flag is not None:
             late.flag(flag)
+        late.injected(fault_of(answer.reply))
         return late
 
     def lost_before_end(self, lost: Lost, registry: Registry, at: datetime) -> None:

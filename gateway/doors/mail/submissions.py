@@ -14,7 +14,7 @@ from gateway.doors.mail import replies
 from gateway.doors.mail.commands import Bearer, address_of, size_limit
 from gateway.doors.mail.content import Content, HeadersTooLong, TooLarge
 from gateway.doors.mail.stream import BareNewline
-from gateway.doors.mail.submission import OPERATION, Submission
+from gateway.doors.mail.submission import OPERATION, Submission, fault_of
 from gateway.doors.mail.upstream import Answer, Lost, Upstream
 from gateway.journal.record import JournalFull, JournalStopped, Named, Outcome, Record
 
@@ -42,12 +42,13 @@ class ContentRefused(Exception):
 class WithoutOperator(Exception):
     """The session has no operator any more, and the DUI must be told ``raw``. ``lost`` is None when the door ended it.
 
+    fault    the injected fault that took it, if one did
     awaited  the connection stays open for the operator's late answer, and is no longer the session's
     """
 
-    def __init__(self, raw: bytes, lost: Lost | None, *, awaited: bool = False) -> None:
+    def __init__(self, raw: bytes, lost: Lost | None, *, fault: str | None = None, awaited: bool = False) -> None:
         super().__init__("no operator any more")
-        self.raw, self.lost, self.awaited = raw, lost, awaited
+        self.raw, self.lost, self.fault, self.awaited = raw, lost, fault, awaited
 
 
 class Writer(Protocol):
@@ -176,8 +177,10 @@ class Submissions:
         except Lost as error:
             lost, raw = error, replies.wire(replies.IN_DOUBT)
             submission.in_doubt(error)
+            record.injected(door.touches.claim(OPERATION.id, timed_out=error.reason == "timeout"))
         else:
             raw = answer.raw
+            door.touches.answered(OPERATION.id, fault_of(answer.reply))
             submission.concluded(answer, door.registry, door.clock.business())
             settlements = await self._superseded(submission, content)
         await self._observe(submission, content)
@@ -188,13 +191,15 @@ class Submissions:
         if awaited:
             door.keep(self._hear(submission, operator, ending))
         if lost is not None:
-            raise WithoutOperator(raw, lost, awaited=awaited)
+            raise WithoutOperator(raw, lost, fault=record.fault, awaited=awaited)
         return raw
 
     async def _hear(self, submission: Submission, operator: Upstream, ending: asyncio.Task[Answer]) -> None:
         """The operator's late answer settles the message (design §5.3); without one it stays in doubt."""
         try:
             answer = await ending
+            if submission.record.fault is None:  # else the call claimed it when its DUI was told
+                self._door.touches.answered(OPERATION.id, fault_of(answer.reply))
             await settle(self._door.journal, submission.late(answer, self._door.clock.business()))
         except (Lost, JournalStopped) as error:
             log.info("no_late_answer", extra={"call_id": submission.record.id, "error": str(error)})

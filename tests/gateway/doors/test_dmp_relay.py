@@ -236,4 +236,4 @@ async def test_an_injected_fault_is_named_in_the_entry(stage: Stage) -> None:
     stage.arm("soap", value="XDSRepositoryBusy")
     assert (await stage.ask(stage.dui().feed(1))).first_code == "XDSRepositoryBusy"
     [entry] = stage.entries()
-    assert (entry["outcome"], entry["fault"], entry["flags"]) == ("failed", "panne-1", ["N-INDISPONIBLE"])
+    assert (entry["outcome"], entry["fault"], entry["flags"]) == ("failed", "panne-1", ["N-INDISPONIBLE", "F-INJECTION"])

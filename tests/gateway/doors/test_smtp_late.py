@@ -78,7 +78,7 @@ async def test_the_late_refusal_settles_as_failed_and_counts_nothing(bench: Smtp
         await smtp.send(message(), "451 4.4.2")
     doubt, settlement = await settled(bench)
     assert (settlement["settles"], settlement["outcome"]) == (doubt["id"], "failed")
-    assert settlement["service_code"].startswith("452") and settlement["flags"] == ["N-TEMPORAIRE"]
+    assert settlement["service_code"].startswith("452") and settlement["flags"] == ["N-TEMPORAIRE", "F-INJECTION"]
     assert settlement["fault"] == "plein"
     assert (bench.units(), bench.held()) == (0, 0)
 

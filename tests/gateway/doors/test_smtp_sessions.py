@@ -235,7 +235,7 @@ async def test_an_operator_that_refuses_the_connection_is_heard(bench: SmtpBench
         await smtp.says("EHLO dui.test", "421 4.3.2")
         await smtp.gone()
     [session] = bench.entries(None)
-    assert (session["outcome"], session["flags"], session["fault"]) == ("failed", ["N-TEMPORAIRE"], "panne-9")
+    assert (session["outcome"], session["flags"], session["fault"]) == ("failed", ["N-TEMPORAIRE", "F-INJECTION"], "panne-9")
     assert bench.received(SESSION) == len([one for one in bench.entries(SESSION) if one["exchanges"]]) == 1
 
 

@@ -291,7 +291,7 @@ async def test_an_injected_refusal_names_its_fault(bench: SmtpBench) -> None:
     async with bench.dui() as smtp:
         await smtp.send(message(), "451 4.3.0")
         [call] = bench.entries()
-        assert (call["outcome"], call["flags"], call["fault"]) == ("failed", ["N-TEMPORAIRE"], "panne-7")
+        assert (call["outcome"], call["flags"], call["fault"]) == ("failed", ["N-TEMPORAIRE", "F-INJECTION"], "panne-7")
         await smtp.send(message(), 250)
     assert bench.units() == bench.held() == 1
 
