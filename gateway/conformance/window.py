@@ -15,6 +15,9 @@ from gateway.conformance.live import digest_of
 from gateway.conformance.model import Call
 from gateway.grappes.registry import Registry
 from gateway.journal.filters import ALWAYS, Period
+from gateway.journal.proof.local import verify_local
+from gateway.journal.proof.register import RegisterError
+from gateway.journal.proof.snapshot import latest
 from gateway.journal.record import JournalError
 from gateway.journal.vault import Vault
 from gateway.usage.recount import recount
@@ -47,15 +50,19 @@ class JournalWindow:
     @contextmanager
     def open(
         cls, folder: Path, environment: str, *, event: Period = ALWAYS, tenant: str | None = None,
-        declared: Mapping[str, Any] | None = None,
+        declared: Mapping[str, Any] | None = None, until: int | None = None,
     ) -> Iterator[Self]:  # fmt: skip
-        """``folder`` is the gateway's. Raises JournalMissing, JournalError, RegistryError."""
+        """``folder`` is the gateway's; ``until`` the place of the last entry to read, all of them when None.
+
+        Raises JournalMissing, JournalError, RegistryError.
+        """
         grappes = Registry.load(folder / "grappes").grappes.values()
         project = frozenset(one.finess_et for grappe in grappes for one in grappe.essms)
         with journal_of(folder) as connection:
             window = cls(folder, environment, event, tenant, declared, project)
             window._db = connection
-            window._end = connection.execute("SELECT max(pos) FROM entries").get or -1
+            last = connection.execute("SELECT max(pos) FROM entries").get or -1
+            window._end = last if until is None else min(last, until)
             yield window
 
     def calls(self, *operations: str) -> Iterator[Call]:
@@ -72,7 +79,13 @@ class JournalWindow:
         return self._rows(_ENTRIES)
 
     def proof_faults(self) -> list[str] | None:
-        return None
+        """Every entry of the journal, hashed again, against every checkpoint of its registry."""
+        try:
+            if latest(self.folder) is None:
+                return None
+        except RegisterError:
+            return ["registre abîmé (registry/)"]
+        return [fault.says for fault in verify_local(self.folder).faults]
 
     def settled(self, entry_id: str) -> str | None:
         return self._settlements.get(entry_id)
