@@ -42,6 +42,7 @@ from gateway.doors.proof_api import ProofApi
 from gateway.doors.psc import PscDoor
 from gateway.doors.reading import Gate
 from gateway.doors.registry_api import RegistryApi
+from gateway.doors.rerun_api import RerunApi
 from gateway.doors.usage_api import UsageApi
 from gateway.gaps import Gaps
 from gateway.grappes.registrar import Registrar
@@ -59,6 +60,7 @@ from gateway.journal.search import follow
 from gateway.journal.standing import clock_of
 from gateway.metrics import GatewayCollector
 from gateway.operations import OPERATIONS
+from gateway.rerunning import SEARCH_PATH, Reruns
 from gateway.road import NativeDoor, Road
 from gateway.settings import Settings
 from gateway.starts import note_start
@@ -153,9 +155,12 @@ class Gateway:
         dmp = DmpDoor(self._upstream("DMP"), self.registry, self.clock.business)
         psc = PscDoor(self._upstream("PSC"), self._upstream("PSC-WALLET"))
         annuaire = NativeApp(AnnuaireDoor(self._upstream("ANN")), self.road, "annuaire")
-        own = self._own(dmp)
+        keys, doors = OwnKeys.from_manifest(self.settings.sandbox, self.access), self._own_doors(dmp)
+        own = OwnDoors(doors, keys, self.road)
+        natives: dict[str, NativeDoor] = {"INS": insi, "PSC": psc}
+        reruns = Reruns(self.road, self.access, keys, natives, doors[SEARCH_PATH], self.settings.rerun_in_production)
         return [
-            HttpService("console", own.beside(self._console(), "console"), dated=False),
+            HttpService("console", own.beside(self._console(reruns), "console"), dated=False),
             HttpService("annuaire", own.beside(annuaire, "annuaire"), self._door_tls("none"), dated=False),
             self._native("insi", insi, self._door_tls("required")),
             self._native("dmp", dmp, self._door_tls("required", "dmp")),
@@ -164,20 +169,19 @@ class Gateway:
             self.smtp.service(),
         ]
 
-    def _own(self, dmp: DmpDoor) -> OwnDoors:
-        """Our own doors: the same operations, towards the same services, by the same road."""
-        doors: dict[str, Any] = {
-            "/ins/recherche": SearchDoor(self.road, self._upstream("INS"), str(self.manifest["idam"]), self.clock),
+    def _own_doors(self, dmp: DmpDoor) -> dict[str, Any]:
+        """Our own doors by their paths: the same operations, towards the same services, by the same road."""
+        return {
+            SEARCH_PATH: SearchDoor(self.road, self._upstream("INS"), str(self.manifest["idam"]), self.clock),
             "/dmp/documents": FeedDoor(self.road, dmp, str(self.manifest["dmp_homologation"]), self.access.signer),
             "/mss/messages": LetterDoor(self.smtp),
             "/dui/extraction": ExtractionDoor(self.road, self.registry),
         }
-        return OwnDoors(doors, OwnKeys.from_manifest(self.settings.sandbox, self.access), self.road)
 
     def _native(self, listener: str, door: NativeDoor, context: ssl.SSLContext) -> HttpService:
         return HttpService(listener, NativeApp(door, self.road, listener), context, dated=False)
 
-    def _console(self) -> Any:
+    def _console(self, reruns: Reruns) -> Any:
         behind = {name: ("127.0.0.1", self.ports[name]) for name in (*_UPSTREAMS.values(), "mock-smtp")}
         console = Console(
             self.journal, self.clock, self.settings.environment, self.manifest["admin_key"], behind, self._busy,
@@ -193,7 +197,9 @@ class Gateway:
         direct = DirectApi(gate, self.observer.direct, self.journal, self.clock)
         usage = UsageApi(self.journal, self.clock, gate, self.registry, self.settings.environment)
         journal = JournalApi(self.journal, self.clock, keys, self.denials, console.check_admin, self.registry)
-        journal.mount(app, [usage.router(), direct.router()])
+        again = RerunApi(reruns, self.journal, gate, self.registry, console.check_admin)
+        journal.mount(app, [usage.router(), direct.router(), again.router()])
+        app.include_router(again.hidden())
         RegistryApi(self.registrar, self.settings.environment, console.check_admin).mount(app)
         ClosingApi(self._closer, self.journal, self.clock, console.check_admin).mount(app)
         if self.notary is not None:

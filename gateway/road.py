@@ -176,9 +176,11 @@ class Road:
                 Message("request", f"{request.method} {request.target}", request.headers, request.body, sha256),
                 Message("response", str(answer.status), answer.headers, answer.body),
             )
-            if self.observer is not None and wrote is not None:
+            if self.observer is None or record.replays is not None:  # what repeats a call was judged with it
+                return
+            if wrote is not None:
                 await self.observer.observe(record, _seen(record, *wrote))
-            elif self.observer is not None and OPERATIONS[str(record.operation)].service == _NATIVE.get(request.listener):
+            elif OPERATIONS[str(record.operation)].service == _NATIVE.get(request.listener):
                 await self.observer.observe(record, _seen(record, request, answer))
         except Exception:
             log.exception("messages_not_kept", extra={"call_id": record.id})

@@ -33,6 +33,7 @@ class Settings(BaseSettings):
     checkpoint_s: float = Field(300.0, gt=0, description="Point de contrôle signé au plus tard tant de secondes après.")
     settle_retry_s: float = Field(300.0, gt=0, description="Attente avant de reposer une question sans preuve, en secondes.")
 
+    rerun_in_production: bool = Field(False, description="Autorise à refaire en production un appel du journal.")
     bodies: dict[str, BodyPolicy] = Field(
         default_factory=dict, description="Ce que le journal garde des messages, par OPERATION ou éditeur/OPERATION."
     )

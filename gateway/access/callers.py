@@ -153,6 +153,12 @@ class Access:
         """By PSC client_id."""
         return self._clients.get(client_id, UNKNOWN)
 
+    def acting(self, tenant: str, finess_et: str | None, service: str) -> Caller | None:
+        """A structure of this tenant as it would call now, with the identity deposited for the service or the manifest's."""
+        own = (caller for (name, _), caller in self._deposited.items() if name == service)
+        mine = (one for one in (*own, *self._certificates.values()) if (one.tenant, one.finess_et) == (tenant, finess_et))
+        return next((caller for caller in mine if finess_et is not None and caller.identity is not None), None)
+
     def tls_identity(self, struct_id: str, service: str = "DMP") -> Identity | None:
         """The ORG AUTH_CLI identity of a structure, for settlement and own doors: its deposit, else the manifest's."""
         own = (caller for (name, _), caller in self._deposited.items() if name == service)

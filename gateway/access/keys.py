@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import orjson
 
 from gateway.access.callers import Access, Caller
 from gateway.journal.record import Dui
+from gateway.operations import Service
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,11 @@ class Structure:
     caller: Caller
     name: str
     sector: str  # SAxx
+
+    def lent(self, access: Access, service: Service) -> Structure:
+        """With the identity that it has deposited for this service now: deposits change while we run."""
+        identity = access.tls_identity(self.caller.struct_id or "", service)
+        return replace(self, caller=replace(self.caller, identity=identity))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,11 @@ class OwnKeys:
             mine = {et: known[et] for et in row["structures"] if et in known and known[et].caller.tenant == tenant}
             keys._holders[_digest(row["key"])] = KeyHolder(tenant, duis.get(tenant, Dui()), mine)
         return keys
+
+    def structure(self, tenant: str, finess_et: str | None) -> Structure | None:
+        """The structure, if some key of this tenant acts for it."""
+        holders = (holder for holder in self._holders.values() if holder.tenant == tenant and finess_et in holder.structures)
+        return next((holder.structures[str(finess_et)] for holder in holders), None)
 
     def holder(self, authorization: str | None) -> KeyHolder | None:
         """By the value of the Authorization header; None when it is not a Bearer key that we gave."""

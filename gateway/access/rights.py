@@ -21,7 +21,7 @@ from gateway.journal.query import JournalReader
 from gateway.journal.record import Record
 
 #: metadata: entries without what they stand for; body: kept messages and the names behind refs; settle: decide of a call in
-#: doubt; export: whole files; usage: rates, aggregated by ESSMS at least.
+#: doubt, make a call again; export: whole files; usage: rates, aggregated by ESSMS at least.
 Right = Literal["metadata", "body", "settle", "export", "usage"]
 RIGHTS: tuple[Right, ...] = get_args(Right)
 #: An AMOA follows its grappes: it opens no message and no name, and decides of no call.

@@ -11,7 +11,8 @@ import orjson
 from connectors.wire.http import Answer, Client, UpstreamError
 from connectors.wire.serving import FIXED_PORTS
 from gateway.cli.common import BAD_INPUT, REFUSED_TO_START, UNAVAILABLE, fail
-from gateway.journal.journal import FILE_NAME, Journal
+from gateway.journal.journal import FILE_NAME, LOCK_NAME, Journal
+from gateway.journal.lock import FolderLock
 from gateway.journal.record import JournalError, JournalLocked
 from gateway.journal.standing import clock_of, environment_of
 from gateway.settings import Environment, Settings
@@ -50,6 +51,17 @@ def note(data: Path, action: str, by: str, said: dict[str, Any]) -> None:
         return {}
 
     act(data, Settings().environment, f"/admin/{action}", {"by": by, **said}, alone)
+
+
+def need_gateway(data: Path) -> None:
+    """End the command when no gateway runs on this folder: what it asks cannot be done without one."""
+    folder = data / "gateway"
+    if folder.is_dir():
+        try:
+            FolderLock(folder / LOCK_NAME).release()
+        except JournalLocked:
+            return
+    fail(f"Aucune passerelle ne tourne sur {data}. Démarrez-la (socle up), puis recommencez : rien n'a été changé.", UNAVAILABLE)
 
 
 def post(

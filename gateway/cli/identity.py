@@ -24,11 +24,8 @@ from gateway.access.identities import (
     from_pem,
     pem_of,
 )
-from gateway.cli.admin import post
-from gateway.cli.common import BAD_INPUT, UNAVAILABLE, DataFolder, fail
-from gateway.journal.journal import LOCK_NAME
-from gateway.journal.lock import FolderLock
-from gateway.journal.record import JournalLocked
+from gateway.cli.admin import need_gateway, post
+from gateway.cli.common import BAD_INPUT, DataFolder, fail
 from gateway.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
@@ -59,7 +56,7 @@ def add(
         check(candidate, use, SystemClock().real())
     except IdentityRefused as refused:
         fail(f"Identité refusée : {refused}", BAD_INPUT)
-    _running(data)
+    need_gateway(data)  # it writes the entry and uses the identity at once
     certificate, private = pem_of(candidate)
     body = {
         "service": service, "use": use, "cert": certificate.decode(), "key": private.decode(), "tenant": tenant,
@@ -90,7 +87,7 @@ def remove(
     as_json: AsJson = False,
 ) -> None:
     """Retire une identité ; sa clé est effacée."""
-    _running(data)
+    need_gateway(data)
     said = post(data, "/admin/identities/remove", {"name": name, "by": by or getpass.getuser()})
     _print(said, as_json, f"Identité {name} retirée.")
 
@@ -120,17 +117,6 @@ def _bytes(path: Path) -> bytes:
 def _known(what: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         fail(f"« {value} » : {what} inconnu ; possibles : {', '.join(allowed)}.", BAD_INPUT)
-
-
-def _running(data: Path) -> None:
-    """Only a running gateway deposits: it writes the entry and uses the identity at once."""
-    folder = data / "gateway"
-    if folder.is_dir():
-        try:
-            FolderLock(folder / LOCK_NAME).release()
-        except JournalLocked:
-            return
-    fail(f"Aucune passerelle ne tourne sur {data}. Démarrez-la (socle up), puis recommencez : rien n'a été changé.", UNAVAILABLE)
 
 
 def _table(found: list[Deposited]) -> Table:

@@ -21,6 +21,7 @@ from gateway.cli import (
     journal_key,
     journal_proof,
     load,
+    rerun,
     reseal,
     sandbox,
     settle,
@@ -57,6 +58,7 @@ app.command("mock")(up.mock)
 app.command("demo")(demo.demo)
 app.command("bench")(bench.bench)
 journal.app.command("settle")(settle.settle)
+journal.app.command("rerun")(rerun.rerun)
 journal.app.command("erase")(erase.erase)
 journal.app.command("retention")(erase.retention)
 journal.app.command("reseal")(reseal.reseal)

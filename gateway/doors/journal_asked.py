@@ -40,6 +40,7 @@ PROBLEMS = {
     "version": (404, "Version inconnue"),
     "non-reproduite": (409, "Version qui ne se refait pas"),
     "pas-en-doute": (409, "Entrée qui n'est pas en doute"),
+    "rejeu": (409, "Appel qui ne se rejoue pas"),
     "plein": (503, "Journal plein"),
     "illisible": (503, "Journal illisible pour l'instant"),
 }

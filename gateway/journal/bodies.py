@@ -118,6 +118,15 @@ def redacted(message: Message, keeper: Keeper, *, whole: bool) -> bytes:
     return orjson.dumps({"v": 1, "start": start, "headers": headers, "removed": list(dict.fromkeys(removed)), "body": body})
 
 
+def whole_body(copy: dict[str, Any]) -> bytes | None:
+    """The body of a copy (its JSON, read); None when it was not kept, or cut."""
+    body = copy["body"]
+    if body is None or body["truncated"] is not None:
+        return None
+    data: str = body["data"]
+    return b64decode(data) if body["encoding"] == "base64" else data.encode()
+
+
 def text_of(copy: bytes) -> bytes:
     """Everything that a copy says, its body decoded: to be searched, not to be read."""
     body = orjson.loads(copy)["body"] or {}

@@ -57,6 +57,7 @@ class KeptMessage:
     name: str
     key: bytes = field(repr=False)
     sealed: bytes = field(repr=False)
+    salt: bytes = field(repr=False)
 
 
 @dataclass(slots=True)
@@ -221,7 +222,7 @@ class JournalReader:
         """The redacted copies kept beside an entry, sealed."""
         place = entry["log"] << POS_BITS | entry["seq"]
         rows = self._db.execute(_KEPT, (place,))
-        return [KeptMessage(role, f"{entry['id']}|{n}", key, sealed) for n, role, key, sealed in rows]
+        return [KeptMessage(role, f"{entry['id']}|{n}", key, sealed, salt) for n, role, key, sealed, salt in rows]
 
     def refs_of(self, lookups: Iterable[bytes]) -> tuple[str, ...]:
         """The refs made for these keyed digests (``Vault.lookup``)."""
@@ -289,7 +290,7 @@ _NEAREST = {
 }
 _WITH_PREFIX = "SELECT pos FROM entries WHERE id >= ? AND id < ? LIMIT ?"
 _KEPT = """
-SELECT blobs.n, role, sealed_key, sealed FROM blobs JOIN bodies ON bodies.pos = blobs.pos AND bodies.n = blobs.n
+SELECT blobs.n, role, sealed_key, sealed, salt FROM blobs JOIN bodies ON bodies.pos = blobs.pos AND bodies.n = blobs.n
 WHERE blobs.pos = ? ORDER BY blobs.n
 """
 #: What a page may execute on the journal itself. The test of the query plans reads this list.

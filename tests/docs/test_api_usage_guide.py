@@ -60,4 +60,4 @@ def test_the_guide_names_every_parameter_file_and_problem() -> None:
     for form in FILES:
         assert f"| `/api/usage/exports/{form}` |" in GUIDE
     named = set(re.findall(r"`([a-z-]+)`", GUIDE.partition("## Erreurs")[2]))
-    assert named == PROBLEMS.keys() - {"pas-en-doute"}
+    assert named == PROBLEMS.keys() - {"pas-en-doute", "rejeu"}

@@ -21,7 +21,7 @@ from gateway.doors.own.openapi import PATH as OPENAPI_PATH
 from gateway.doors.own.openapi import document
 from gateway.doors.own.problem import Refused, refuse_road
 from gateway.journal.record import Claim, KeyTaken, Record
-from gateway.operations import OPERATIONS, Service, unknown_of
+from gateway.operations import OPERATIONS, unknown_of
 from gateway.road import Passed, Request, Road
 
 App = Callable[..., Awaitable[None]]
@@ -97,7 +97,7 @@ class OwnDoors:
             if isinstance(door, FileDoor):
                 return await door.take(request, record, holder)
             message, body = _read(door, request)
-            structure = self._lent(_structure(holder, message), OPERATIONS[door.operation].service)
+            structure = _structure(holder, message).lent(self._road.access, OPERATIONS[door.operation].service)
             record.finess_et, record.attribution = message.finess_et, "appel"
             call = OwnCall(request, record, structure, message)
             if not OPERATIONS[door.operation].side_effect:
@@ -123,11 +123,6 @@ class OwnDoors:
             record.operation = unknown_of(OPERATIONS[door.operation].service).id
             raise Refused("methode", "Cette adresse ne prend que POST.")
         return door
-
-    def _lent(self, structure: Structure, service: Service) -> Structure:
-        """The structure with the identity that it has deposited for this service now: deposits change while we run."""
-        identity = self._road.access.tls_identity(structure.caller.struct_id or "", service)
-        return replace(structure, caller=replace(structure.caller, identity=identity))
 
     async def _once(self, door: OwnDoor[Any], call: OwnCall[Any], tenant: str, body: dict[str, Any]) -> Passed:
         """A call with a side effect: made once for its key, or told what became of the first."""

@@ -45,7 +45,7 @@ class Bench:
 
     async def start(self) -> None:
         self.gateway = Gateway.open(self.settings)
-        wanted = [one for one in self.gateway.services() if one.name in ("console", "annuaire", "dmp")]
+        wanted = [one for one in self.gateway.services() if one.name in ("console", "annuaire", "dmp", "insi")]
         self.running = await Running.start(wanted)
         self.urls = dict(self.running.urls)
 

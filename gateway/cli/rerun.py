@@ -1,0 +1,34 @@
+"""`socle journal rerun`: the running gateway makes a call of the journal again (docs/journal-lecture.md)."""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+
+from gateway.cli.admin import need_gateway, post
+from gateway.cli.common import BAD_INPUT, By, DataFolder, check_author, fail
+from gateway.cli.journal import open_reader
+
+
+def rerun(
+    name: Annotated[str, typer.Argument(metavar="ENTRÉE", help="Identifiant, son début, ou numéro comme 1/42.")],
+    by: By = "administrateur",
+    data: DataFolder = Path(".socle"),
+    as_json: Annotated[bool, typer.Option("--json", help="Sortie JSON.")] = False,
+) -> None:
+    """Refait un appel sans effet dont la requête est gardée en entier ; c'est un nouvel appel, qui ne compte pas."""
+    check_author(by)
+    with open_reader(data) as reader:
+        found = reader.find(name)
+    if len(found) != 1:
+        why = "plusieurs entrées commencent ainsi" if found else "aucune entrée"
+        fail(f"« {name} » : {why} dans le journal de {data} (socle journal list).", BAD_INPUT)
+    need_gateway(data)
+    done = post(data, "/admin/journal/rerun", {"entry": found[0]["id"], "by": by})
+    if as_json:
+        typer.echo(orjson.dumps(done, option=orjson.OPT_INDENT_2).decode())
+        return
+    said = ", ".join(one for one in (done["outcome"], done["service_code"], *done["flags"]) if one)
+    typer.echo(f"Appel {done['replays']} refait : {said} (entrée {done['entry']}).")
