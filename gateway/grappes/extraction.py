@@ -19,6 +19,8 @@ from gateway.grappes.registry import Registry
 from gateway.grappes.tables import Column, Row, day, finess, one_of, raise_problems, read_table, whole
 
 OPERATION = "DUI.EXTRACTION"
+#: The operation is a literal: only so does SQLite take the index of extractions (migration 0011).
+ACCEPTED = "SELECT body FROM entries WHERE operation = 'DUI.EXTRACTION' AND outcome = 'ok' ORDER BY pos"
 COLUMNS = tuple(
     Column(name)
     for name in (
@@ -240,6 +242,5 @@ def same_as(connection: apsw.Connection, environment: str, tenant: str, digest: 
 
 
 def _accepted(connection: apsw.Connection, environment: str) -> Iterator[dict[str, Any]]:
-    rows = connection.execute("SELECT body FROM entries WHERE operation = ? AND outcome = 'ok' ORDER BY pos", (OPERATION,))
-    entries = (orjson.loads(body) for (body,) in rows)
+    entries = (orjson.loads(body) for (body,) in connection.execute(ACCEPTED))
     return (entry for entry in entries if entry["environment"] == environment and entry["detail"])

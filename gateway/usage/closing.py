@@ -29,7 +29,7 @@ from gateway.journal.proof.register import RegisterError
 from gateway.journal.record import JournalError
 from gateway.journal.store import Store
 from gateway.usage import vector as vectors
-from gateway.usage.closings import OPERATION, detail_of, recorded
+from gateway.usage.closings import CLOSINGS, OPERATION, detail_of, recorded
 from gateway.usage.measure import Measure
 from gateway.usage.parts import Vector
 from gateway.usage.periods import Window, add_months
@@ -146,8 +146,7 @@ def _under_way(journal: apsw.Connection, end: datetime) -> bool:
 
 def _alone(store: Store, environment: str, detail: dict[str, Any]) -> dict[str, Any]:
     """Inside the committing transaction: nothing to add, unless the same version is there already. Raises AlreadyClosed."""
-    rows = store.connection().execute("SELECT body FROM entries WHERE operation = ?", (OPERATION,))
-    for entry in (orjson.loads(body) for (body,) in rows):
+    for entry in (orjson.loads(body) for _, body in store.connection().execute(CLOSINGS)):
         names = ("grappe", "window", "version")
         if entry["environment"] == environment and all(entry["detail"][name] == detail[name] for name in names):
             raise AlreadyClosed

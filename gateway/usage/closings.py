@@ -19,6 +19,8 @@ from gateway.usage.vector import covers
 #: Of the admin entry: not in the operation table, as nobody calls it; entries are found by it.
 OPERATION = "USAGE.CLOTURE"
 ACTION = "usage_close"
+#: The operation is a literal: only so does SQLite take the index of closings (migration 0011).
+CLOSINGS = "SELECT pos, body FROM entries WHERE operation = 'USAGE.CLOTURE' ORDER BY pos"
 Key = tuple[str, str, str]  # level, FINESS number or '', indicator
 
 
@@ -61,7 +63,7 @@ class Closings:
 
     def __init__(self, journal: apsw.Connection, environment: str, vector: Vector) -> None:
         self._known: dict[tuple[str, Window], list[Closed]] = {}
-        for pos, body in journal.execute("SELECT pos, body FROM entries WHERE operation = ? ORDER BY pos", (OPERATION,)):
+        for pos, body in journal.execute(CLOSINGS):
             entry = orjson.loads(body)
             if entry["environment"] == environment and covers(vector, pos):
                 closed = _closed(entry, pos)
