@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import apsw
 import orjson
@@ -29,8 +30,8 @@ from gateway.journal.journal import FILE_NAME
 from gateway.journal.query import JournalReader
 from gateway.usage.indicators import SOCLE
 from gateway.usage.measure import Measure
-from gateway.usage.periods import windows
-from gateway.usage.rates import measures
+from gateway.usage.periods import add_months, windows
+from gateway.usage.rates import Asked, answer
 from gateway.usage.recount import recount
 from gateway.usage.source import journal_of
 
@@ -92,19 +93,19 @@ def growth(found: Sequence[Figure]) -> Iterator[Figure]:
 
 
 def _rates(loaded: _Loaded) -> Iterator[Figure]:
-    """The last month alone, as a page asks for it; then the twelve months, as an export does."""
+    """The last month alone, then every window, as a page asks for them; then the month's file, with the digests of its detail."""
     registry = Registry.load(loaded.folder / "grappes")
     with journal_of(loaded.folder) as journal:
 
-        def rates(months: int) -> list[Measure]:
-            return measures(journal, registry, ENVIRONMENT, FIRST_DAY, months, now=_NOW)
+        def rates(**asked: Any) -> list[Measure]:
+            return answer(journal, registry, Asked(ENVIRONMENT, _NOW, FIRST_DAY, _MONTHS, **asked))
 
-        month, limit = _median_ms(lambda: rates(4)), _median_ms(lambda: _bare_counts(journal, registry))
+        last = add_months(FIRST_DAY, _MONTHS - 1)
+        month, limit = _median_ms(lambda: rates(month=last, digests=False)), _median_ms(lambda: _bare_counts(journal, registry))
         yield loaded.figure("taux_mois", "ms", month, limit, _COUNTS, Target("value", "below", 100))
-        year = _median_ms(lambda: rates(_MONTHS))
-        yield loaded.figure("taux_annee", "ms", year, None, None)
-        found = rates(_MONTHS)
-        whole = _median_ms(lambda: rates_csv(rates(_MONTHS), _NOW))
+        yield loaded.figure("taux_annee", "ms", _median_ms(lambda: rates(digests=False)), None, None)
+        found = rates(month=last)
+        whole = _once_ms(lambda: rates_csv(rates(month=last), _NOW))
         written = _median_ms(lambda: rates_csv(found, _NOW))
         yield loaded.figure("export_taux", "lignes/s", _per_s(len(found), whole), _per_s(len(found), written), _BUILT)
 
@@ -116,13 +117,14 @@ def _bare_counts(journal: apsw.Connection, registry: Registry) -> int:
     for essms in next(iter(registry.grappes.values())).essms:
         start, end = (text_of(at) for at in window.bounds(zone_of(essms.finess_et)))
         for indicator in SOCLE:
-            total += journal.execute(_COUNT, (ENVIRONMENT, indicator, essms.finess_et, start, end)).get
+            total += journal.execute(_COUNT.format(indicator), (ENVIRONMENT, essms.finess_et, start, end)).get
     return total
 
 
-_COUNT = """
-SELECT COUNT(*) FROM usage_units WHERE environment = ? AND indicator = ? AND finess_et = ? AND event_time >= ? AND event_time < ?
-"""
+_COUNT = (  # the indicator is a literal: each has an index of its own
+    "SELECT COUNT(*) FROM usage_units WHERE environment = ? AND indicator = '{}' AND finess_et = ?"
+    " AND event_time >= ? AND event_time < ?"
+)
 
 
 def _recount(loaded: _Loaded) -> Iterator[Figure]:
