@@ -14,6 +14,8 @@ from gateway.cli import (
     bench,
     conformance,
     demo,
+    denominators,
+    dui,
     erase,
     grappe,
     journal,
@@ -21,6 +23,8 @@ from gateway.cli import (
     journal_key,
     journal_proof,
     load,
+    registry,
+    registry_history,
     rerun,
     reseal,
     sandbox,
@@ -72,7 +76,11 @@ journal.app.add_typer(journal_key.app, name="key", help="Clé publique du journa
 app.add_typer(journal.app, name="journal", help="Lire le journal.")
 app.add_typer(usage.app, name="usage", help="Taux d'usage, explication, clôture, recomptage.")
 app.add_typer(conformance.app, name="conformance", help="Contrôles de conformité, comptes rendus.")
+registry.attach(grappe.app)
+grappe.app.command("historique")(registry_history.historique)
+grappe.app.add_typer(denominators.app, name="denominateurs", help="Personnes accompagnées de chaque ESSMS.")
 app.add_typer(grappe.app, name="grappe", help="Grappes et ESSMS.")
+app.add_typer(dui.app, name="dui", help="Extractions du DUI : dossiers actifs, projets, événements.")
 app.add_typer(sandbox.app, name="sandbox", help="Bac à sable : horloge, pannes, clients.")
 app.add_typer(load.app, name="load", help="Tests de charge.")
 

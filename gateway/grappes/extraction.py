@@ -65,6 +65,10 @@ class Extraction:
     def window(self) -> tuple[str, date, date]:
         return self.finess_et, self.since, self.until
 
+    @property
+    def months(self) -> int:
+        return (self.until.year - self.since.year) * 12 + self.until.month - self.since.month
+
     def item(self) -> dict[str, str | int]:
         """As the entry's detail has it; ``to`` is the day after the window."""
         counts = {name: getattr(self, name) for name in _COUNTS}

@@ -1,0 +1,122 @@
+"""`socle dui extraction | list | template`: what a DUI says of its own files, from which three of the five rates come."""
+from __future__ import annotations
+
+import base64
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from gateway.cli.common import BAD_INPUT, DataFolder, fail
+from gateway.cli.csv_files import bytes_of, refuse
+from gateway.cli.registry_acts import AsJson, By, done_by
+from gateway.exports.cells import csv_bytes
+from gateway.exports.json_rates import to_bytes
+from gateway.grappes.deposit import deposit
+from gateway.grappes.extraction import COLUMNS, Received, extractions, latest, read_extraction
+from gateway.grappes.reading import RegistryError
+from gateway.grappes.registrar import today_of
+from gateway.grappes.registry import Registry
+from gateway.grappes.tables import TableRefused
+from gateway.journal.journal import Journal
+from gateway.journal.query import JournalMissing
+from gateway.journal.standing import clock_of, environment_of
+from gateway.settings import Settings
+from gateway.usage.source import journal_of
+
+app = typer.Typer(no_args_is_help=True)
+_HERE = Path(".socle")
+
+
+@app.command("extraction")
+def bring(
+    file: Annotated[Path, typer.Argument(metavar="FICHIER.csv", help="Extraction du DUI (modèle : template).", dir_okay=False)],
+    by: By, data: DataFolder = _HERE, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Inscrit au journal l'extraction d'un DUI, entière ou pas du tout ; une plus récente la remplacera, sans l'effacer."""
+    content, folder = bytes_of(file), data / "gateway"
+    registry = _registry(folder)
+    try:
+        read_extraction(content, registry, today_of(clock_of(folder)))
+    except TableRefused as refused:
+        refuse(file, refused)
+
+    async def alone(journal: Journal) -> dict[str, Any]:
+        return await deposit(journal, _environment(folder), journal.clock, registry, content, by=by)
+
+    body = {"by": by, "csv_base64": base64.b64encode(content).decode()}
+    done = done_by(data, "/admin/dui/extraction", body, alone)
+    if as_json:
+        sys.stdout.buffer.write(to_bytes(done))
+    elif done["statut"] == "deja_recue":
+        typer.echo(f"{file.name} : déjà reçue (entrée {done['premiere']}), sans autre effet.")
+    else:
+        typer.echo(f"{file.name} : {done['lignes']} ligne(s) au journal (entrée {done['entree']}).")
+        for remark in done["remarques"]:
+            typer.echo(f"À vérifier, {remark}")
+
+
+@app.command("list")
+def list_extractions(
+    every: Annotated[bool, typer.Option("--all", help="Aussi celles qu'une plus récente a remplacées.")] = False,
+    data: DataFolder = _HERE, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Liste les extractions qui font foi, par ESSMS et période."""
+    folder = data / "gateway"
+    try:
+        with journal_of(folder) as connection:
+            found = list(extractions(connection, _environment(folder)))
+    except JournalMissing:
+        fail(f"Aucun journal dans {data} : indiquez le bon dossier par --data.", BAD_INPUT)
+    standing = {(one.entry_id, one.extraction) for one in latest(iter(found)).values()}
+    rows = sorted((one for one in found if every or _stands(one, standing)), key=lambda one: (one.extraction.window, one.rank))
+    if as_json:
+        items = [{**one.extraction.item(), "entry": one.entry_id, "stands": _stands(one, standing)} for one in rows]
+        sys.stdout.buffer.write(to_bytes({"extractions": items}))
+    elif rows:
+        Console(highlight=False, markup=False, width=130).print(_table(rows, standing))
+    else:
+        typer.echo("Aucune extraction de DUI au journal.")
+
+
+@app.command("template")
+def template() -> None:
+    """Écrit sur la sortie standard l'en-tête du CSV et une ligne d'exemple à remplacer."""
+    example = ["130790199", "2026-10-01", "2026-10-31", "61", "58", "40", "50", "2026-11-03", "extraction"]
+    sys.stdout.buffer.write(csv_bytes([[column.name for column in COLUMNS], example]))
+
+
+Standing = set[tuple[str, Any]]
+
+
+def _stands(one: Received, standing: Standing) -> bool:
+    return (one.entry_id, one.extraction) in standing
+
+
+def _table(rows: list[Received], standing: Standing) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for title in ("FINESS ET", "Période", "Présents", "Actifs", "Avec projet", "Avec événement", "Extrait le", "Source", ""):
+        table.add_column(title, justify="right" if title in ("Présents", "Actifs", "Avec projet", "Avec événement") else "left")
+    for row in rows:
+        one = row.extraction
+        counts = (one.persons_present, one.active_files, one.active_files_with_project, one.active_files_with_event)
+        period = f"{one.since:%m/%Y}" if one.months == 1 else f"{one.since:%m/%Y}, {one.months} mois"
+        table.add_row(
+            one.finess_et, period, *map(str, counts), f"{one.extracted_on:%d/%m/%Y}", one.source,
+            "" if _stands(row, standing) else "remplacée",
+        )  # fmt: skip
+    return table
+
+
+def _registry(folder: Path) -> Registry:
+    try:
+        return Registry.load(folder / "grappes")
+    except RegistryError as error:
+        fail(str(error), BAD_INPUT)
+
+
+def _environment(folder: Path) -> str:
+    return environment_of(folder) or Settings().environment
