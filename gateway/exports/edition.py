@@ -46,9 +46,9 @@ class Edition:
 
     @property
     def known_until(self) -> datetime:
-        """Up to when silence means that nothing came: the end of what is over, else the last instant known."""
-        over = [row.window.bounds(PARIS)[1] for row in self.measures if row.state != "ouvert"]
-        return max([self.as_of, *over])
+        """Up to when silence is judged: the end of the last window once it is over, before that the last instant known."""
+        last = [row for row in self.measures if row.window in self.last_windows]
+        return self.as_of if any(row.state == "ouvert" for row in last) else last[0].window.bounds(PARIS)[1]
 
     @property
     def version_name(self) -> str:

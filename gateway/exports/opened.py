@@ -1,6 +1,6 @@
 """The formats that need more than the measures: they open the entries of the journal (TBB, COPROJ, vendors).
 
-All that is read is what the vector of the measures covers; a conformance run is bounded by the business time of the windows.
+Nothing is read that the vector of the measures does not cover; a conformance run judges the calls of the windows.
 """
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from gateway.journal.canonical import text_of
 from gateway.journal.filters import Period
 from gateway.journal.query import JournalReader
 from gateway.journal.record import JournalError
+from gateway.journal.store import POS_BITS
 from gateway.journal.vault import Vault
 from gateway.usage.activity import Activity, activity, psc_users
 from gateway.usage.counting import Counting
@@ -116,7 +117,8 @@ class _Opened:
         population = None if edition.environment == PRODUCTION else self.data / "sandbox" / "population.json"
         evidence = Evidence(self._reader, folder, edition.environment, population)
         header = Header(Vendor(tenant), edition.environment, tenant, event, edition.as_of)
-        with JournalWindow.open(folder, edition.environment, event=event, tenant=tenant) as window:
+        last = max((log << POS_BITS | size - 1 for log, size in self._counting.vector), default=-1)
+        with JournalWindow.open(folder, edition.environment, event=event, tenant=tenant, until=last) as window:
             return run_item(header, _of_vendors(), run_rules(window, _of_vendors()), evidence.describe)
 
     @cached_property

@@ -100,3 +100,15 @@ async def test_attempts_without_the_admin_key_are_noted_together(world: World) -
         ("access_denied", "inconnue", {"cle_admin": 1}), ("access_denied", "inconnue", {"cle_admin": 4}),
     ]  # fmt: skip
     assert "essai" not in str(world.admin_entries())
+
+
+async def test_an_export_of_measures_is_an_entry_and_says_nothing_else(world: World) -> None:
+    said = {
+        "by": "amoa.sud", "format": "usage", "grappe": "marseille-hyeres", "formats": ["csv", "ars"], "version": "v2",
+        "period_start": "2027-01-01", "period_end": "2027-01-31", "manifest_sha256": "ab" * 32,
+    }  # fmt: skip
+    for wrong in ({"grappe": "Marseille Hyères"}, {"version": "dernière"}, {"manifest_sha256": "x"}, {"formats": ["../../x"]}):
+        assert (await world.http.post("/admin/export", json=said | wrong, headers=KEY)).status_code == 422
+    assert world.admin_entries() == []
+    assert (await world.http.post("/admin/export", json=said | {"nom": "Martin"}, headers=KEY)).status_code == 200
+    assert [entry["detail"] for entry in world.admin_entries()] == [{"action": "export", **said}]

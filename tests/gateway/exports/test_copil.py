@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -12,7 +13,7 @@ from gateway.exports.edition import Edition
 from gateway.exports.pdf import page_images
 from gateway.usage.parts import Projection
 from gateway.usage.periods import Window
-from tests.gateway.exports.world import MONTH, edition, grappe, measure
+from tests.gateway.exports.world import AS_OF, MONTH, edition, grappe, measure
 
 EDITION = edition()
 
@@ -69,6 +70,12 @@ def test_the_way_to_the_balance_is_foretold_at_the_present_pace() -> None:
         "DMP, dossiers alimentés, grappe : 30,0 %, il manque 40 ; cible atteinte le 28/02/2027 au rythme actuel",
         "Factures de fin de déploiement reçues : 0 sur 12",
     ]
+
+
+def test_silence_is_judged_at_the_end_of_what_is_over() -> None:
+    assert EDITION.known_until == MONTH.bounds(ZoneInfo("Europe/Paris"))[1]
+    running = Edition((measure("IND-MSS-01", state="ouvert"),), grappe(), "Socle 0.1.0")
+    assert running.known_until == AS_OF
 
 
 def test_a_long_list_says_how_many_more_there_are() -> None:

@@ -108,6 +108,21 @@ def test_a_span_of_months_still_gives_one_file_of_each(data: Path) -> None:
     ]
 
 
+def test_a_closed_version_is_printed_again_to_the_byte_whatever_came_since(data: Path, fill: Fill) -> None:
+    close = ["usage", "close", "--grappe", GRAPPE, "--data", str(data)]
+    assert CliRunner().invoke(app, close).exit_code == 0
+    first = export(data, "un", "--month", "2026-02", "--version", "1", "--format", "tout")
+    assert {name.split("2026-02-")[1].partition("-")[0] for name in first} == {"v1"}
+    fill(fed("p8", "2026-02-05T10:00"), sent("<3@dui>", "2026-02-06T10:00", outcome="refused"))
+    assert CliRunner().invoke(app, close).exit_code == 0
+    assert export(data, "encore", "--month", "2026-02", "--version", "1", "--format", "tout") == first
+    second = export(data, "deux", "--month", "2026-02", "--version", "2", "--format", "csv,json")
+    [said] = [orjson.loads(content) for name, content in second.items() if name.startswith("taux") and name.endswith("json")]
+    [row] = [row for row in said["rates"] if row["level"] == "grappe" and row["indicator"] == "IND-DMP-01"]
+    assert (row["numerator"], row["version"], row["state"]) == (2, 2, "clos")
+    assert row["causes"]
+
+
 @pytest.mark.parametrize("words, said", [
     (("--month", "2026-02", "--grappe", "autre"), "Grappe inconnue : « autre »"),
     (("--month", "fevrier"), "« fevrier » n'est pas un mois : écrivez --month AAAA-MM"),
