@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.grappes.importing import values
-from gateway.grappes.importing.files import Documents, grids_of
+from gateway.grappes.importing.files import Documents, belief, grids_of
 from gateway.grappes.importing.finess_file import Known
 from gateway.grappes.importing.joining import Site, join, number_of, postcode_of
 from gateway.grappes.importing.legal import Entity, entities_of, entity_of
@@ -94,6 +94,7 @@ def _tables(documents: Documents) -> tuple[list[Table], list[str]]:
         read = [(grid.document, table_of(grid)) for grid in grids_of(path)]
         tables += [table for _, table in read if table is not None]
         remarks += [f"{name} : aucun tableau d'établissements reconnu, non lu." for name, table in read if table is None]
+    tables.sort(key=lambda table: belief(table.document))
     if not any(table.has("finess_et") and table.rows for table in tables):
         names = ", ".join(path.name for path in documents.paths)
         raise Unreadable(

@@ -8,6 +8,7 @@ from collections import Counter
 from gateway.grappes.importing.places import Grid, GridLine, Unreadable
 
 SEPARATORS = (";", ",", "\t", "|")
+_MOST_SPANNED = 6  # lines of one cell: more is a quote that nobody closed
 MOST_LINES, MOST_COLUMNS, LONGEST_CELL = 5_000, 200, 10_000
 
 
@@ -24,6 +25,12 @@ def delimited_grid(document: str, text: str) -> Grid:
                 "Enregistrez le tableau en CSV, ou donnez un fichier .txt pour un texte collé."
             )
         raise Unreadable(f"{document} : une seule ligne, sans colonne. Donnez le fichier qui contient le tableau.")
+    for line in lines:
+        if line.spans > 1 and _is_swallowed(line, best, width):
+            raise Unreadable(
+                f"{document}, ligne {line.number} : guillemet ouvert, et fermé {line.spans - 1} lignes plus bas ou jamais. "
+                "Doublez ou retirez les guillemets de cette ligne."
+            )
     mended = [_mended(line, width) for line in lines]
     other = [new.number for new, line in zip(mended, lines, strict=True) if new is not line]
     remark = f"{document}, ligne {_listed(other)} : autre séparateur que le reste du fichier, lue quand même."
@@ -38,11 +45,19 @@ def _lines(document: str, text: str, separator: str) -> list[GridLine]:
         for texts in reader:
             if len(lines) >= MOST_LINES or len(texts) > MOST_COLUMNS:
                 raise Unreadable(f"{document}, ligne {start} : plus de {MOST_LINES} lignes ou de {MOST_COLUMNS} colonnes.")
-            lines.append(GridLine(start, tuple(texts)))
+            lines.append(GridLine(start, tuple(texts), reader.line_num - start + 1))
             start = reader.line_num + 1
     except csv.Error as error:
         raise Unreadable(f"{document}, ligne {start} : CSV illisible ({_why(error)}). Corrigez cette ligne.") from error
     return lines
+
+
+def _is_swallowed(line: GridLine, separator: str, width: int) -> bool:
+    """True when a quote took in other rows: too many lines, another width, or a cell that holds a row's worth of separators."""
+    return (
+        line.spans > _MOST_SPANNED or len(line.texts) != width
+        or any("\n" in text and text.count(separator) >= width - 1 for text in line.texts)
+    )  # fmt: skip
 
 
 def _why(error: csv.Error) -> str:

@@ -128,9 +128,11 @@ def _left_unread(folder: Path) -> tuple[str, ...]:
     return (f"{folder.resolve().name} : fichiers non lus, qui ne sont pas des tableaux : {', '.join(others)}.",) if others else ()
 
 
-def _ordered(paths: Sequence[Path]) -> tuple[Path, ...]:
-    def rank(path: Path) -> tuple[int, str]:
-        name = path.name.lower().replace("é", "e")
-        return next((at for at, word in enumerate(_PRIORITY) if word in name), len(_PRIORITY)), name
+def belief(document: str) -> int:
+    """The rank of a document, by the name of its file or of its sheet; 0 is believed first."""
+    name = document.lower().replace("é", "e")
+    return next((at for at, word in enumerate(_PRIORITY) if word in name), len(_PRIORITY))
 
-    return tuple(sorted(paths, key=rank))
+
+def _ordered(paths: Sequence[Path]) -> tuple[Path, ...]:
+    return tuple(sorted(paths, key=lambda path: (belief(path.name), path.name)))

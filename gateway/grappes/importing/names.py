@@ -36,6 +36,7 @@ _WORDS = {"ST": "SAINT", "STE": "SAINTE", "RES": "RESIDENCE", "RESID": "RESIDENC
 _ARTICLES = words("LE LA LES L D DE DU DES A AU AUX ET EN SUR")
 #: « mise en conformité », glued to the name in some conventions (programme-indicateurs §3, trap 15).
 _COMPLIANCE_MARK = re.compile(r"(?<=\S)\s+MC\s*$")
+_SPELLED = re.compile(r"(?<![A-Z0-9])(?:[A-Z] ){2,}[A-Z](?![A-Z0-9])")  # « C.C.A.S. »
 _ALIKE = 0.86
 
 
@@ -48,7 +49,7 @@ def fold(text: str) -> str:
 
 def simplified(name: str) -> str:
     """Abbreviations for phrases, no article, each word once: « RA (Résidence Autonomie) Lilas » equals « RA Lilas »."""
-    folded = f" {fold(without_mark(name))} "
+    folded = f" {_SPELLED.sub(lambda found: found[0].replace(' ', ''), fold(without_mark(name)))} "
     for phrase, short in _PHRASES:
         folded = folded.replace(f" {phrase} ", f" {short} ")
     known = (_WORDS.get(word, word) for word in folded.split())

@@ -24,6 +24,8 @@ _BOX = re.compile(r"\b(BP|CS|TSA)\s*[0-9 ]+", re.IGNORECASE)
 _PLACEHOLDER = re.compile(
     r"\s*(n\.?[acd]\.?|n[eé]ant|aucune?|inconnue?|en cours.*|[aà] venir|[x?]+|non (connu|communiqu[eé])e?|#.*)\s*", re.IGNORECASE
 )
+# What is written before the number, in its cell: « N° », « FINESS : », « FINESS ET ».
+_LABEL = re.compile(r"\s*(?:(?:n[°ºo]|num[ée]ro|code|finess|g[ée]o(?:graphique)?|et|ej)[\s.:°_-]*)+(?=[0-9])", re.IGNORECASE)
 _SPREADSHEET_ZEROS = re.compile(r"\s*([0-9]+)[.,]0+\s*")
 _SCIENTIFIC = re.compile(r"\s*[0-9]+([.,][0-9]+)?E\+?[0-9]+\s*", re.IGNORECASE)
 
@@ -40,8 +42,9 @@ def plain(typed: str) -> str:
     """
     if is_blank_number(typed):
         return ""
-    quantity = _SPREADSHEET_ZEROS.fullmatch(typed)
-    return quantity[1] if quantity else normalise(typed)
+    bare = _LABEL.sub("", typed, count=1)
+    quantity = _SPREADSHEET_ZEROS.fullmatch(bare)
+    return quantity[1] if quantity else normalise(bare)
 
 
 def is_scientific(typed: str) -> bool:

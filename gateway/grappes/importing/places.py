@@ -46,10 +46,11 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class GridLine:
-    """One line of a grid: its number in the file, and its texts."""
+    """One line of a grid: its number in the file, its texts, and how many lines of the file it takes."""
 
     number: int
     texts: tuple[str, ...]
+    spans: int = 1
 
     @property
     def is_blank(self) -> bool:

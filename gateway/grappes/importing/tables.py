@@ -12,7 +12,8 @@ from gateway.grappes.importing.places import Cell, Grid, GridLine, Place
 from gateway.grappes.importing.values import NotACount, persons_in
 from gateway.grappes.importing.vocabulary import Field
 
-_TOTAL = re.compile(r"(SOUS )?TOTA(L|UX)\b.*|SOMME\b.*|ENSEMBLE\b.*")
+_FEWEST_DIGITS = 7  # of what may still be a FINESS, however mistyped
+_TOTAL = re.compile(r"((SOUS|NOMBRE|EFFECTIF|GRAND) )?TOTA(L|UX)\b.*|SOMME\b.*|ENSEMBLE( DE LA GRAPPE)?")
 # Cells merged over several rows give their text to the first one only. A number is never repeated this way.
 _MERGED: tuple[Field, ...] = ("og", "finess_ej", "finess_ej_porteur", "role")
 
@@ -105,7 +106,8 @@ def plain_number(cells: dict[Field, Cell]) -> str:
 
 
 def _is_total(line: GridLine, cells: dict[Field, Cell]) -> bool:
-    return len(plain_number(cells)) < 7 and any(_TOTAL.fullmatch(fold(text)) for text in line.texts)
+    digits = sum(map(str.isdecimal, plain_number(cells)))
+    return digits < _FEWEST_DIGITS and any(_TOTAL.fullmatch(fold(text)) for text in line.texts)
 
 
 def _sum_remark(document: str, line: GridLine, cells: dict[Field, Cell], rows: Iterable[Row]) -> list[str]:

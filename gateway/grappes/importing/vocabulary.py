@@ -85,14 +85,14 @@ def _other_field(said: set[str], text: str) -> Field | None:
         return "og"
     if said & {"ROLE", "QUALITE"}:
         return "role"
-    return "etablissement" if said & _NAMES else None
+    return "etablissement" if said & _NAMES and not said & {"NOMBRE", "NB"} else None
 
 
 def _corrected(word: str) -> str:
     """A word of the vocabulary when this one resembles it enough: scanners and hurried hands."""
     if "FINESS" in word:
         return "FINESS"
-    if len(word) < 4 or word in _VOCABULARY:
+    if len(word) < 4 or word in _VOCABULARY or word in _NOT_DATA:
         return "FINESS" if word == "FITNESS" else word
     close = get_close_matches(word, sorted(_VOCABULARY), 1, 0.8)
     return ("FINESS" if close[0] == "FITNESS" else close[0]) if close else word
