@@ -71,6 +71,7 @@ def _software(edition: Edition) -> Resource:
         "implementation": {"description": f"{edition.warning or 'Production'} ; {POPULATION_NOTE}"},
         "fhirVersion": FHIR_VERSION,
         "format": ["json"],
+        "document": [{"mode": "producer", "profile": "http://hl7.org/fhir/StructureDefinition/MeasureReport"}],
     }
 
 

@@ -41,6 +41,7 @@ def test_the_structure_is_one_that_fhir_models_accept() -> None:
 
 def test_it_announces_r4() -> None:
     [software] = resources("CapabilityStatement")
+    assert software["document"][0]["mode"] == "producer"  # cpb-1: what it produces is required
     assert (software["fhirVersion"], software["software"]) == ("4.0.1", {"name": "Socle", "version": "0.1.0"})
 
 
