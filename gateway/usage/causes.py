@@ -30,7 +30,9 @@ def causes(view: View, window: Window, before: Closed, earlier: Grappe) -> list[
     slots = [Slot(indicator, one.finess_et, window) for one in members for indicator in SOCLE]
     found = [cause for slot in slots for cause in _late(view.counting, before, slot)]
     found += [cause for one in members for cause in _extracted(view.standing, before, one, window)]
-    if view.grappe.registry_version != before.registry_version:
+    if earlier.registry_version != before.registry_version:
+        found.append(Cause("registre", f"registre version {before.registry_version}, que personne n'a gardée"))
+    elif view.grappe.registry_version != before.registry_version:
         found += _registry(earlier, view.grappe, window)
     if before.definition_version != DEFINITION_VERSION:
         found.append(Cause("regles", f"règles de calcul {before.definition_version}, puis {DEFINITION_VERSION}"))

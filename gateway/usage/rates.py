@@ -15,6 +15,7 @@ import apsw
 
 from gateway.grappes.extraction import extractions, latest
 from gateway.grappes.model import Grappe
+from gateway.grappes.reading import RegistryError
 from gateway.grappes.registry import Registry
 from gateway.usage import table
 from gateway.usage.causes import causes, touching
@@ -162,14 +163,15 @@ class _Source:
             return self._with_trend(view, rows)
         if same(rows, known[-1]):
             return self._again(view, window, known[-1])
-        why = causes(view, window, known[-1], self._versions(view.grappe.id, known[-1].registry_version))
+        why = causes(view, window, known[-1], self._kept(view.grappe, known[-1].registry_version))
         return self._with_trend(view, _stamped(view, rows, known[-1].version + 1, why))
 
     def _again(self, view: View, window: Window, closed: Closed) -> list[Measure]:
         """A closed version, from what it rests on. Raises NotReproduced."""
         if closed.definition_version != DEFINITION_VERSION:
             raise NotReproduced(f"rules {closed.definition_version}")
-        grappe = self._versions(view.grappe.id, closed.registry_version)
+        known = self._kept if self._asked.version is None else self._version
+        grappe = known(view.grappe, closed.registry_version)
         counting = Counting(self._db, view.counting.environment, closed.vector)
         series = Series(grappe, closed.series_start, months_until(closed.series_start, window.last_day))
         then = replace(
@@ -199,6 +201,16 @@ class _Source:
                 kept = past.setdefault((row.level, row.finess_et, row.finess_ej, row.indicator), [])
                 kept.append(Past(row.window, row.numerator, row.denominator))
         return [replace(row, trend=tuple(past[row.level, row.finess_et, row.finess_ej, row.indicator])) for row in rows]
+
+    def _version(self, grappe: Grappe, number: int) -> Grappe:
+        return self._versions(grappe.id, number)
+
+    def _kept(self, grappe: Grappe, number: int) -> Grappe:
+        """A version of the registry; the present one stands for a version that nobody kept."""
+        try:
+            return self._versions(grappe.id, number)
+        except RegistryError:
+            return grappe
 
     def _standing_at(self, vector: Vector) -> table.Standing:
         return latest(extractions(self._db, self._asked.environment, dict(vector)))

@@ -114,14 +114,17 @@ def rebuilt(journal: apsw.Connection, vector: Vector) -> str:
 
     For a past vector over several logs only: a row of then may have given its place to an earlier log's since (``admit``).
     """
-    journal.execute(f"DROP TABLE IF EXISTS temp.at_vector; CREATE TEMP TABLE at_vector ({_COLUMNS}, PRIMARY KEY ({_KEY}))")
-    rows = _Rows(journal, "temp.at_vector")
+    name = "at_" + "_".join(f"{int(log)}_{int(size)}" for log, size in vector)
+    if journal.execute("SELECT 1 FROM temp.sqlite_schema WHERE name = ?", (name,)).get is not None:
+        return f"temp.{name}"
+    journal.execute(f"CREATE TEMP TABLE {name} ({_COLUMNS}, PRIMARY KEY ({_KEY}))")
+    rows = _Rows(journal, f"temp.{name}")
     for log, size in vector:
         places = log << POS_BITS, (log << POS_BITS) + size
         for (body,) in journal.execute("SELECT body FROM entries WHERE pos >= ? AND pos < ? ORDER BY pos", places):
             for unit in units_of(orjson.loads(body)):
                 admit(unit, rows)
-    return "temp.at_vector"
+    return f"temp.{name}"
 
 
 @contextmanager

@@ -132,7 +132,7 @@ def test_a_late_settlement_makes_the_second_version_and_the_first_is_printed_aga
     world.write(fed("p1", "2026-11-03T10:00"), doubt)
     world.close("2027-02-06T10:00")
     first = to_bytes(world.read())
-    world.write(Record("DMP.TD2.1", kind="settlement", settles=doubt.id, outcome="succeeded"))  # estimated: at the first call's time
+    world.write(Record("DMP.TD2.1", kind="settlement", settles=doubt.id, outcome="succeeded"))  # at the first call's time
     rows = world.read()
     second = world.row(rows)
     assert (second.numerator, second.version, second.state) == (2, 2, "en_cloture")
