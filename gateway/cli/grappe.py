@@ -23,6 +23,7 @@ app.command("check")(check_tables)
 app.command("import")(import_tables)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Sortie JSON.")]
+_LEVELS = {"essms": "ESSMS", "og": "organisme gestionnaire", "grappe": "grappe"}
 _STATUTS = {"confirme": "confirmé", "corrige_propose": "corrigé", "a_verifier": "à vérifier"}
 
 
@@ -57,6 +58,7 @@ def show(
         return
     console = Console(highlight=False, markup=False, width=130)
     console.print(f"{found.name} ({found.ars}) — {found.source}, {found.document_date:%d/%m/%Y}")
+    console.print(f"Version {found.registry_version} ; cible due au niveau : {_LEVELS[found.contractual_level]}{_started(found)}")
     console.print(_table(found))
     console.print(f"Dénominateur : {found.denominator_label}")
     for essms in found.essms:
@@ -88,8 +90,27 @@ def _table(grappe: Grappe) -> Table:
     return table
 
 
+def _started(grappe: Grappe) -> str:
+    return f" ; démarrage le {grappe.date_demarrage:%d/%m/%Y}" if grappe.date_demarrage else ""
+
+
+def _project(essms: Essms) -> str:
+    """What an ESSMS is in the project, when somebody said it."""
+    dated = (
+        ("démarrage le", essms.date_demarrage), ("facture de fin de déploiement reçue le", essms.facture_recue),
+        ("sorti le", essms.member_until),
+    )  # fmt: skip
+    said = [f"logiciel {essms.dui_product}"] if essms.dui_product else []
+    said += [f"{what} {when:%d/%m/%Y}" for what, when in dated if when is not None]
+    said += ["AHI non éligible à SONS, MSSanté et DMP hors champ"] if essms.out_of_scope("IND-MSS-01") else []
+    said += [f"{len(essms.certificates)} certificat(s)"] if essms.certificates else []
+    said += [f"{len(essms.external_counts)} comptage(s) d'ailleurs"] if essms.external_counts else []
+    return ", ".join(said)
+
+
 def _remarks(essms: Essms) -> list[str]:
-    found = []
+    project = _project(essms)
+    found = [f"{essms.finess_et} : {project}"] if project else []
     if essms.justification:
         found.append(f"{essms.finess_et} (saisi {essms.saisi}) : {essms.justification}")
     if essms.decision is not None:

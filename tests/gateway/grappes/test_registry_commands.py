@@ -11,11 +11,12 @@ from typing import Any
 
 import orjson
 import pytest
+from click.testing import CliRunner
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from typer.testing import CliRunner
+from typer.main import get_command
 
 from connectors.wire.clock import SystemClock
 from connectors.wire.serving import HttpService, Running
@@ -33,6 +34,7 @@ from tests.gateway.grappes.world import GRAPPE, LES_CARMES, SAINT_TRONC, noted, 
 from tests.gateway.journal.world import open_journal
 
 BOX = "carmes@ccas.mssante.test"
+SOCLE = get_command(app)  # made once: it is most of what an invocation costs
 COUNT = ("comptage", GRAPPE, LES_CARMES, "IND-DMP-01")
 EXTRACTION = (
     "finess_et;periode_debut;periode_fin;personnes_presentes;dossiers_actifs;dossiers_actifs_avec_projet;"
@@ -54,7 +56,7 @@ class Shell:
         self.data, self.grappes = data, put(data / "gateway")
 
     def __call__(self, *words: str, code: int = 0) -> str:
-        result = CliRunner().invoke(app, [*words, "--data", str(self.data)])
+        result = CliRunner().invoke(SOCLE, [*words, "--data", str(self.data)])
         assert result.exit_code == code, result.output
         return result.output
 
@@ -119,6 +121,13 @@ def test_each_thing_that_an_amoa_corrects_has_its_command(shell: Shell) -> None:
     assert (carmes.dui_product, carmes.facture_recue.isoformat(), carmes.ahi) == ("DUI Exemple 4", "2026-10-15", True)
     assert len(carmes.certificates[0].fingerprint) == 64 and carmes.certificates[0].until is not None
     assert str(the(grappe, SAINT_TRONC).member_until) == "2026-09-01"
+    shown = shell("grappe", "show", GRAPPE)
+    assert "Version 8 ; cible due au niveau : ESSMS ; démarrage le 01/01/2026" in shown
+    said = " ".join(shown.partition("130790199 : ")[2].split())
+    assert said.startswith(
+        "logiciel DUI Exemple 4, démarrage le 01/02/2026, facture de fin de déploiement reçue le 15/10/2026, AHI non éligible à SONS, "
+        "MSSanté et DMP hors champ, 1 certificat(s), 1 comptage(s) d'ailleurs"
+    )
     [count] = carmes.external_counts
     assert (count.since.isoformat(), count.until.isoformat(), count.count) == ("2026-01-01", "2026-04-01", 131)
     assert (carmes.persons, carmes.denominators[-1].of("IND-DMP-01")) == (64, 60)
@@ -147,12 +156,12 @@ def test_what_cannot_be_done_is_one_french_line_and_changes_nothing(shell: Shell
 
 def test_an_author_is_asked_for_and_is_no_person(shell: Shell) -> None:
     assert "un organisme ou un rôle" in shell("grappe", "projet", GRAPPE, "--niveau", "og", "--by", "Marie Dupont", code=2)
-    assert CliRunner().invoke(app, ["grappe", "projet", GRAPPE, "--niveau", "og", "--data", str(shell.data)]).exit_code == 2
+    assert CliRunner().invoke(SOCLE, ["grappe", "projet", GRAPPE, "--niveau", "og", "--data", str(shell.data)]).exit_code == 2
     assert Registry.load(shell.grappes).version_of(GRAPPE) == 1
 
 
 def test_nothing_is_made_in_a_folder_that_has_no_such_grappe(tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["grappe", "projet", GRAPPE, "--niveau", "og", "--by", "amoa", "--data", str(tmp_path)])
+    result = CliRunner().invoke(SOCLE, ["grappe", "projet", GRAPPE, "--niveau", "og", "--by", "amoa", "--data", str(tmp_path)])
     assert (result.exit_code, "Grappes du registre : aucune" in result.output) == (2, True)
     assert list(tmp_path.iterdir()) == []
 
@@ -187,7 +196,7 @@ def test_an_extraction_is_brought_replaced_and_listed(shell: Shell) -> None:
 
 
 def test_the_extraction_template_is_a_file_that_is_taken(shell: Shell) -> None:
-    result = CliRunner().invoke(app, ["dui", "template"])
+    result = CliRunner().invoke(SOCLE, ["dui", "template"])
     content = result.stdout.replace("2026-1", "2025-1")
     assert shell.json("dui", "extraction", shell.file("t.csv", content), "--by", "amoa")["statut"] == "recue"
 
