@@ -135,8 +135,8 @@ class Record:
     """What a door knows of one call, or what the gateway has to say (settlement, admin, gap). Times are UTC and aware.
 
     ``detail`` is null for a call, but for the counts of a ``DUI.EXTRACTION``. For the other kinds it holds what happened:
-    ``{"how", "by"}`` for a settlement, ``{"action", "by", …}`` for an admin entry, ``{"count", "from", "to", "why"}`` for a gap. A ``Named``
-    value of it (a person who decided, a reason in free text) is written as its ref.
+    ``{"how", "by"}`` for a settlement, ``{"action", "by", …}`` for an admin entry, ``{"count", "from", "to", "why"}`` for a
+    gap. A ``Named`` value of it (a person who decided, a reason in free text) is written as its ref.
     """
 
     operation: str | None
