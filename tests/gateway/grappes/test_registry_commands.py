@@ -125,8 +125,8 @@ def test_each_thing_that_an_amoa_corrects_has_its_command(shell: Shell) -> None:
     assert "Version 8 ; cible due au niveau : ESSMS ; démarrage le 01/01/2026" in shown
     said = " ".join(shown.partition("130790199 : ")[2].split())
     assert said.startswith(
-        "logiciel DUI Exemple 4, démarrage le 01/02/2026, facture de fin de déploiement reçue le 15/10/2026, AHI non éligible à SONS, "
-        "MSSanté et DMP hors champ, 1 certificat(s), 1 comptage(s) d'ailleurs"
+        "logiciel DUI Exemple 4, démarrage le 01/02/2026, facture de fin de déploiement reçue le 15/10/2026, "
+        "AHI non éligible à SONS, MSSanté et DMP hors champ, 1 certificat(s), 1 comptage(s) d'ailleurs"
     )
     [count] = carmes.external_counts
     assert (count.since.isoformat(), count.until.isoformat(), count.count) == ("2026-01-01", "2026-04-01", 131)
