@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -16,6 +16,7 @@ from gateway.cli.common import BAD_INPUT, CHECK_FAILED, DataFolder, fail
 from gateway.conformance import reports
 from gateway.conformance.declared import BadDeclaration, read_declaration
 from gateway.conformance.evidence import Evidence
+from gateway.conformance.layouts import LAYOUTS, warnings
 from gateway.conformance.model import Vendor
 from gateway.conformance.rules import ALL, RuleSet, rule_set, set_names
 from gateway.conformance.running import Header, rule_item, run_item, run_rules
@@ -71,8 +72,8 @@ def run(
 
 @app.command("report")
 def report(
-    layout: Annotated[str, typer.Option("--format", help="convergence, rem, csv, junit ou json.")],
-    out: Annotated[Path, typer.Option("-o", "--out", dir_okay=False, help="Fichier à écrire.")],
+    layout: Annotated[str, typer.Option("--format", help="convergence, exigences, rem, csv, junit ou json.")],
+    out: Annotated[Path, typer.Option("-o", "--out", dir_okay=False, help="Fichier à écrire ; .xlsx : un classeur.")],
     made: Annotated[Path | None, typer.Option("--run", dir_okay=False, help="Résultat déjà obtenu (run --json).")] = None,
     suite: Suite = "smoke",
     start: Start = None,
@@ -88,13 +89,19 @@ def report(
     """Écrit le compte rendu dans un fichier. Code 1 dès qu'un contrôle n'est pas conforme."""
     if layout not in reports.FORMATS:
         fail(f"« {layout} » : format inconnu ; possibles : {', '.join(reports.FORMATS)}.", BAD_INPUT)
+    as_book = out.suffix.lower() == ".xlsx"
+    if as_book and layout not in LAYOUTS:
+        fail(f"« {layout} » ne se met pas en classeur ; possibles : {', '.join(LAYOUTS)}.", BAD_INPUT)
     asked = _Asked(suite, start, end, tenant, environment, declared, Vendor(vendor_name, product, version), data)
     found = _run(asked) if made is None else _made(made)
     try:
-        out.write_bytes(reports.FORMATS[layout](found))
+        out.write_bytes(reports.build(found, layout, as_book=as_book))
     except OSError as error:
         fail(f"Écriture impossible : {out} ({error.strerror}) ; donnez un autre fichier par -o.", BAD_INPUT)
     typer.echo(str(out))
+    for _, subject, text in warnings(found):
+        if subject in asdict(Vendor()):
+            typer.echo(f"{subject} {text}.", err=True)
     if found["resume"]["non_conforme"]:
         raise typer.Exit(CHECK_FAILED)
 

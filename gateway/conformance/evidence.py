@@ -9,11 +9,12 @@ import orjson
 from cryptography.exceptions import InvalidTag
 
 from gateway.journal.canonical import moment_of
-from gateway.journal.filters import PARIS
+from gateway.journal.filters import PARIS, Filters, Period
 from gateway.journal.query import JournalReader
 from gateway.journal.record import JournalError
 from gateway.journal.vault import Vault
 
+_EFFORT = 2_000  # look-ups for one proof
 _NOT_FICTITIOUS = "professionnel hors du jeu de données : non imprimé"
 
 
@@ -34,13 +35,25 @@ class Evidence:
         if entry is None:
             return None
         return {
-            "horodatage": moment_of(entry["event_time"]).astimezone(PARIS).isoformat(timespec="milliseconds"),
+            "horodatage": _local(entry["event_time"]),
             "operation": entry["operation"],
             "issue": entry["outcome"],
             "journal": f"{entry['log']}/{entry['seq']}",
             "finess_et": entry["finess_et"],
             "utilisateur": self._user(entry),
+            "connexion": self._login(entry),
         }
+
+    def _login(self, entry: Mapping[str, Any]) -> str | None:
+        """Local time of the last Pro Santé Connect exchange that named this professional before; None when none did."""
+        ref = entry["professional_ref"]
+        if ref is None or entry["service"] == "PSC":
+            return None
+        asked = Filters(
+            service="PSC", outcome="ok", tenant=entry["tenant"], professional_ref=ref, event=Period(end=entry["event_time"])
+        )
+        found = self._reader.entries(asked, limit=1, effort=_EFFORT).entries
+        return _local(found[0]["event_time"]) if found else None
 
     def _user(self, entry: Mapping[str, Any]) -> str | None:
         ref = entry["professional_ref"]
@@ -52,6 +65,10 @@ class Evidence:
         except (InvalidTag, UnicodeDecodeError):
             return None
         return self._professionals.get(id_nat, _NOT_FICTITIOUS)
+
+
+def _local(moment: str) -> str:
+    return moment_of(moment).astimezone(PARIS).isoformat(timespec="milliseconds")
 
 
 def _professionals(population: Path | None) -> dict[str, str]:

@@ -3,11 +3,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import openpyxl  # type: ignore[import-untyped]
 import orjson
 import pytest
 from lxml import etree
@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from gateway.cli.main import app
 from gateway.conformance import reports
 from gateway.conformance.declared import BadDeclaration, read_declaration
+from gateway.conformance.layouts import LAYOUTS
 from gateway.conformance.live import Observer, eyes_of
 from gateway.conformance.model import Message
 from gateway.conformance.rules import rule_set
@@ -25,7 +26,7 @@ from gateway.journal.filters import period
 from gateway.journal.record import Named, Record
 from mocks.sandbox.build import init
 from tests.connectors.dmp.samples import ROOT, Dui
-from tests.gateway.conformance.world import COLLEAGUE, authorize, directory, feed, plain, search
+from tests.gateway.conformance.world import COLLEAGUE, authorize, directory, feed, plain, search, token
 from tests.gateway.journal.world import open_journal
 
 NOVEMBER = datetime(2026, 11, 30, 22, 30, tzinfo=UTC)  # the last day in Paris too
@@ -165,7 +166,9 @@ def test_a_declaration_is_refused_where_it_is_wrong(tmp_path: Path, content: byt
         (("run",), "Aucun journal"), (("run", "--suite", "x"), "jeu de contrôles inconnu"),
         (("run", "--from", "hier"), "date attendue"),
         (("run", "--environment", "x"), "environnement inconnu"), (("run", "--declared", "absent.json"), "lecture impossible"),
-        (("report", "--format", "xlsx", "-o", "x"), "format inconnu"), (("rules", "--suite", "x"), "jeu de contrôles inconnu"),
+        (("report", "--format", "xlsx", "-o", "x"), "format inconnu"),
+        (("report", "--format", "junit", "-o", "x.xlsx"), "ne se met pas en classeur"),
+        (("rules", "--suite", "x"), "jeu de contrôles inconnu"),
         (("report", "--format", "csv", "-o", "x", "--run", "pyproject.toml"), "ce n'est pas un résultat"),
     ],
 )  # fmt: skip
@@ -211,25 +214,30 @@ def table(content: bytes) -> tuple[dict[str, str], list[dict[str, str]], list[st
 
 async def test_convergence_has_its_fourteen_columns_then_ours(tmp_path: Path) -> None:
     header, rows, columns = table(await written(tmp_path, "convergence"))
-    assert columns[:14] == list(reports.CONVERGENCE)
-    assert columns[14:] == ["Résultat", "Nb observations", "Nb écarts", "Première preuve"]
-    assert len(reports.CONVERGENCE) == 14
+    assert columns == [
+        "Périmètre", "ID", "Chapitre", "Fonction", "Exigence", "Commentaire", "Profil", "N° scénario", "Scénario de conformité",
+        "N° preuve", "Preuve", "Profil historique", "Criticité", "Ordre",
+        "Résultat", "Nb observations", "Nb écarts", "Première preuve",
+    ]  # fmt: skip
     stated = (header["raison_sociale"], header["nom_commercial"], header["version_logiciel"])
     assert stated == ("Éditeur Fictif", "'=DUI", "2.3.1")
     assert header["regles"].endswith(rule_set("smoke").sha256)
-    [psc] = [row for row in rows if row["N° scénario"] == "CHK-PSC-02.01"]
-    assert (psc["ID"], psc["Résultat"]) == ("SC.PSC.08, EX PSC 16", "non_conforme")
+    both = [row for row in rows if row["N° scénario"] == "CHK-PSC-02.01"]
+    assert [(row["ID"], row["Résultat"]) for row in both] == [("SC.PSC.08", "non_conforme"), ("EX PSC 16", "non_conforme")]
+    assert int(both[1]["Ordre"]) == int(both[0]["Ordre"]) + 1
+    psc = both[0]
     assert (psc["Nb observations"], psc["Nb écarts"]) == ("2", "1")
     assert psc["N° preuve"] == "CHK-PSC-02.01.01"
-    assert "2026-11-30T23:30:00.000+01:00" in psc["Preuve"]
-    [unseen] = [row for row in rows if row["N° scénario"] == "CHK-DMP-03.01"]
+    assert psc["Preuve"].startswith("Éditeur Fictif, =DUI 2.3.1 ; PSC.AUTHORIZE (ok) le 2026-11-30T23:30:00.000+01:00 ; entrée ")
+    unseen = next(row for row in rows if row["N° scénario"] == "CHK-DMP-03.01")
     assert (unseen["Preuve"], unseen["N° preuve"], unseen["Résultat"]) == ("", "", "non_observe")
 
 
 async def test_the_scenario_layout_has_thirty_five_columns(tmp_path: Path) -> None:
     header, rows, columns = table(await written(tmp_path, "rem"))
     assert len(columns) == 35
-    assert columns == list(reports.REM)
+    assert columns[8:20] == [*(f"Exigence {n}" for n in range(1, 11)), "Critères vérifiés", "Numéro de preuve 1"]
+    assert columns[-2:] == ["Numéro de preuve 8", "Preuve 8"]
     assert {"raison_sociale", "nom_commercial", "version_logiciel", "genere_le"} <= header.keys()
     assert len(rows) == 21
     [mss] = [row for row in rows if row["Critères vérifiés"].startswith("CHK-MSS-21")]
@@ -239,6 +247,54 @@ async def test_the_scenario_layout_has_thirty_five_columns(tmp_path: Path) -> No
     assert psc["Référence"] == "SCN_PSC.19"
     assert psc["Numéro de preuve 1"] == "SCN_PSC.19.01"
     assert "PSC.AUTHORIZE" in psc["Preuve 1"]
+
+
+async def test_the_older_layout_has_thirty_one_columns_and_a_row_a_scenario(tmp_path: Path) -> None:
+    _, rows, columns = table(await written(tmp_path, "exigences"))
+    assert len(columns) == 31
+    assert columns[:11] == [
+        "Exigence conditionnelle OUI/NON", "Profil", "ID Section", "Section", "Bloc", "Fonction", "Nature", "N° exigence",
+        "Énoncé", "N° scénario", "Scénario",
+    ]  # fmt: skip
+    assert columns[11:13] == ["N° preuve 1", "Preuve 1"] and columns[-1] == "Preuve 10"
+    first, second = [row for row in rows if row["N° scénario"] == "CHK-PSC-02.01"]
+    assert (first["N° exigence"], second["N° exigence"]) == ("SC.PSC.08", "EX PSC 16")
+    assert (first["Nature"], first["Exigence conditionnelle OUI/NON"]) == ("EXIGENCE", "NON")
+    assert first["N° preuve 1"] == "CHK-PSC-02.01.01" and first["Preuve 1"] == second["Preuve 1"] != ""
+    mailbox = next(row for row in rows if row["N° scénario"] == "CHK-MSS-10.01")
+    assert (mailbox["Profil"], mailbox["Exigence conditionnelle OUI/NON"]) == ("BAL APP", "OUI")
+
+
+@pytest.mark.parametrize(("layout", "columns"), [("convergence", 18), ("exigences", 31), ("rem", 35), ("csv", 10)])
+async def test_a_workbook_has_the_table_its_header_and_what_is_wrong_with_it(
+    tmp_path: Path, layout: str, columns: int
+) -> None:
+    await write(tmp_path, authorize(acr_values="eidas2"))
+    run, out = tmp_path / "run.json", tmp_path / "preuves.xlsx"
+    run.write_bytes(call("run", "--json", "--data", str(tmp_path), "--product", "=DUI").stdout_bytes)
+    result = call("report", "--format", layout, "-o", str(out), "--run", str(run))
+    assert result.exit_code == 1
+    assert [line.partition(" ")[0] for line in result.stderr.splitlines()] == ["raison_sociale", "version_logiciel"]
+    first = out.read_bytes()
+    call("report", "--format", layout, "-o", str(out), "--run", str(run))
+    assert first == out.read_bytes()
+    book = openpyxl.load_workbook(out)
+    assert book.sheetnames == ["Exigences", "En-tête", "WARNING-ERROR"]
+    lines = list(book["Exigences"].iter_rows(values_only=True))
+    assert str(lines[0][0]).startswith("DONNÉES SIMULÉES") and len(lines[1]) == columns
+    assert ("nom_commercial", "'=DUI") in list(book["En-tête"].iter_rows(values_only=True))
+    wrong = list(book["WARNING-ERROR"].iter_rows(min_row=3, values_only=True))
+    assert ("ERROR", "CHK-PSC-02", "acr_values : attendu eidas1 ; trouvé eidas2") in wrong
+    assert ("ERROR", "raison_sociale", "absent : chaque preuve doit le porter (--vendor-name)") in wrong
+
+
+async def test_a_proof_says_when_its_professional_logged_in(tmp_path: Path, dui: Dui) -> None:
+    someone = {"professional": Named("professional", "899700000001")}
+    before = {**someone, "event_time": NOVEMBER - timedelta(minutes=5)}
+    await write(tmp_path, (token(), before), (feed(dui), someone), (token(), {**someone, "event_time": DECEMBER}))
+    item = orjson.loads(call("run", "--json", "--data", str(tmp_path)).stdout_bytes)
+    [proof] = [one for one in item["preuves"].values() if one["operation"] == "DMP.TD2.1"]
+    assert proof["connexion"] == "2026-11-30T23:25:00.000+01:00"
 
 
 async def test_junit_fails_on_deviations_and_skips_what_was_not_seen(tmp_path: Path) -> None:
@@ -255,7 +311,7 @@ async def test_a_report_of_a_kept_run_is_the_same_to_the_byte(tmp_path: Path) ->
     for layout in reports.FORMATS:
         first = await written(tmp_path, layout, "--run", str(kept))
         assert first == await written(tmp_path, layout, "--run", str(kept))
-        assert first == reports.FORMATS[layout](orjson.loads(kept.read_bytes()))
+        assert first == reports.build(orjson.loads(kept.read_bytes()), layout)
 
 
 async def test_a_proof_names_test_professionals_and_nobody_else(tmp_path: Path) -> None:
@@ -278,13 +334,13 @@ def test_no_cell_is_taken_for_a_formula() -> None:
         "titre": "=1+1", "texte": "+1", "scenario": "-1", "etat": "non_observe", "observations": 0, "ecarts": 0, "constats": [],
         "preuves": [],
     }  # fmt: skip
+    check["exigences"][0]["libelle"] = "-1"
     run: dict[str, Any] = {
         "simule": False, "entete": {"raison_sociale": "@SUM(A1)", "environnement": "production"},
         "regles": {"nom": "n", "version": "1", "sha256": "0"}, "controles": [check], "resume": {}, "preuves": {},
     }  # fmt: skip
-    layouts: list[Callable[[dict[str, Any]], bytes]] = [reports.convergence, reports.rem, reports.plain]
-    for layout in layouts:
-        text = layout(run).decode("utf-8-sig")
+    for layout in LAYOUTS.values():
+        text = reports.table(run, layout).decode("utf-8-sig")
         assert text.startswith("raison_sociale;'@SUM(A1)\r\n")
         cells = [cell for line in csv.reader(io.StringIO(text, newline=""), delimiter=";") for cell in line]
         assert "'=1+1" in cells
