@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from gateway.cli.main import app
 from gateway.journal.backup import SHORTEST_PASSPHRASE
 from gateway.journal.bodies import CEILINGS, LEVELS
+from gateway.journal.proof.signing import SigningKey
 from gateway.journal.retention import BODIES_DAYS, REFS_DAYS, SHORTEST_REFS_DAYS
 from gateway.journal.vault import Vault
 from gateway.settings import Settings
@@ -35,6 +36,8 @@ def test_delays() -> None:
 
 def test_every_key_of_the_journal_is_explained(tmp_path: Path) -> None:
     Vault.open(tmp_path, "bac_a_sable", create=True)
+    SigningKey(tmp_path).prepare("socle/essai")
+    SigningKey(tmp_path).promote()
     assert {path.name for path in tmp_path.iterdir()} == set(re.findall(r"`gateway/keys/(\w+)`", PAGE))
     assert f"({SHORTEST_PASSPHRASE} caractères au moins)" in PAGE
 

@@ -9,7 +9,7 @@ from gateway.journal.proof.register import REGISTRY, Head
 from gateway.journal.record import JournalError
 
 Reason = Literal["shorter", "other", "lost", "key"]
-_WHAT_TO_DO = (
+WHAT_TO_DO = (
     "Remettez les fichiers qui vont ensemble (journal.sqlite3, registry/, keys/) ; si l'écart est voulu, "
     "« socle gateway --accept-fork » l'accepte et l'inscrit au journal."
 )
@@ -53,5 +53,5 @@ class JournalForked(JournalError):
     """The journal and its checkpoints contradict each other (exit 4). The text is French."""
 
     def __init__(self, forks: Sequence[Fork]) -> None:
-        super().__init__(" ; ".join(str(fork) for fork in forks) + f". {_WHAT_TO_DO}")
+        super().__init__(" ; ".join(str(fork) for fork in forks) + f". {WHAT_TO_DO}")
         self.forks = tuple(forks)
