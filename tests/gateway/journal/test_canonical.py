@@ -44,7 +44,7 @@ def test_the_form_of_an_entry_is_pinned(tmp_path: Path, monkeypatch: pytest.Monk
         monkeypatch.setattr(user, "random_bytes", lambda size: next(numbers).to_bytes(2, "big") * (size // 2))
     monkeypatch.setattr(refs.Refs, "_name", lambda self: (next(numbers).to_bytes(2, "big") * 8).hex())
     clock = HandClock()
-    vault = Vault(b"k" * 32, b"l" * 32, "bac_a_sable")
+    vault = Vault(tmp_path / "keys", b"k" * 32, b"l" * 32, None, "bac_a_sable")
     store = Store(tmp_path / "journal.sqlite3", vault, clock, boot_id="b" * 32, log_id=1)
     with store.transaction():
         entry = store.append(draft_of(_complete_record(), "bac_a_sable", clock))
@@ -54,7 +54,8 @@ def test_the_form_of_an_entry_is_pinned(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_a_body_is_committed_to_with_its_salt(tmp_path: Path) -> None:
     clock = HandClock()
-    store = Store(tmp_path / "journal.sqlite3", Vault(b"k" * 32, b"l" * 32, "x"), clock, boot_id="b", log_id=1)
+    vault = Vault(tmp_path / "keys", b"k" * 32, b"l" * 32, None, "x")
+    store = Store(tmp_path / "journal.sqlite3", vault, clock, boot_id="b", log_id=1)
     with store.transaction():
         entry = store.append(draft_of(_complete_record(), "x", clock))
     store.close()
