@@ -21,7 +21,8 @@ MONTHS = (
     "janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre", "décembre",
 )  # fmt: skip
 _TREND = 3
-#: Letter size and row gap in points, lines of a box (the rest is in the workbook): the first that fits on one page.
+#: Letter size and row gap in points, lines of a box (the rest is in the workbook): the first that fits on one page, from the one
+#: that usually does for so many rows.
 _SIZES = ((8.4, 2.2, 7), (7.8, 1.7, 7), (7.2, 1.3, 6), (6.6, 0.9, 5), (6.0, 0.7, 4))
 _TO_COUNT_PPI = 8.0
 _CELL = {True: "oui", False: "non", None: "nc"}
@@ -50,7 +51,8 @@ def copil_pdf(edition: Edition, boxes: Sequence[Box]) -> bytes:
 def fitted(edition: Edition, boxes: Sequence[Box]) -> dict[str, Any]:
     """What the template shows, in the largest letters that make one page."""
     data = page(edition, boxes)
-    for size, gap, lines in _SIZES:
+    likely = min(max(0, (len(data["rows"]) - 12) // 6), len(_SIZES) - 2)
+    for size, gap, lines in _SIZES[likely:]:
         data |= {"size": size, "gap": gap, "boxes": [_shown(box, lines) for box in boxes]}
         if len(page_images("copil", data, edition.as_of, _TO_COUNT_PPI)) == 1:
             break
@@ -64,7 +66,7 @@ def page(edition: Edition, boxes: Sequence[Box]) -> dict[str, Any]:
     local = edition.as_of.astimezone(PARIS)
     last = edition.of(edition.indicators[0], window)[-1]
     return {
-        "title": f"Grappe {edition.grappe.name} : taux d'usage, {window_name(window)}",
+        "title": f"{_grappe(edition.grappe.name)} : taux d'usage, {window_name(window)}",
         "warning": edition.warning,
         "state": f"{STATES[last.state]}, v{last.version}" if last.state == "clos" else f"non clos ({STATES[last.state]})",
         "subtitle": f"{WINDOWS[window.kind].capitalize()} du {window.start:%d/%m/%Y} au {window.last_day:%d/%m/%Y}. "
@@ -104,9 +106,13 @@ def _table(edition: Edition) -> list[dict[str, Any]]:
 def _line(cells: dict[str, Measure], indicators: Sequence[str], mark: str) -> dict[str, Any]:
     one = next(iter(cells.values()))
     number = one.finess_et or (f"EJ {one.finess_ej}" if one.finess_ej else f"{one.members} ET")
-    name = one.name if one.finess_et else f"OG {one.name}" if one.finess_ej else f"Grappe {one.name}"
+    name = one.name if one.finess_et else f"OG {one.name}" if one.finess_ej else _grappe(one.name)
     shown = [_cell(cells.get(indicator)) for indicator in indicators]
     return {"name": name + mark, "finess": number, "total": one.finess_et is None, "cells": shown}
+
+
+def _grappe(name: str) -> str:
+    return name if name.lower().startswith("grappe") else f"Grappe {name}"
 
 
 def _cell(row: Measure | None) -> dict[str, Any]:

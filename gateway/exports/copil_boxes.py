@@ -61,9 +61,11 @@ def _unresolved(edition: Edition) -> Iterator[str]:
 
 def _forecast(edition: Edition, rows: Sequence[Measure]) -> Iterator[str]:
     """What still separates the grappe from each target, and the invoices that the balance waits for."""
+    said: dict[str, list[str]] = {}
     for row in rows:
         if row.level == "grappe":
-            yield f"{INDICATORS[row.indicator].label}, grappe : {_distance(row)}"
+            said.setdefault(_distance(row), []).append(INDICATORS[row.indicator].label)
+    yield from (f"{' ; '.join(labels)} : {distance}" for distance, labels in said.items())
     missing = [one for one in edition.grappe.essms if one.facture_recue is None]
     total = len(edition.grappe.essms)
     yield f"Factures de fin de déploiement reçues : {total - len(missing)} sur {total}"

@@ -67,7 +67,7 @@ def test_the_way_to_the_balance_is_foretold_at_the_present_pace() -> None:
     known = replace(together, projection=Projection(10, 28, 84, MONTH.last_day))
     one = Edition((known,), grappe(), "Socle 0.1.0")
     assert box(one, "Vers le solde") == [
-        "DMP, dossiers alimentés, grappe : 30,0 %, il manque 40 ; cible atteinte le 28/02/2027 au rythme actuel",
+        "DMP, dossiers alimentés : 30,0 %, il manque 40 ; cible atteinte le 28/02/2027 au rythme actuel",
         "Factures de fin de déploiement reçues : 0 sur 12",
     ]
 
