@@ -33,6 +33,7 @@ AMOA: dict[tuple[str, str], list[str]] = {
     ("GET", "/api/journal/entries/{entry_id}"): [""],
     ("GET", "/api/journal/entries/{entry_id}/contents"): [""],
     ("POST", "/api/journal/entries/{entry_id}/settlement"): [""],
+    ("POST", "/api/journal/entries/{entry_id}/rerun"): [""],
     ("GET", "/api/journal/export"): ["?finess_et={et}", "?finess_et={et}&format=csv"],
     ("GET", "/api/usage/taux"): ["?grappe={grappe}", "?grappe={grappe}&mois=2027-03", "?grappe={grappe}&environment=production"],
     ("GET", "/api/usage/exports/{forme}"): ["?grappe={grappe}&mois=2027-03&from=2026-12"],
@@ -59,8 +60,8 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Served:
     """The console of a whole gateway, a call of the first grappe in its journal, and keys of others."""
 
-    def __init__(self, gateway: Gateway, app: Any) -> None:
-        self.gateway, self.app = gateway, app
+    def __init__(self, gateway: Gateway, app: Any, own: Any) -> None:
+        self.gateway, self.app, self.own = gateway, app, own
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://console")
         self.entry_id = ""
 
@@ -90,7 +91,11 @@ async def served(sandbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         (tmp_path / "gateway" / "grappes" / f"{grappe.id}.json").write_bytes(write_grappe(grappe))
     gateway = Gateway.open(Settings(data=tmp_path))
     gateway.notary = cast(Notary, object())  # its routes are there once it is
-    served = Served(gateway, gateway._console())
+    made: list[Any] = []
+    console_of = Gateway._console
+    monkeypatch.setattr(Gateway, "_console", lambda *parts: made.append(console_of(*parts)) or made[-1])
+    [own] = [one for one in gateway.services() if one.name == "console"]
+    served = Served(gateway, made[-1], cast(HttpService, own).app)
     mine = of_mine(outcome="in_doubt")
     await gateway.journal.write(mine, of_another())
     served.entry_id = mine.id
@@ -143,7 +148,8 @@ async def test_no_route_shows_a_key_of_others_anything(served: Served) -> None:
     assert noted.keys() == {"amoa-banc", "editeur-b", "inconnue"}
     for method, url in _urls(served, AMOA):  # the twin: a key that may, asking the same
         answered = await served.ask(method, url, everything)
-        assert answered.status_code == 200 or "production" in url or f"={OTHER}&" in url, (url, answered.text)
+        may_fail = ("production", f"={OTHER}&", "/rerun")  # no traffic there, no such ESSMS, a call with a side effect
+        assert answered.status_code == 200 or any(one in url for one in may_fail), (url, answered.text)
     assert sum(count for _, count in served.denied()) == asked
 
 
@@ -160,8 +166,7 @@ async def test_no_reading_key_opens_an_administrative_route(served: Served) -> N
 
 async def test_a_reading_key_opens_none_of_our_own_doors(served: Served) -> None:
     everything = await served.key("tout", rights.RIGHTS)
-    own = cast(HttpService, served.gateway.services()[0]).app
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(own), base_url="http://console") as http:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(served.own), base_url="http://console") as http:
         paths = [path for path, said in (await http.get("/portes/openapi.json")).json()["paths"].items() if "post" in said]
         assert len(paths) >= 3
         for path in paths:
