@@ -12,8 +12,10 @@ from openpyxl import load_workbook
 from typer.testing import CliRunner
 
 from gateway.cli.main import app
+from gateway.conformance.window import JournalWindow
 from gateway.grappes.install import install
 from gateway.grappes.reading import example
+from gateway.journal.store import POS_BITS
 from tests.gateway.usage.tbb_world import write_tbb
 from tests.gateway.usage.world import CARMES
 
@@ -112,3 +114,20 @@ def test_a_vendor_has_its_own_files(files: Files) -> None:
     assert run["entete"]["editeur"] == "inconnu"
     assert {check["etat"] for check in run["controles"]} <= {"non_conforme"}
     assert run["avertissement"].startswith("DONNÉES SIMULÉES")
+
+
+def test_a_conformance_run_stops_where_the_measures_do(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A vendor's pack of a closed version may not judge what came after."""
+    asked: list[int | None] = []
+    real = JournalWindow.open.__func__  # type: ignore[attr-defined]
+
+    def spied(cls: type[JournalWindow], *given: object, until: int | None = None, **named: object) -> object:
+        asked.append(until)
+        return real(cls, *given, until=until, **named)
+
+    monkeypatch.setattr(JournalWindow, "open", classmethod(spied))
+    found = export(data, "borne", "editeur")
+    [(log, size)] = orjson.loads(named(found, "manifeste", "json"))["vector"]
+    assert asked == [log << POS_BITS | size - 1]
+    with real(JournalWindow, data / "gateway", "bac_a_sable", until=log << POS_BITS | 9) as window:
+        assert len(list(window.calls())) == 10
