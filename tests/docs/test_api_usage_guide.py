@@ -17,7 +17,9 @@ from gateway.doors.usage_asked import AskedRates
 from tests.gateway.doors.usage_world import MINE, UsageWorld
 from tests.gateway.usage.world import CARMES
 
-GUIDE = (Path(__file__).parents[2] / "docs" / "api-usage.md").read_text("utf-8")
+ROOT = Path(__file__).parents[2]
+GUIDE = (ROOT / "docs" / "api-usage.md").read_text("utf-8")
+DOORS = ROOT / "gateway" / "doors"
 
 
 async def run(command: str, folder: Path, **environment: str) -> str:
@@ -60,4 +62,6 @@ def test_the_guide_names_every_parameter_file_and_problem() -> None:
     for form in FILES:
         assert f"| `/api/usage/exports/{form}` |" in GUIDE
     named = set(re.findall(r"`([a-z-]+)`", GUIDE.partition("## Erreurs")[2]))
-    assert named == PROBLEMS.keys() - {"pas-en-doute", "rejeu"}
+    sources = [DOORS / f"{name}.py" for name in ("reading", "usage_api", "usage_asked", "usage_moment")]
+    raised = {slug for path in sources for slug in re.findall(r'Problem\(\s*"([a-z-]+)"', path.read_text("utf-8"))}
+    assert named == raised <= PROBLEMS.keys()
