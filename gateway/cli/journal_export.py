@@ -19,6 +19,7 @@ from gateway.exports.journal_lines import lines, warning_for
 from gateway.grappes.reading import RegistryError
 from gateway.grappes.registry import Registry
 from gateway.journal.filters import Filters
+from gateway.journal.proof.snapshot import told
 from gateway.journal.query import PrefixTooShort
 
 Row = tuple[bytes, dict[str, Any]]
@@ -69,7 +70,7 @@ def export(
         if chosen == "zip":
             _proved(data, rows, wanted, out, witnesses or [])
         else:
-            _plain(data, lines(rows, chosen, wanted.warning), wanted, out)
+            _plain(data, lines(rows, chosen, wanted.warning, told(data / "gateway")), wanted, out)
 
 
 def _plain(data: Path, pieces: Iterable[bytes], wanted: Wanted, out: Path | None) -> None:

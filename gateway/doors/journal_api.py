@@ -35,6 +35,7 @@ from gateway.exports.journal_lines import lines, warning_for
 from gateway.grappes.registry import Registry
 from gateway.journal.filters import Filters
 from gateway.journal.journal import Journal
+from gateway.journal.proof.snapshot import told
 from gateway.journal.query import JournalReader, Page, PrefixTooShort
 from gateway.journal.record import NotInDoubt
 from gateway.settling import decide
@@ -142,7 +143,7 @@ class JournalApi:
         warning = warning_for(reader.environments())
         name = f"journal{'-DONNEES-SIMULEES' if warning else ''}.{asked.format}"
         return StreamingResponse(
-            _pieces(reader, lines(reader.select(filters), asked.format, warning)),
+            _pieces(reader, lines(reader.select(filters), asked.format, warning, told(self.journal.folder))),
             media_type="text/csv; charset=utf-8" if asked.format == "csv" else "application/x-ndjson",
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )

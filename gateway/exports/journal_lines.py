@@ -42,19 +42,22 @@ def local_time(entry: Mapping[str, Any]) -> datetime:
     return datetime.fromisoformat(entry["event_time"]).astimezone(zone)
 
 
-def lines(rows: Iterable[Row], form: Format, warning: str | None) -> Iterator[bytes]:
-    """The file, piece by piece."""
-    return _csv(rows, warning) if form == "csv" else _ndjson(rows, warning)
+def lines(
+    rows: Iterable[Row], form: Format, warning: str | None, snapshot: Mapping[str, Any] | None = None
+) -> Iterator[bytes]:
+    """The file, piece by piece. ``snapshot``: the last one (``proof.snapshot.told``), of which a CSV says nothing."""
+    return _csv(rows, warning) if form == "csv" else _ndjson(rows, warning, snapshot)
 
 
-def first_line(warning: str | None) -> bytes:
+def first_line(warning: str | None, snapshot: Mapping[str, Any] | None = None) -> bytes:
     """Of an NDJSON: what the lines after it are."""
-    return orjson.dumps({"socle": "journal", "version": 1, "simulated": warning is not None, "avertissement": warning}) + b"\n"
+    told = {"socle": "journal", "version": 1, "simulated": warning is not None, "avertissement": warning, "snapshot": snapshot}
+    return orjson.dumps(told) + b"\n"
 
 
-def _ndjson(rows: Iterable[Row], warning: str | None) -> Iterator[bytes]:
+def _ndjson(rows: Iterable[Row], warning: str | None, snapshot: Mapping[str, Any] | None) -> Iterator[bytes]:
     """A first line about the file, then the canonical JSON of each entry, byte for byte as in the journal."""
-    yield first_line(warning)
+    yield first_line(warning, snapshot)
     for body, _ in rows:
         yield body + b"\n"
 

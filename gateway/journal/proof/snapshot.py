@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gateway.journal.proof import files, register
 from gateway.journal.proof.notes import Checkpoint, Note, NoteError, PublicKey, encode
@@ -61,6 +62,16 @@ def vector(folder: Path) -> tuple[Head, ...]:
     """(log, size, root) of every log at the last snapshot; empty before the first."""
     snapshot = latest(folder)
     return () if snapshot is None else snapshot.vector
+
+
+def told(folder: Path) -> dict[str, Any] | None:
+    """What a file of entries says of the last snapshot: size and root of log 0, and when; None before the first, or when the
+    registry is damaged, which ``verify --local`` tells."""
+    try:
+        snapshot = latest(folder)
+    except RegisterError:
+        return None
+    return None if snapshot is None else {"size": snapshot.size, "root": snapshot.root, "at": snapshot.at}
 
 
 def public_key(folder: Path) -> PublicKey | None:

@@ -344,6 +344,7 @@ def test_ndjson_is_the_journal_byte_for_byte(mixed: tuple[Path, dict[str, Record
     assert orjson.loads(exported)["detail"]["action"] == "export"
     assert orjson.loads(out[0]) == {
         "socle": "journal", "version": 1, "simulated": True, "avertissement": f"{SIMULATED} (environnement bac_a_sable)",
+        "snapshot": None,
     }  # fmt: skip
 
 

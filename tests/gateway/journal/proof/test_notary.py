@@ -4,18 +4,20 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import tarfile
 from pathlib import Path
 
 import pytest
 
 from connectors.wire.clock import SystemClock
+from gateway.journal.backup import back_up, restore
 from gateway.journal.proof import files, merkle, register, snapshot
 from gateway.journal.proof.forks import JournalForked
 from gateway.journal.proof.hashes import FOLDER as TREE
 from gateway.journal.proof.leaves import HoleInLog
 from gateway.journal.proof.notary import Notary, Rhythm
 from gateway.journal.proof.notes import Checkpoint, Note, PublicKey, encode
-from gateway.journal.record import JournalUnsafe
+from gateway.journal.record import JournalUnsafe, utc_now
 from tests.gateway.journal.proof.world import notary, rows, sign, tamper, write
 
 CHANGE = "UPDATE entries SET body = CAST(replace(CAST(body AS TEXT), 'ok', 'no') AS BLOB)"
@@ -125,6 +127,21 @@ def test_an_erasure_changes_no_root(folder: Path) -> None:
     with notary(folder) as one:
         one.catch_up()
     assert snapshot.vector(folder) == before
+
+
+def test_a_copy_put_back_whole_is_the_past_and_starts(folder: Path, tmp_path: Path) -> None:
+    """Registry and key are in every copy, the tree in none."""
+    sign(folder)
+    before = snapshot.latest(folder)
+    back_up(folder, tmp_path / "copy.tar", "une phrase de passe", utc_now())
+    with tarfile.open(tmp_path / "copy.tar") as tar:
+        assert tar.getnames() == ["manifest.json", "files.sealed", "journal.sqlite3"]
+    write(folder, 3)
+    restored = tmp_path / "elsewhere" / "gateway"
+    restore(tmp_path / "copy.tar", restored, "une phrase de passe")
+    assert (snapshot.latest(restored), (restored / TREE).exists()) == (before, False)
+    with notary(restored) as one:
+        assert (one.forks, one.waiting) == ((), 0)
 
 
 def test_two_logs_have_two_roots(folder: Path) -> None:
