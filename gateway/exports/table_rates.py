@@ -42,10 +42,12 @@ def rates_table(measures: Sequence[Measure], width: int = 118) -> str:
             without.append(f"{INDICATORS[found[0].indicator].label} : {_NO_EXTRACTION}, {period}.")
         else:
             _print(console, found, period)
+    if without:
+        console.print("\n" + "\n".join(without))
     warning = warning_of(measures)
     lines = [] if warning is None else [warning]
     lines += [line.rstrip() for line in text.getvalue().splitlines()]
-    return "\n".join([*lines, *(["", *without] if without else []), f"Note : {POPULATION_NOTE}."]) + "\n"
+    return "\n".join([*lines, f"Note : {POPULATION_NOTE}."]) + "\n"
 
 
 def _print(console: Console, rows: list[Measure], period: str) -> None:

@@ -94,12 +94,12 @@ class Measure:
     @property
     def reached(self) -> bool | None:
         """100 x numerator >= target x denominator, on integers: 69.96 % shows as 70.0 and is not reached."""
-        return None if not self.denominator else 100 * self.numerator >= self.target * self.denominator
+        return None if not self._judged else 100 * self.numerator >= self.target * (self.denominator or 0)
 
     @property
     def needed(self) -> int | None:
         """The least numerator that reaches the target: ceil(target x denominator / 100)."""
-        return None if not self.denominator else -(-self.target * self.denominator // 100)
+        return None if not self._judged else -(-self.target * (self.denominator or 0) // 100)
 
     @property
     def remaining(self) -> int | None:
@@ -110,6 +110,10 @@ class Measure:
     def gap(self) -> int | None:
         """What somebody else counted, minus what we count; neither corrects the other."""
         return None if self.external is None else self.external.count - self.numerator
+
+    @property
+    def _judged(self) -> bool:
+        return bool(self.denominator) and self.status != "hors_champ"
 
     @property
     def tenths(self) -> int | None:

@@ -106,6 +106,8 @@ def answer(
     with journal:
         source = _Source(journal, asked, versions or (lambda name, _number: registry.grappe(name)))
         found = [source.of(one) for one in chosen]
+    if asked.version is not None and not any(found):
+        raise NoSuchVersion(0)
     return [measure for rows in found for measure in rows]
 
 

@@ -147,6 +147,7 @@ def _summed(view: View, indicator: str, window: Window, alone: Sequence[Measure]
     details = "".join(f"{row.finess_et} {row.detail_sha256}\n" for row in alone)
     numbers = [row.finess_et or "" for row in alone]
     sources = {row.source for row in summed}
+    opened = view.breakdown and indicator not in DUI
     measure = Measure(
         grappe=view.grappe.id, finess_et=None, finess_ej=None, name=view.grappe.name, indicator=indicator, window=window,
         numerator=sum(row.numerator for row in summed), in_doubt=sum(row.in_doubt for row in summed),
@@ -161,6 +162,7 @@ def _summed(view: View, indicator: str, window: Window, alone: Sequence[Measure]
         state=_state(view, window, numbers), vector=view.counting.vector, snapshot_root=view.snapshot_root,
         registry_version=view.grappe.registry_version, options=view.options, as_of=view.as_of,
         border=sum(row.border for row in summed), external=_external_sum(summed),
+        breakdown=breakdown_of(view.counting, [Slot(indicator, number, window) for number in numbers]) if opened else None,
     )  # fmt: skip
     return replace(measure, projection=projection(measure, view.now))
 

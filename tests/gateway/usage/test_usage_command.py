@@ -1,6 +1,7 @@
 """`socle usage rates|export` on a real data folder, as an AMOA types it."""
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import orjson
@@ -8,9 +9,12 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway.cli.usage import app
+from gateway.cli.usage_asked import source_of
+from gateway.exports.table_rates import rates_table
 from gateway.grappes.install import install
 from gateway.grappes.reading import example
 from gateway.journal.record import Record
+from gateway.usage.rates import Asked, answer
 from tests.gateway.usage.conftest import Fill
 from tests.gateway.usage.world import CARMES, MURIERS, fed, sent
 
@@ -143,3 +147,66 @@ def test_a_file_that_is_no_journal_is_said(data: Path) -> None:
         path.write_bytes(b"autre chose" * 100)
     code, text = run(data, "rates")
     assert (code, "illisible" in text) == (2, True)
+
+
+def test_one_month_and_one_version(data: Path) -> None:
+    assert CliRunner().invoke(app, ["close", "--data", str(data)]).exit_code == 0
+    month = items(data, "--month", "2026-01")
+    assert {(item["window"], item["period_end"], item["state"], item["version"]) for item in month} == {
+        ("premiere", "2026-01-31", "clos", 1),
+    }  # fmt: skip
+    first = run(data, "rates", "--month", "2026-01", "--version", "1", "--json")[1]
+    assert orjson.loads(first)["rates"] == month
+    assert first == run(data, "rates", "--month", "2026-01", "--version", "1", "--json")[1]
+    text = run(data, "rates", "--month", "2026-01")[1]
+    assert "Fenêtre du 01/11/2025 au 31/01/2026 : close, version 1 ; registre version 1 ; journal 1:7" in text
+    assert "Comptage : une unité par message ; réponses comptées" in text
+
+
+def test_the_rates_of_the_dui_are_not_tables_of_nothing(data: Path) -> None:
+    text = run(data, "rates", "--month", "2026-01")[1]
+    assert "Dossiers actifs : aucune extraction du DUI ni déclaration, première période du 01/11/2025 au 31/01/2026." in text
+    assert text.count("ESSMS ") == 2
+
+
+def test_detail_adds_what_stands_beside_and_changes_no_rate(data: Path) -> None:
+    code, text = run(data, "rates", "--month", "2026-01", "--detail", "--json")
+    said = orjson.loads(text)
+    assert code == 0
+    assert [item["numerator"] for item in said["rates"]] == [item["numerator"] for item in items(data, "--month", "2026-01")]
+    carmes = next(item for item in said["rates"] if (item["finess_et"], item["indicator"]) == (CARMES, "IND-DMP-01"))
+    assert carmes["breakdown"]["events"] == 3
+    assert {one["code"] for one in said["alerts"]} >= {"aucun-evenement", "denominateur-ancien"}
+    assert len(said["stakes"]) == 12 and said["stakes_lines"][-1].startswith("plafonds publiés")
+    assert {one["insi_calls"] for one in said["ins"]} == {0}
+    assert "Argent en jeu :" in run(data, "rates", "--month", "2026-01", "--detail")[1]
+
+
+@pytest.mark.parametrize("words, said", [
+    (("--month", "2999-01"), "--month 2999-01 : mois à venir, rien n'y est compté"),
+    (("--from", "2999-01"), "--from 2999-01 : mois à venir"),
+    (("--month", "2025-12"), "Aucune fenêtre ne finit en 2025-12"),
+    (("--month", "2026-01", "--from", "2025-11"), "--month et --from : donnez l'un ou l'autre"),
+    (("--version", "1"), "--version : dites aussi de quel mois"),
+    (("--month", "2026-01", "--version", "1"), "pas de telle version pour ce mois, aucune version n'en est close"),
+    (("--per", "personne"), "--per personne : « message » ou « destinataire »"),
+    (("--deduire-suppressions",), "Option de comptage refusée, déduire les suppressions"),
+])
+def test_what_cannot_be_asked_is_answered_by_one_line(data: Path, words: tuple[str, ...], said: str) -> None:
+    code, text = run(data, "rates", *words)
+    assert (code, text.count("\n")) == (2, 1), text
+    assert said in text
+
+
+def test_a_table_of_eighty_columns_cuts_no_figure(data: Path) -> None:
+    CliRunner().invoke(app, ["close", "--data", str(data)])
+    with source_of(data, "bac_a_sable", None) as source:
+        found = answer(source.journal, source.registry, Asked("bac_a_sable", source.now, month=date(2026, 1, 1)))
+    lines = rates_table(found, 80).splitlines()[1:]
+    assert max(map(len, lines[:-1])) <= 80
+    carmes = [line for line in lines if CARMES in line]
+    assert [line.split(CARMES)[1].split() for line in carmes] == [
+        ["1", "0", "61", "1,6", "%", "non", "calculé"], ["3", "0", "61", "4,9", "%", "non", "calculé"],
+    ]  # fmt: skip
+    entity = [line.split("130804289")[1].split()[:3] for line in lines if "130804289" in line]
+    assert entity == [["1", "0", "457"], ["3", "0", "457"]]
