@@ -77,6 +77,11 @@ def test_without_denominator_there_is_an_error_and_its_reason_never_a_score() ->
     assert {"reference": f"#{outcome['id']}"} in [one.get("valueReference") for one in report["extension"]]
 
 
+def test_a_denominator_of_zero_is_no_score_either() -> None:
+    [report] = reports(measure("IND-MSS-01", denominator=0, status="non_calculable"))
+    assert (report["status"], populations(report)["denominator"], "measureScore" in report["group"][0]) == ("error", 0, False)
+
+
 @pytest.mark.parametrize("status, said", [("provisoire", "pending"), ("hors_champ", "complete")])
 def test_what_is_not_final_says_why(status: str, said: str) -> None:
     [report] = reports(measure("IND-MSS-01", status=status))

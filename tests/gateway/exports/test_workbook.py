@@ -79,6 +79,12 @@ def test_what_is_not_calculable_has_no_rate_and_says_so(made: Workbook) -> None:
     assert (row["Taux"], row["Atteint"], row["Statut"]) == (None, "nc", "non calculable")
 
 
+def test_a_denominator_of_zero_divides_nothing() -> None:
+    none = measure("IND-MSS-01", numerator=3, denominator=0, status="non_calculable")
+    [row] = table(book(Edition((none,), grappe(), "Socle 0.1.0"))["IND-MSS-01"])
+    assert (row["Numérateur"], row["Dénominateur"], row["Taux"], row["Atteint"]) == (3, 0, None, "nc")
+
+
 def test_the_last_sheet_defines_and_sources_every_number(made: Workbook) -> None:
     said = {(row[0].value, row[1].value): str(row[2].value) for row in made["Définitions et sources"].iter_rows() if row[2].value}
     assert said["IND-DMP-01", "numérateur"] == "DMP alimentés avec au moins un document"
