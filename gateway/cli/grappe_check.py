@@ -36,6 +36,8 @@ def check_tables(
     found = read_tables(tables, finess)
     if as_json_:
         sys.stdout.buffer.write(to_bytes(as_json(found)))
+        for error in (error for one in found for error in one.errors):
+            typer.echo(error, err=True)
     else:
         sys.stdout.buffer.write(as_text(found, terminal_width()).encode())
     if decisions is not None:

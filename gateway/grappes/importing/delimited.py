@@ -12,19 +12,23 @@ _MOST_SPANNED = 6  # lines of one cell: more is a quote that nobody closed
 MOST_LINES, MOST_COLUMNS, LONGEST_CELL = 5_000, 200, 10_000
 
 
+class NoColumns(Unreadable):
+    """No separator makes columns of this text."""
+
+
 def delimited_grid(document: str, text: str) -> Grid:
-    """The lines of a CSV; quoted cells may hold line breaks. Raises Unreadable when no separator makes columns."""
+    """The lines of a CSV; quoted cells may hold line breaks. Raises Unreadable, NoColumns."""
     tried = {separator: _lines(document, text, separator) for separator in SEPARATORS}
     best = max(SEPARATORS, key=lambda one: _evenness(tried[one]))
     lines = tried[best]
     width = _usual_width(lines)
     if width < 2:
         if len(_filled(lines)) > 1:
-            raise Unreadable(
+            raise NoColumns(
                 f"{document} : aucune colonne reconnue (séparateurs essayés : point-virgule, virgule, tabulation, barre). "
                 "Enregistrez le tableau en CSV, ou donnez un fichier .txt pour un texte collé."
             )
-        raise Unreadable(f"{document} : une seule ligne, sans colonne. Donnez le fichier qui contient le tableau.")
+        raise NoColumns(f"{document} : une seule ligne, sans colonne. Donnez le fichier qui contient le tableau.")
     for line in lines:
         if line.spans > 1 and _is_swallowed(line, best, width):
             raise Unreadable(

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gateway.grappes.importing.delimited import delimited_grid
+from gateway.grappes.importing.delimited import NoColumns, delimited_grid
 from gateway.grappes.importing.pasted import pasted_grid
-from gateway.grappes.importing.places import Grid, Unreadable
+from gateway.grappes.importing.places import Grid, Unreadable, printable
 from gateway.grappes.importing.workbook import workbook_grids
 
 MOST_BYTES = 10 * 1024 * 1024
@@ -74,10 +74,13 @@ def grids_of(path: Path) -> list[Grid]:
     for magic, why in _FOREIGN:
         if head.startswith(magic.lower()):
             raise Unreadable(f"{path.name} : {why}.")
-    text = decoded(path.name, content)
+    text = printable(decoded(path.name, content))
     if path.suffix.lower() in _PASTED:
         return [pasted_grid(path.name, text)]
-    return [delimited_grid(path.name, text)]
+    try:
+        return [delimited_grid(path.name, text)]
+    except NoColumns:
+        return [pasted_grid(path.name, text)]
 
 
 def decoded(name: str, content: bytes) -> str:

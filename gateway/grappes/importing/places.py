@@ -3,6 +3,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_CONTROLS = dict.fromkeys((*range(0x09), *range(0x0B, 0x0D), *range(0x0E, 0x20), *range(0x7F, 0xA0)), None)
+
 
 class Unreadable(ValueError):
     """A file that cannot be read as a table. The message is one French line: what, where, why, what to do."""
@@ -68,6 +70,11 @@ class Grid:
     lines: tuple[GridLine, ...]
     remarks: tuple[str, ...] = ()
     exact: bool = False
+
+
+def printable(text: str) -> str:
+    """The text without control characters: nobody typed them, and a terminal would obey them. Tabs and line ends stay."""
+    return text.translate(_CONTROLS)
 
 
 def column_letters(index: int) -> str:

@@ -15,6 +15,7 @@ from gateway.grappes.importing.places import column_letters
 
 _STATUTS = {"confirme": "confirmé", "corrige_propose": "proposé", "a_verifier": "à vérifier"}
 
+_TYPED_WIDTH = 17  # a SIRET with its spaces; what is longer is whole under the table
 _WHAT_NEXT = (
     "Rien n'est corrigé sans vous. Pour décider : socle grappe import … --accept LIGNE=NUMERO:raison --by ORGANISME, ou un "
     "fichier préparé par socle grappe check … --decisions FICHIER et rendu par import --confirm FICHIER."
@@ -140,7 +141,7 @@ def _table(one: Checked) -> Table:
     table.add_column("Ligne", justify="right", no_wrap=True)
     table.add_column("Établissement", overflow="fold")
     for title in ("Saisi", "Retenu"):
-        table.add_column(title, no_wrap=True)
+        table.add_column(title, no_wrap=True, overflow="ellipsis", max_width=_TYPED_WIDTH)
     if any(row.persons is not None for row in one.establishments):
         table.add_column("Pers.", justify="right", no_wrap=True)
     for title in ("Statut", "Règle"):

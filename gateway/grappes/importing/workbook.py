@@ -16,7 +16,7 @@ from typing import Any
 import openpyxl  # type: ignore[import-untyped]
 
 from gateway.grappes.importing.delimited import LONGEST_CELL, MOST_COLUMNS, MOST_LINES
-from gateway.grappes.importing.places import Grid, GridLine, Unreadable
+from gateway.grappes.importing.places import Grid, GridLine, Unreadable, printable
 
 MOST_UNPACKED, MOST_PARTS = 100 * 1024 * 1024, 2_000
 _OTHER_ZIPS = {
@@ -85,7 +85,7 @@ def _text(value: object, number_format: str) -> str:
         shown = number_format.split(";")[0].replace("\\ ", " ").replace('" "', " ")
         zeros = shown.replace(" ", "")
         return str(whole).zfill(len(zeros)) if zeros and set(zeros) == {"0"} and whole >= 0 else str(whole)
-    return str(value)
+    return printable(str(value))
 
 
 def _check_archive(document: str, content: bytes) -> None:

@@ -48,7 +48,7 @@ def build(rng: random.Random, folder: Path, defects: list[str], tables: list[str
     return lines
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 2**32), defects=st.lists(st.sampled_from(make.DEFECTS), min_size=3, max_size=14),
     tables=st.integers(1, 3),

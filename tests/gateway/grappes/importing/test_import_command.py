@@ -179,6 +179,15 @@ def test_options_that_cannot_be_read_import_nothing(tmp_path: Path, tables: Path
     assert not (tmp_path / "data" / "gateway" / "grappes").exists()
 
 
+def test_check_says_on_standard_error_what_is_to_be_corrected(tables: Path) -> None:
+    (tables / "convention.csv").write_text(TABLE.replace(";25", ";2,5"), "utf-8")
+    answer = CliRunner().invoke(app, ["check", str(tables), "--json"])
+    error = "convention.csv, ligne 3, colonne F « Personnes » : nombre de personnes décimal (2,5)"
+    assert answer.exit_code == 1
+    assert answer.stderr.startswith(error)
+    assert orjson.loads(answer.stdout_bytes)["grappes"][0]["erreurs"][0].startswith(error)
+
+
 def test_a_cell_to_correct_stops_the_whole_import(tmp_path: Path, tables: Path) -> None:
     (tables / "convention.csv").write_text(TABLE.replace(";25", ";-25"), "utf-8")
     code, said = run(tmp_path, tables)

@@ -52,6 +52,10 @@ def test_pasted_text(tmp_path: Path, text: str) -> None:
     assert kept(read(tmp_path, "t.txt", text)) == BOTH
 
 
+def test_text_pasted_into_a_file_named_csv(tmp_path: Path) -> None:
+    assert kept(read(tmp_path, "t.csv", csv("   "))) == BOTH
+
+
 def test_an_empty_cell_between_spaces_cannot_be_seen_and_is_said(tmp_path: Path) -> None:
     found = read(tmp_path, "t.txt", csv("   ", [*ROWS, ["MAS des Vignes", "95200"]]))
     [error] = found.errors
@@ -197,6 +201,12 @@ def test_what_is_no_table_is_refused_in_one_french_line(tmp_path: Path, name: st
         read(tmp_path, name, content)
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_control_characters_reach_no_terminal(tmp_path: Path) -> None:
+    rows = [ROWS[0], [f"\x1b[31m{ONE}", "EHPAD\x07\x9b31m Un\x7f", "95000"]]
+    [one] = read(tmp_path, "t.csv", csv(";", rows)).establishments
+    assert (one.name, one.saisi) == ("EHPAD31m Un", f"[31m{ONE}")
 
 
 def test_a_file_that_is_too_big_is_refused_unread(tmp_path: Path) -> None:
