@@ -17,8 +17,9 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from gateway.cli.journal import _following, app
+from gateway.cli.journal import _following
 from gateway.cli.journal_text import NARROW, list_lines, meanings, sheet
+from gateway.cli.main import app
 from gateway.exports.journal_lines import COLUMNS, lines
 from gateway.journal.query import Filters, JournalReader
 from gateway.journal.record import Body, Dui, Named, Record
@@ -42,7 +43,7 @@ def fill(data: Path, *records: Record, **settings: Any) -> None:
 
 def run(*arguments: str, stdin: str = "", columns: int | None = None) -> tuple[int, str, str]:
     environment = {"COLUMNS": str(columns)} if columns else {"COLUMNS": None}
-    result = CliRunner().invoke(app, list(arguments), input=stdin, env=environment)
+    result = CliRunner().invoke(app, ["journal", *arguments], input=stdin, env=environment)
     return result.exit_code, result.stdout_bytes.decode(), result.stderr
 
 
