@@ -9,6 +9,7 @@ import pytest
 
 from connectors.wire.clock import SystemClock
 from connectors.wire.http import Answer, Client
+from gateway.app import Gateway
 from gateway.doors.own.dui import HEADER, ExtractionDoor
 from gateway.grappes.changes import CHANGES, apply_all
 from gateway.grappes.extraction import extractions, latest
@@ -140,3 +141,25 @@ async def test_the_document_s_example_is_taken(bench: Bench) -> None:
     past = ExtractionDoor.example.replace("2026-1", "2025-1")  # before whatever day it is
     told = said(await send(bench, past.encode()))
     assert told.keys() == ExtractionDoor.answer.keys()
+
+
+async def test_a_registry_edited_by_hand_is_a_version_once_the_gateway_has_started(bench: Bench) -> None:
+    await bench.stop()
+    path = bench.settings.journal / "grappes" / "bac-a-sable.json"
+
+    async def started() -> int:
+        gateway = Gateway.open(bench.settings)
+        seen: list[int] = []
+
+        async def until_stopped() -> None:
+            seen.append(gateway.registry.version_of("bac-a-sable"))
+
+        await gateway.run(lambda *_: None, until_stopped)
+        return seen[0]
+
+    assert await started() == 1
+    path.write_bytes(path.read_bytes().replace(b"SAVS LA PASSERELLE", b"SAVS LE PONT"))
+    assert await started() == 2
+    assert await started() == 2
+    changes = [entry["detail"] for entry in bench.entries() if (entry["detail"] or {}).get("action") == "registry"]
+    assert [(one["by"], one["change"]) for one in changes] == [("fichier", ["essms_modifie", "fichier_modifie"])]
