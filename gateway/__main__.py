@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import apsw
 import orjson
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
@@ -19,7 +20,7 @@ from connectors.wire.serving import until_stopped
 from gateway.app import Gateway
 from gateway.collector import look_less_often
 from gateway.grappes.reading import RegistryError
-from gateway.journal.record import JournalError, JournalLocked
+from gateway.journal.record import JournalError, JournalFull, JournalLocked
 from gateway.settings import Settings, why_refused
 
 BAD_INPUT, UNAVAILABLE, REFUSED_TO_START = 2, 3, 4
@@ -44,8 +45,15 @@ def main() -> int:
         return _stop(str(error), BAD_INPUT)
     except JournalLocked as error:
         return _stop(f"Le journal de {settings.journal} est déjà ouvert par le processus {error.pid}.", REFUSED_TO_START)
+    except JournalFull:
+        return _stop(f"Le journal de {settings.journal} ne s'ouvre pas : plus de place sur son disque.", REFUSED_TO_START)
     except JournalError as error:
         return _stop(f"Le journal refuse de s'ouvrir : {error}", REFUSED_TO_START)
+    except apsw.Error as error:
+        return _stop(
+            f"Le journal de {settings.journal} est abîmé ({error}) : gardez ses fichiers, restaurez une copie ailleurs "
+            "(socle journal restore).", REFUSED_TO_START,
+        )  # fmt: skip
     try:
         asyncio.run(_serve(gateway))
     except OSError as error:

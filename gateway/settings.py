@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -98,4 +98,20 @@ def why_refused(error: ValidationError | SettingsError) -> str:
         name = re.search(r'field "(\w+)"', str(error))
         return f"Réglage SOCLE_{name[1].upper() if name else '?'} : ce n'est pas du JSON lisible (docs/reglages.md)."
     first = error.errors()[0]
-    return f"Réglage SOCLE_{str(first['loc'][0]).upper()} : {first['msg'].removeprefix('Value error, ')} (docs/reglages.md)."
+    return f"Réglage SOCLE_{str(first['loc'][0]).upper()} : {_why(first)} (docs/reglages.md)."
+
+
+#: What pydantic finds wrong, in French; the messages of our own checks already are.
+_WHY = {
+    "greater_than": "plus de {gt:g} est attendu", "greater_than_equal": "{ge:g} au moins",
+    "bool_parsing": "attendu : true ou false", "int_parsing": "un nombre entier est attendu", "int_from_float": "un nombre entier est attendu",
+    "float_parsing": "un nombre est attendu", "finite_number": "un nombre fini est attendu",
+    "literal_error": "attendu : {expected}", "dict_type": "un objet JSON est attendu",
+}  # fmt: skip
+
+
+def _why(error: Any) -> str:
+    told = _WHY.get(error["type"])
+    if told is None:
+        return str(error["msg"]).removeprefix("Value error, ")
+    return told.format(**error.get("ctx", {})).replace("'", "").replace(" or ", " ou ")

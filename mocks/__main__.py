@@ -11,13 +11,14 @@ import orjson
 
 from mocks.sandbox.build import AlreadyMade, init
 from mocks.sandbox.fidelity import page
+from mocks.sandbox.kept import DamagedState
 from mocks.sandbox.structures import InvalidStructures
 
 _DONE, _BAD_USAGE, _UNAVAILABLE = 0, 2, 3
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code: 0 done, 2 bad usage or input, 3 a port is taken (design §9)."""
+    """Exit code: 0 done, 2 bad usage or input, a damaged file included, 3 a port is taken (design §9)."""
     parser = argparse.ArgumentParser(prog="python -m mocks")
     commands = parser.add_subparsers(dest="command", required=True)
     making = commands.add_parser("init", help="prépare le bac à sable : certificats, population, manifeste")
@@ -59,7 +60,7 @@ def _serve(options: argparse.Namespace) -> int:
         return _refuse(f"Aucun bac à sable dans {options.data} : lancez d'abord « python -m mocks init --data {options.data} ».")
     try:
         asyncio.run(serve(options.data, only=[name for name in options.only.split(",") if name]))
-    except UnknownMock as refusal:
+    except (UnknownMock, DamagedState) as refusal:
         return _refuse(str(refusal))
     except CannotListen as error:
         print(error, file=sys.stderr)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import apsw
 import orjson
 
 from connectors.wire.http import Answer, Client, UpstreamError
@@ -13,7 +14,7 @@ from connectors.wire.serving import FIXED_PORTS
 from gateway.cli.common import BAD_INPUT, REFUSED_TO_START, UNAVAILABLE, fail
 from gateway.journal.journal import FILE_NAME, LOCK_NAME, Journal
 from gateway.journal.lock import FolderLock
-from gateway.journal.record import JournalError, JournalLocked
+from gateway.journal.record import JournalError, JournalFull, JournalLocked
 from gateway.journal.standing import clock_of, environment_of
 from gateway.settings import Environment, Settings
 from gateway.supervise import RUN_FILE
@@ -39,8 +40,12 @@ def act(
         return asyncio.run(_alone(folder, environment_of(folder) or environment, alone))
     except JournalLocked:
         return post(data, path, body, method=method, headers=headers)
+    except JournalFull:
+        fail(f"Le journal de {data} n'a plus de place : faites-en sur son disque, recommencez. Rien n'a été changé.", UNAVAILABLE)
     except JournalError as error:
         fail(f"Le journal de {data} refuse : {error}. Rien n'a été changé.", REFUSED_TO_START)
+    except apsw.Error as error:
+        fail(f"Le journal de {data} est abîmé ({error}) : gardez ses fichiers, restaurez une copie ailleurs.", REFUSED_TO_START)
 
 
 def note(data: Path, action: str, by: str, said: dict[str, Any]) -> None:

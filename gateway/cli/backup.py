@@ -13,6 +13,7 @@ import typer
 
 from gateway.cli.admin import note
 from gateway.cli.common import BAD_INPUT, REFUSED_TO_START, By, DataFolder, check_author, fail
+from gateway.cli.french import counted
 from gateway.journal import backup as copies
 from gateway.journal.backup import BackupError, Copied
 from gateway.journal.journal import FILE_NAME, Journal
@@ -44,7 +45,8 @@ def backup(
         fail(str(error), BAD_INPUT)
     except JournalError as error:
         fail(f"Le journal de {data} est illisible par cette version de Socle ({error}).", BAD_INPUT)
-    _say(copied, as_json, f"Copie faite dans {out} : {copied.entries} entrées, la dernière du {copied.last_recorded_at}.")
+    entries = counted(copied.entries, "entrée", "entrées")
+    _say(copied, as_json, f"Copie faite dans {out} : {entries}, la dernière du {copied.last_recorded_at}.")
 
 
 def restore(
@@ -63,9 +65,9 @@ def restore(
     _note(data, copied, by)
     _say(
         copied, as_json,
-        f"Restauré dans {data} : {copied.entries} entrées, copie du {copied.made_at}. Ce qui a été journalisé après le "
-        f"{copied.last_recorded_at} n'y est pas ; une personne effacée depuis y est de nouveau : effacez-la encore. Ne laissez "
-        "pas tourner l'ancien journal à côté de celui-ci.",
+        f"Restauré dans {data} : {counted(copied.entries, 'entrée', 'entrées')}, copie du {copied.made_at}. Ce qui a été "
+        f"journalisé après le {copied.last_recorded_at} n'y est pas ; une personne effacée depuis y est de nouveau : effacez-la "
+        "encore. Ne laissez pas tourner l'ancien journal à côté de celui-ci.",
     )  # fmt: skip
 
 

@@ -23,6 +23,11 @@ _MESSAGES = (
 )
 
 
+def counted(number: int, one: str, many: str) -> str:
+    """« 0 entrée », « 1 entrée », « 2 entrées »."""
+    return f"{number} {one if number < 2 else many}"
+
+
 def said(error: BaseException) -> str:
     """One French line for a usage error; a message that is not known passes as it is, and so does a command's help."""
     if _formatted(error).startswith("Usage:"):

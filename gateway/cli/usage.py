@@ -12,6 +12,7 @@ import typer
 
 from gateway.cli import usage_asked
 from gateway.cli.common import BAD_INPUT, CHECK_FAILED, DataFolder, fail
+from gateway.cli.french import counted
 from gateway.cli.usage_asked import AsJson, GrappeId, InEnvironment, Source, journal_errors, question, source_of
 from gateway.cli.usage_close import close
 from gateway.cli.usage_explain import explain_command
@@ -183,7 +184,9 @@ def _recount_item(found: recounting.Recount, simulated: bool) -> dict[str, Any]:
 
 def _recount_lines(found: recounting.Recount, simulated: bool) -> list[str]:
     lines = [SIMULATED] if simulated else []
-    lines.append(f"{found.entries} entrées lues, {found.units} unités recomptées, {found.stored} lignes dans la table.")
+    entries = counted(found.entries, "entrée lue", "entrées lues")
+    units = counted(found.units, "unité recomptée", "unités recomptées")
+    lines.append(f"{entries}, {units}, {counted(found.stored, 'ligne', 'lignes')} dans la table.")
     lines.append(f"{found.beside} appels à côté des taux recomptés, {found.beside_gaps} écart(s).")
     lines += [_gap_line(gap) for gap in found.gaps]
     more = found.gap_count - found.beside_gaps - len(found.gaps)

@@ -35,6 +35,7 @@ _NO_IDENTITY = Refusal(
 )
 _NUMBERED = re.compile(r"[0-9]{1,4}(\.[0-9]{1,6}){0,3}")
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_OK = 200
 _VENDORS_HTTP_MISTAKES = range(400, 500)
 #: Words of WS-Security for an assertion that is absent, altered, unreadable or in a refused algorithm.
 _SECURITY = frozenset({"InvalidSecurity", "InvalidSecurityToken", "FailedCheck", "FailedAuthentication", "UnsupportedAlgorithm"})
@@ -131,7 +132,7 @@ def _conclude_reply(record: Record, reply: messages.Answer) -> None:
     expected = {FEED: messages.RegistryAnswer, EXISTENCE: messages.Existence, SEARCH: messages.Found}
     kind = expected.get(str(record.operation))
     if kind is not None and not isinstance(reply, kind):
-        _conclude_unreadable(record, 200)
+        _conclude_unreadable(record, _OK)
     elif isinstance(reply, messages.Existence):
         _conclude_existence(record, reply)
     else:
@@ -183,7 +184,8 @@ def _conclude_fault(record: Record, fault: DmpFault) -> None:
 
 
 def _conclude_unreadable(record: Record, status: int) -> None:
-    """Not the DMP's words. After a feed nobody knows what happened, unless HTTP says that the request was not taken."""
+    """Not the DMP's words: the code is HTTP's. After a feed nobody knows what happened, unless it says that nothing was taken."""
+    record.service_code = None if status == _OK else f"HTTP {status}"
     if status in (401, 403):
         _end(record, "unauthorised", "V-DROITS")
     elif status in _VENDORS_HTTP_MISTAKES:

@@ -30,6 +30,7 @@ _NO_IDENTITY = Refusal(
 _ACTION = re.compile(r';\s*action\s*=\s*"?([^";]+)', re.IGNORECASE)
 _NUMBERED = re.compile(r"[0-9]{1,4}(\.[0-9]{1,6}){0,3}")
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,40}")
+_OK = 200
 _VENDORS_HTTP_MISTAKES = range(400, 500)
 
 
@@ -136,7 +137,8 @@ def _conclude_fault(record: Record, fault: messages.Fault) -> None:
 
 
 def _conclude_http(record: Record, status: int) -> None:
-    """An answer that is not SOAP."""
+    """An answer that is not SOAP: what HTTP said is the only code there is."""
+    record.service_code = None if status == _OK else f"HTTP {status}"
     if status in (401, 403):
         _end(record, "unauthorised", "V-AUTORISATION")
     elif status in _VENDORS_HTTP_MISTAKES:

@@ -29,7 +29,7 @@ def check_version(version: str) -> None:
     """Raise JournalUnsafe for a SQLite whose WAL reset may corrupt the file."""
     numbers = tuple(int(part) for part in version.split("."))
     if numbers < _FIRST_SAFE or numbers[:2] == _AFFECTED:
-        raise JournalUnsafe(f"SQLite {version} may corrupt a WAL file; 3.51.3 or 3.53.0 at least is needed")
+        raise JournalUnsafe(f"SQLite {version} peut abîmer un journal ; il faut au moins 3.51.3, ou 3.53.0")
 
 
 def open_for_writing(path: Path, *, vfs: str | None = None, pragmas: Pragmas = DURABLE) -> apsw.Connection:
@@ -50,7 +50,7 @@ def open_for_writing(path: Path, *, vfs: str | None = None, pragmas: Pragmas = D
         connection.pragma(name, asked)
         obtained = connection.pragma(name)
         if obtained != expected:
-            raise JournalUnsafe(f"SQLite pragma {name} is {obtained!r} instead of {expected!r}")
+            raise JournalUnsafe(f"SQLite n'accorde pas ce qui protège le journal : {name} vaut {obtained!r} et non {expected!r}")
     migrate(connection)
     return connection
 
@@ -74,7 +74,7 @@ def open_for_reading(path: Path, *, older: bool = False) -> apsw.Connection:
         connection.set_busy_timeout(5000)
         version = connection.pragma("user_version")
     except apsw.Error as error:
-        raise JournalError(f"{path.name} cannot be read: {error}") from error
+        raise JournalError(f"{path.name} n'est pas un journal lisible ({error})") from error
     if version > len(migrations()) or (version < len(migrations()) and not older):
         raise JournalError(_other_schema(path, version))
     return connection
@@ -104,7 +104,7 @@ def migrate(connection: apsw.Connection) -> None:
     steps = migrations()
     present = connection.pragma("user_version")
     if present > len(steps):
-        raise JournalUnsafe(f"the journal has schema version {present}, this program knows {len(steps)}")
+        raise JournalUnsafe(f"il a été écrit par une version plus récente de Socle (schéma {present}, connu ici : {len(steps)})")
     for version, sql in enumerate(steps[present:], start=present + 1):
         with connection:
             connection.execute(sql)

@@ -128,9 +128,9 @@ def _key(path: Path, create: bool) -> bytes:
     try:
         key = path.read_bytes()
     except FileNotFoundError:
-        raise JournalUnsafe(f"the key file {path.name} of this journal is missing") from None
+        raise JournalUnsafe(f"la clé {path} manque : remettez la sienne, une autre n'ouvrirait rien (docs/securite.md)") from None
     if len(key) != _KEY_BYTES:
-        raise JournalUnsafe(f"the key file {path.name} is damaged: {len(key)} bytes instead of {_KEY_BYTES}")
+        raise JournalUnsafe(f"la clé {path} est abîmée ({len(key)} octets au lieu de {_KEY_BYTES}) : remettez la sienne")
     return key
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import orjson
 
 from connectors.nomenclatures.xds import SIGNATURE_TYPE
+from mocks.sandbox.kept import read_lines
 
 DmpStatus = Literal["none", "active", "terminated"]
 _STATUS: dict[str, DmpStatus] = {"none": "none", "active": "active", "closed": "terminated"}
@@ -66,10 +67,9 @@ class Documents:
         self._index = folder / "documents.jsonl"
         self._by_id: dict[str, Stored] = {}
         self._sets: set[str] = set()
-        if self._index.exists():
-            for line in self._index.read_bytes().splitlines():
-                for row in orjson.loads(line):
-                    self._keep(Stored(**row))
+        for rows in read_lines(self._index):
+            for row in rows:
+                self._keep(Stored(**row))
 
     def knows(self, unique_id: str) -> bool:
         """Whether a document or a submission set of this uniqueId is registered."""

@@ -19,6 +19,7 @@ from typing import Any
 import orjson
 
 from connectors.nomenclatures.mssante import NIL_HEADER, is_nil
+from mocks.sandbox.kept import read_lines
 from mocks.sandbox.trace import hashed
 
 
@@ -73,8 +74,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self._folder, self._index = folder, folder / "messages.jsonl"
         folder.mkdir(parents=True, exist_ok=True)
-        lines = self._index.read_bytes().splitlines() if self._index.exists() else []
-        self._kept = [Kept(**orjson.loads(line)) for line in lines]
+        self._kept = [Kept(**row) for row in read_lines(self._index)]
         self._number = len(self._kept)
 
     def next_queue_id(self) -> str:

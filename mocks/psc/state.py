@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from connectors.nomenclatures.psc import SESSION_MAX_S
+from mocks.sandbox.kept import read
 
 ClientAuth = Literal["secret", "secret+cert", "tls_client_auth"]
 
@@ -129,7 +130,7 @@ class State:
     def __init__(self, clients: dict[str, Client], folder: Path) -> None:
         self._seeded = clients
         self._path = folder / "redirects.json"
-        self._added: dict[str, list[str]] = orjson.loads(self._path.read_bytes()) if self._path.exists() else {}
+        self._added: dict[str, list[str]] = read(self._path) if self._path.exists() else {}
         self.logins: Bounded[Login] = Bounded()
         self.codes: Bounded[Code] = Bounded()
         self.sessions: Bounded[Session] = Bounded(2 * _CAPACITY)

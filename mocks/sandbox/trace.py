@@ -9,12 +9,12 @@ import hashlib
 import os
 import weakref
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
 
 from connectors.wire.clock import Clock
+from mocks.sandbox.kept import read_lines
 
 
 def hashed(*parts: str) -> str:
@@ -31,9 +31,9 @@ class Trace:
         self._received_path, self._held_path = folder / "received.jsonl", folder / "held.jsonl"
         self._received: Counter[str] = Counter()
         self._units: dict[str, set[str]] = {}
-        for line in _read(self._received_path):
+        for line in read_lines(self._received_path):
             self._received[line["op"]] += 1
-        for line in _read(self._held_path):
+        for line in read_lines(self._held_path):
             self._units.setdefault(line["op"], set()).add(line["unit"])
         self._received_file, self._held_file = _Lines(self._received_path), _Lines(self._held_path)
 
@@ -84,11 +84,3 @@ class _Lines:
 
     def empty(self) -> None:
         os.ftruncate(self._descriptor, 0)
-
-
-def _read(path: Path) -> Iterator[dict[str, str]]:
-    if not path.exists():
-        return
-    with path.open("rb") as lines:
-        for line in lines:
-            yield orjson.loads(line)

@@ -16,6 +16,7 @@ from connectors.wire.serving import Service
 from connectors.wire.tls import ClientCertificate, Profile, server_context
 from mocks.sandbox.console import tell_touched
 from mocks.sandbox.faults import Fault, Faults
+from mocks.sandbox.kept import read
 from mocks.sandbox.trace import Trace
 
 
@@ -40,7 +41,7 @@ def load_clock(data: Path) -> SystemClock:
     kept = data / "mocks" / "clock.json"
     if not kept.exists():
         return SystemClock()
-    state = orjson.loads(kept.read_bytes())
+    state = read(kept)
     return SystemClock(timedelta(seconds=state["offset_s"]), state["version"])
 
 

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
-from gateway.settings import Settings
+from gateway.settings import Settings, why_refused
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,6 +22,7 @@ ROOT = Path(__file__).parents[2]
         ("BODIES", "full", "ce n'est pas du JSON lisible"),
         ("RETENTION_REFS_DAYS", '{"*": 30}', "« * » : 400 jours au moins"),
         ("RETENTION_BODIES_DAYS", '{"editeur-a": 0}', "« editeur-a » : un jour au moins"),
+        ("ENVIRONMENT", "prod", "attendu : bac_a_sable, recette, charge ou production"),
     ],
 )
 def test_a_wrong_setting_is_said_in_one_line_by_gateway_and_command(tmp_path: Path, name: str, value: str, why: str) -> None:
@@ -38,3 +40,17 @@ def test_right_settings_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings()
     assert settings.bodies == {"INS.RECHERCHE_TRAITS": "full", "editeur-a/PSC.TOKEN": "headers"}
     assert settings.retention().refs == {"*": 400}
+
+
+@pytest.mark.parametrize(("name", "value", "why"), [
+    ("DRAIN_S", "0", "plus de 0 est attendu"), ("DRAIN_S", "demain", "un nombre est attendu"),
+    ("BALLAST_MIO", "0", "1 au moins"), ("BALLAST_MIO", "1.5", "un nombre entier est attendu"),
+    ("RERUN_IN_PRODUCTION", "peut-être", "attendu : true ou false"),
+    ("BODIES", '{"INS.RECHERCHE_TRAITS": "tout"}', "attendu : none, digest, headers ou full"),
+    ("BODY_MAX_KIO", "-1", "plus de 0 est attendu"),
+])  # fmt: skip
+def test_what_is_wrong_is_said_in_french(monkeypatch: pytest.MonkeyPatch, name: str, value: str, why: str) -> None:
+    monkeypatch.setenv(f"SOCLE_{name}", value)
+    with pytest.raises(ValidationError) as error:
+        Settings()
+    assert why_refused(error.value) == f"Réglage SOCLE_{name} : {why} (docs/reglages.md)."

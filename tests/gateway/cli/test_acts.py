@@ -151,3 +151,18 @@ async def test_the_sealing_key_changes_beside_a_gateway(held: Journal, alone: Pa
     assert (said.exit_code, "l'ancienne clé est détruite" in said.stdout) == (0, True), said.output
     assert (alone / "gateway" / "keys" / "K2").read_bytes() != before
     assert not held.vault.rotating and entries(alone)[-1]["boot_id"] == held.boot_id
+
+
+async def test_a_damaged_journal_is_said_in_one_line_and_left_as_it_is(alone: Path) -> None:
+    file = alone / "gateway" / "journal.sqlite3"
+    file.write_bytes(b"\xff" * len(file.read_bytes()))
+    for words, stdin in ((("retention",), ""), (("reseal",), ""), (("export",), ""), (("erase",), MATRICULE)):
+        said = await socle(*words, "--data", str(alone), stdin=stdin)
+        assert (said.exit_code in (2, 4), said.output.count("\n")) == (True, 1), (words, said.output)
+        assert "Traceback" not in said.output and said.exception.__class__ is SystemExit, (words, said.exception)
+
+
+async def test_without_its_key_a_journal_says_which(alone: Path) -> None:
+    (alone / "gateway" / "keys" / "K2").unlink()
+    said = await socle("retention", "--data", str(alone))
+    assert (said.exit_code, "K2 manque : remettez la sienne" in said.output) == (4, True), said.output

@@ -214,7 +214,7 @@ def test_a_sqlite_that_may_corrupt_a_wal_is_refused(version: str, safe: bool) ->
 def test_a_pragma_that_is_not_obtained_is_refused(tmp_path: Path) -> None:
     path = tmp_path / FILE_NAME
     database.open_for_writing(path).close()
-    with pytest.raises(JournalUnsafe, match="synchronous is 0 instead of 2"):
+    with pytest.raises(JournalUnsafe, match="synchronous vaut 0 et non 2"):
         database.open_for_writing(path, pragmas=(("synchronous", "off", 2),))
 
 
@@ -224,7 +224,7 @@ def test_a_journal_of_a_newer_program_is_refused(tmp_path: Path) -> None:
     connection = apsw.Connection(str(path))
     connection.pragma("user_version", 99)
     connection.close()
-    with pytest.raises(JournalUnsafe, match="schema version 99"):
+    with pytest.raises(JournalUnsafe, match="schéma 99"):
         database.open_for_writing(path)
     with pytest.raises(JournalError, match="plus récente de Socle"):
         database.open_for_reading(path)

@@ -148,3 +148,23 @@ def test_a_taken_port_is_said(data: Path) -> None:
         environment["SOCLE_PORTS"] = json.dumps({"mock-control": taken.getsockname()[1]})
         done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 3 and "port" in done.stderr
+
+
+@pytest.mark.parametrize(("name", "content", "where"), [
+    ("clock.json", b'{"offset_s": 1', "clock.json n'est"),
+    ("received.jsonl", b'{"op": "x", "at": "y"}\n{"op"', "received.jsonl, ligne 2,"),
+    ("dmp/documents.jsonl", b"[]\nabim\xe9", "documents.jsonl, ligne 2,"), ("mssante/messages.jsonl", b"\0\0", "ligne 1,"),
+    ("psc/redirects.json", b"", "redirects.json n'est"),
+])  # fmt: skip
+def test_a_damaged_state_is_one_french_line(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str, content: bytes,
+    where: str,
+) -> None:
+    monkeypatch.setenv("SOCLE_PORTS", FREE)
+    (tmp_path / "sandbox").symlink_to(data / "sandbox")
+    file = tmp_path / "mocks" / name
+    file.parent.mkdir(parents=True)
+    file.write_bytes(content)
+    assert main(["serve", "--data", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and where in said and "Rétablissez ce fichier" in said, said
