@@ -104,7 +104,8 @@ def why_refused(error: ValidationError | SettingsError) -> str:
 #: What pydantic finds wrong, in French; the messages of our own checks already are.
 _WHY = {
     "greater_than": "plus de {gt:g} est attendu", "greater_than_equal": "{ge:g} au moins",
-    "bool_parsing": "attendu : true ou false", "int_parsing": "un nombre entier est attendu", "int_from_float": "un nombre entier est attendu",
+    "bool_parsing": "attendu : true ou false",
+    "int_parsing": "un nombre entier est attendu", "int_from_float": "un nombre entier est attendu",
     "float_parsing": "un nombre est attendu", "finite_number": "un nombre fini est attendu",
     "literal_error": "attendu : {expected}", "dict_type": "un objet JSON est attendu",
 }  # fmt: skip
