@@ -129,7 +129,7 @@ def test_a_closed_version_is_printed_again_to_the_byte_whatever_came_since(data:
     (("--month", "2026-02", "--format", "pdf"), "« pdf » : format inconnu ; possibles : csv, xlsx, json, fhir, ars, copil, tbb"),
     (("--month", "2026-02", "--from", "2025-11"), "--month et --from : donnez l'un ou l'autre"),
     (("--version", "1"), "--version : dites aussi de quel mois"),
-    (("--month", "2026-02", "--version", "3"), "--version 3 : rien n'a été clos de 2026-02"),
+    (("--month", "2026-02", "--version", "3"), "--version : pas de telle version pour ce mois, aucune version n'en est close"),
     (("--month", "2025-12"), "Aucune fenêtre ne finit en 2025-12"),
     (("--month", "2026-02", "--environment", "prod"), "« prod » n'est pas un environnement"),
     (("--month", "2026-02", "--by", "Jean Martin"), "--by : lettres minuscules"),

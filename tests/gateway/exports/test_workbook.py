@@ -14,7 +14,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from gateway.exports.edition import Edition
 from gateway.exports.xlsx_rates import COLUMNS, rates_xlsx
 from gateway.usage.indicators import INDICATORS
-from tests.gateway.exports.world import AS_OF, DETAIL, ROOT, edition, grappe, measure
+from tests.gateway.exports.world import AS_OF, DETAIL, MONTH, ROOT, edition, grappe, measure
 
 TITLES = [column.title for column in COLUMNS]
 
@@ -102,7 +102,7 @@ def test_the_last_sheet_defines_and_sources_every_number(made: Workbook) -> None
 
 @pytest.mark.parametrize("environment, marked", [("bac_a_sable", True), ("production", False)])
 def test_every_sheet_says_that_data_are_simulated_when_they_are(environment: str, marked: bool) -> None:
-    for sheet in book(edition(environment)).worksheets:
+    for sheet in book(edition(environment, (MONTH,))).worksheets:
         assert str(sheet["A1"].value).startswith("DONNÉES SIMULÉES") is marked
         assert ("DONNÉES SIMULÉES" in str(sheet.oddFooter.left.text)) is marked
 
@@ -117,7 +117,7 @@ def test_no_text_becomes_a_formula_or_a_link() -> None:
 
 
 def test_the_archive_has_no_date_of_its_own() -> None:
-    content = rates_xlsx(edition())
+    content = rates_xlsx(edition(windows=(MONTH,)))
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert {info.date_time for info in archive.infolist()} == {(1980, 1, 31, 0, 0, 0)}
     properties = load_workbook(io.BytesIO(content)).properties
