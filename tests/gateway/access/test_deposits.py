@@ -106,3 +106,9 @@ async def test_settlement_asks_again_who_it_may_ask_as() -> None:
     asker.forget()
     asker._identity("1X")
     assert asked == ["1X", "1X"]
+
+
+async def test_an_identity_for_mailboxes_is_presented_to_the_operator_only(world: World) -> None:
+    await world.deposits.add(candidate(), "MSS", "auth", by="Camille", tenant="editeur-a")
+    assert world.access.by_certificate(der(candidate()), "MSS").identity is not None
+    assert world.access.by_certificate(der(candidate()), "DMP").identity is None
