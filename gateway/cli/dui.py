@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import base64
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ from rich.table import Table
 from gateway.cli.common import BAD_INPUT, DataFolder, fail
 from gateway.cli.csv_files import bytes_of, refuse
 from gateway.cli.registry_acts import AsJson, By, done_by
-from gateway.exports.cells import csv_bytes
+from gateway.exports.cells import csv_bytes, number_as_text
 from gateway.exports.json_rates import to_bytes
 from gateway.grappes.deposit import deposit
 from gateway.grappes.extraction import COLUMNS, Received, extractions, latest, read_extraction
@@ -83,10 +84,20 @@ def list_extractions(
 
 
 @app.command("template")
-def template() -> None:
-    """Écrit sur la sortie standard l'en-tête du CSV et une ligne d'exemple à remplacer."""
-    example = ["130790199", "2026-10-01", "2026-10-31", "61", "58", "40", "50", "2026-11-03", "extraction"]
-    sys.stdout.buffer.write(csv_bytes([[column.name for column in COLUMNS], example]))
+def template(
+    grappe: Annotated[str, typer.Argument(metavar="GRAPPE", help="Identifiant de la grappe (socle grappe list).")],
+    data: DataFolder = _HERE,
+) -> None:
+    """Écrit sur la sortie standard un CSV à compléter : une ligne par membre de la grappe, pour le dernier mois fini."""
+    today = today_of(clock_of(data / "gateway"))
+    last = today.replace(day=1) - timedelta(days=1)
+    try:
+        members = [one for one in _registry(data / "gateway").grappe(grappe).essms if one.is_member(last)]
+    except RegistryError as error:
+        fail(str(error), BAD_INPUT)
+    days = (last.replace(day=1).isoformat(), last.isoformat())
+    rows = [[number_as_text(one.finess_et), *days, "", "", "", "", today.isoformat(), "extraction"] for one in members]
+    sys.stdout.buffer.write(csv_bytes([[column.name for column in COLUMNS], *rows]))
 
 
 Standing = set[tuple[str, Any]]

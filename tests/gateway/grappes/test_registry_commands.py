@@ -195,10 +195,14 @@ def test_an_extraction_is_brought_replaced_and_listed(shell: Shell) -> None:
     assert foreign.startswith("c.csv, ligne 2, colonne finess_et : FINESS inconnu du registre")
 
 
-def test_the_extraction_template_is_a_file_that_is_taken(shell: Shell) -> None:
-    result = CliRunner().invoke(SOCLE, ["dui", "template"])
-    content = result.stdout.replace("2026-1", "2025-1")
-    assert shell.json("dui", "extraction", shell.file("t.csv", content), "--by", "amoa")["statut"] == "recue"
+def test_the_extraction_template_completed_is_a_file_that_is_taken(shell: Shell) -> None:
+    template = shell("dui", "template", GRAPPE)
+    assert template.count("\n") == 13
+    empty = shell("dui", "extraction", shell.file("t.csv", template), "--by", "amoa", code=2)
+    assert empty.splitlines()[0] == "t.csv, ligne 2, colonne personnes_presentes : nombre absent."
+    filled = shell.file("t.csv", template.replace(";;;;;", ";61;58;40;50;"))
+    assert shell.json("dui", "extraction", filled, "--by", "amoa")["lignes"] == 12
+    assert "Grappe inconnue" in shell("dui", "template", "autre", code=2)
 
 
 def test_a_version_before_any_change_can_be_shown(shell: Shell) -> None:
