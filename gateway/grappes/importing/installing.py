@@ -64,7 +64,8 @@ def differences(before: Grappe | None, after: Grappe) -> list[str]:
             lines.append(f"+ {one.finess_et} {one.name} (ligne {one.ligne}, EJ {one.finess_ej}, {persons})")
         elif old != one:
             lines += [f"~ {one.finess_et} {one.name} : {text}" for text in _changed(_facts(old), _facts(one))]
-    return lines
+    same = before is None or before == after
+    return lines if lines or same else ["~ détails : secteur, numéros saisis ou justification"]
 
 
 def _laid_over(kept: Sequence[Essms], previous: Grappe | None) -> tuple[Essms, ...]:

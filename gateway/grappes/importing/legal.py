@@ -61,9 +61,8 @@ def judge_legal(typed: Sequence[str]) -> Verdict:
         kind = "clé de contrôle fausse partout" if len(kept) == n.WHOLE else n.kind_of(kept)
         return Verdict(kept, "a_verifier", "R6", kind)
     if len(counts) == 1:
-        same = f"{len(typed)} occurrences identiques" if len(typed) > 1 else ""
         exact = all(text == kept for text in typed)
-        return Verdict(kept, "confirme", "R0" if exact else "R1", same if exact else "espaces et séparateurs à retirer")
+        return Verdict(kept, "confirme", "R0" if exact else "R1", "" if exact else "espaces et séparateurs à retirer")
     best, times = good[0]
     others = ", ".join(f"{number} (x{count})" for number, count in counts.most_common() if number != best)
     if len(good) > 1 and times * 2 <= len(typed):

@@ -13,6 +13,11 @@ from typer.testing import CliRunner
 
 import gateway.cli.admin
 from gateway.cli.grappe import app
+from gateway.grappes.importing.checking import check
+from gateway.grappes.importing.deciding import Terms, decide
+from gateway.grappes.importing.decisions import accepted
+from gateway.grappes.importing.files import documents_in
+from gateway.grappes.importing.installing import Identity, grappe_of
 from gateway.grappes.model import Essms, Grappe
 from gateway.grappes.reading import parse_grappe
 from gateway.grappes.registry import Registry
@@ -100,7 +105,9 @@ def test_the_same_files_twice_change_nothing(tmp_path: Path, tables: Path) -> No
     code, said = run(tmp_path, tables, *words)
     assert "le registre le dit déjà (version 1), rien n'a changé" in said
     assert code == 1  # the fourth row still waits
-    assert run(tmp_path, tables)[1].endswith("rien n'a changé.\n")  # the decision taken once stands
+    _, again = run(tmp_path, tables)
+    assert again.endswith("rien n'a changé.\n")
+    assert "ligne 3" not in again  # the decision taken once stands
     assert (tmp_path / "data" / "gateway" / "grappes" / "est.json").read_bytes() == before
     assert len(changes(tmp_path)) == 1
 
@@ -118,11 +125,44 @@ def test_changed_files_show_their_differences_before_anything_is_written(tmp_pat
     assert [one["version"] for one in changes(tmp_path)] == [2, 1]
 
 
+def test_a_decision_given_again_another_day_is_the_first_one(tables: Path) -> None:
+    [documents] = documents_in([tables])
+    checked, rulings = check(documents), accepted([f"3={FOUND}:vu"])
+    first, later = Terms("amoa", date(2026, 1, 5)), Terms("amoa", date(2026, 3, 9))
+    before = grappe_of(Identity("est", first.on), checked, decide(checked, rulings, None, first), None)
+    assert grappe_of(Identity("est", later.on), checked, decide(checked, rulings, before, later), before) == before
+    other = decide(checked, accepted([f"3={FOUND}:relu"]), before, later)
+    decision = grappe_of(Identity("est", later.on), checked, other, before).essms[-1].decision
+    assert decision is not None
+    assert (decision.on, decision.why) == (date(2026, 3, 9), "relu")
+
+
+def test_sites_that_share_a_number_never_enter_as_typed(tmp_path: Path, tables: Path) -> None:
+    (tables / "convention.csv").write_text(TABLE.replace(WRONG, A), "utf-8")
+    code, said = run(tmp_path, tables, "--as-typed")
+    assert (code, [one.finess_et for one in installed(tmp_path).essms]) == (1, [B])
+    assert "Restent dehors, lignes 1, 4 : R8, même numéro pour 2 établissements" in said
+    code, said = run(tmp_path, tables, "--accept", f"1={A}:FINESS le donne à ce site", "--by", "amoa", "--yes")
+    assert (code, [one.finess_et for one in installed(tmp_path).essms]) == (1, [B, A])
+    assert "lignes 4" not in said
+
+
 def test_an_import_takes_nothing_away(tmp_path: Path, tables: Path) -> None:
     run(tmp_path, tables)
     (tables / "convention.csv").write_text("\n".join(TABLE.splitlines()[:2]) + "\n", "utf-8")
     assert run(tmp_path, tables)[0] == 0
     assert [one.finess_et for one in installed(tmp_path).essms] == [A, B]
+    (tables / "convention.csv").write_text("\n".join(TABLE.replace("01000;40", "01000;41").splitlines()[:2]) + "\n", "utf-8")
+    assert run(tmp_path, tables, "--yes")[0] == 0
+    assert [(one.finess_et, one.persons) for one in installed(tmp_path).essms] == [(A, 41), (B, 25)]
+
+
+def test_the_smallest_change_makes_a_version(tmp_path: Path, tables: Path) -> None:
+    run(tmp_path, tables)
+    (tables / "convention.csv").write_text(TABLE.replace(f"{EJ};{A}", f"01 000 003 2;{A}"), "utf-8")
+    _, said = run(tmp_path, tables, "--yes")
+    assert "~ détails" in said
+    assert installed(tmp_path).registry_version == 2
 
 
 def test_decisions_are_prepared_by_check_filled_in_and_read_back(tmp_path: Path, tables: Path) -> None:

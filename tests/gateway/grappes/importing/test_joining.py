@@ -142,6 +142,12 @@ def test_merged_cells_give_their_organisation_to_the_rows_below(tmp_path: Path) 
     assert [one.entity.verdict.retenu for one in found.establishments if one.entity] == [C, C]
 
 
+def test_cells_merged_with_one_organisation_say_nothing_of_the_one_before(tmp_path: Path) -> None:
+    table = f"OG;FINESS ET;Établissement;FINESS EJ\nUn;{A};RA Un;{C}\nDeux;{B};RA Deux\n;010000032;RA Trois;"
+    found = checked(tmp_path, annexe=table)
+    assert [one.entity.verdict.retenu if one.entity else None for one in found.establishments] == [C, None, None]
+
+
 def test_the_porteur_s_column_is_nobody_s_own_number(tmp_path: Path) -> None:
     found = checked(
         tmp_path,
