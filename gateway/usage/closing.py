@@ -10,7 +10,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ from gateway.usage.closings import CLOSINGS, OPERATION, detail_of, recorded
 from gateway.usage.measure import Measure
 from gateway.usage.parts import Vector
 from gateway.usage.periods import Window, add_months
-from gateway.usage.rates import Asked, NotReproduced, Versions, answer, start_of
+from gateway.usage.rates import Asked, NotReproduced, Versions, answer, start_of, unclosed
 from gateway.usage.source import journal_of
 from gateway.usage.table import GRACE
 
@@ -83,10 +82,9 @@ class Closer:
             return [due for name in chosen for due in self._of(journal, name, now)]
 
     def _of(self, journal: apsw.Connection, grappe: str, now: datetime) -> list[Due]:
-        quick = Asked(self.environment, now, digests=False)
-        start = start_of(journal, self.registry.grappe(grappe), quick)
-        found = answer(journal, self.registry, quick, grappe, self.versions)
-        ready = [window for window, rows in groupby(found, lambda row: row.window) if self._ready(journal, list(rows), now)]
+        quick, registered = Asked(self.environment, now, digests=False), self.registry.grappe(grappe)
+        start = start_of(journal, registered, quick)
+        ready = [rows[0].window for rows in unclosed(journal, registered, quick) if self._ready(journal, rows, now)]
         return [Due(self._evidence(journal, grappe, window, now), start) for window in ready]
 
     def _ready(self, journal: apsw.Connection, rows: Sequence[Measure], now: datetime) -> bool:

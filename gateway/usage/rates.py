@@ -119,6 +119,13 @@ def start_of(journal: apsw.Connection, grappe: Grappe, asked: Asked) -> date:
     return start  # noqa: RET504 - the transaction ends first
 
 
+def unclosed(journal: apsw.Connection, grappe: Grappe, asked: Asked) -> list[list[Measure]]:
+    """The measures of each window of a grappe whose last closed version says something else, or that has none; no causes yet."""
+    with journal:
+        found = _Source(journal, asked, lambda _name, _number: grappe).unclosed(grappe)
+    return found  # noqa: RET504 - the transaction ends first
+
+
 class _Source:
     """One journal at one moment."""
 
@@ -131,16 +138,25 @@ class _Source:
 
     def of(self, grappe: Grappe) -> list[Measure]:
         """The measures of one grappe."""
+        asked, view = self._asked, self._view(grappe)
+        known = view.series.all() if asked.version is None else self._closings.windows(grappe.id)
+        windows = known if asked.month is None else window_ending_in(known, asked.month)
+        return [measure for window in windows for measure in self._window(view, window)]
+
+    def unclosed(self, grappe: Grappe) -> list[list[Measure]]:
+        """As the function of that name."""
+        view = self._view(grappe)
+        found = [(self._rows(view, window), self._closings.of(grappe.id, window)) for window in view.series.all()]
+        return [rows for rows, known in found if not known or not same(rows, known[-1])]
+
+    def _view(self, grappe: Grappe) -> View:
         asked, start = self._asked, self.start_of(grappe)
         last = asked.month or asked.now.astimezone(_PARIS).date()
         series = Series(grappe, start, asked.months or months_until(start, last), uniform=asked.start is not None)
-        known = series.all() if asked.version is None else self._closings.windows(grappe.id)
-        windows = known if asked.month is None else window_ending_in(known, asked.month)
-        view = View(
+        return View(
             self._counting, series, self._standing, asked.now, self._as_of, asked.options, asked.digests, asked.breakdown,
             asked.snapshot_root,
         )  # fmt: skip
-        return [measure for window in windows for measure in self._window(view, window)]
 
     def start_of(self, grappe: Grappe) -> date:
         """The first day of the first period: asked, declared, closed so, or the month of the first unit, or this month."""
