@@ -3,7 +3,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib import metadata
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +12,7 @@ import typer
 from gateway.cli.admin import note
 from gateway.cli.common import BAD_INPUT, By, DataFolder, check_author, fail
 from gateway.cli.usage_asked import GrappeId, InEnvironment, Source, journal_errors, question, source_of
+from gateway.exports.assembling import assembled
 from gateway.exports.edition import Edition
 from gateway.exports.manifest import File, with_manifest, write
 from gateway.exports.opened import FORMATS as OPENED
@@ -20,10 +20,6 @@ from gateway.exports.opened import opened_files
 from gateway.exports.pack import MAKERS, files_of
 from gateway.exports.standing import ACTION, before_exports
 from gateway.journal.proof.snapshot import latest
-from gateway.usage import money
-from gateway.usage.alerts import alerts
-from gateway.usage.alerts import lines as alert_lines
-from gateway.usage.counting import Counting
 from gateway.usage.measure import Measure
 from gateway.usage.rates import answer
 
@@ -96,11 +92,7 @@ def _formats(given: Sequence[str]) -> list[str]:
 def _edition(source: Source, rows: Sequence[Measure]) -> Edition:
     """The measures of one grappe, with what a COPIL asks beside them, all at the vector of the measures."""
     grappe = source.versions(rows[0].grappe, rows[0].registry_version or 1)
-    plain = Edition(tuple(rows), grappe, f"Socle {metadata.version('socle')}")
-    with source.journal:
-        counting = Counting(source.journal, source.environment, rows[-1].vector)
-        seen = alerts(counting, grappe, rows, plain.known_until)
-    return replace(plain, stakes=tuple(money.lines(grappe, money.stakes(grappe, rows))), alerts=tuple(alert_lines(seen)))
+    return assembled(source.journal, grappe, rows)
 
 
 def _said(edition: Edition, files: Sequence[File], formats: Sequence[str]) -> dict[str, object]:

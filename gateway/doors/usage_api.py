@@ -18,12 +18,8 @@ from gateway.doors.journal_asked import Problem
 from gateway.doors.reading import Gate, problem_route, responses
 from gateway.doors.usage_asked import AskedDetail, AskedRates, is_parameter, matches
 from gateway.doors.usage_moment import Content, Moment
-from gateway.exports.ars_lines import ars_lines
-from gateway.exports.csv_rates import rates_csv
-from gateway.exports.edition import Edition
-from gateway.exports.fhir_reports import bundle
-from gateway.exports.json_rates import envelope, rates_json, to_bytes
-from gateway.exports.xlsx_rates import rates_xlsx
+from gateway.exports.json_rates import envelope, to_bytes
+from gateway.exports.pack import MAKERS
 from gateway.grappes.registry import Registry
 from gateway.journal.journal import Journal
 from gateway.settings import Environment
@@ -31,28 +27,16 @@ from gateway.usage.source import journal_of
 
 _READERS = 2  # at once, so that reading leaves the processors to the calls
 _CACHE = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
-Form = Literal["csv", "xlsx", "json", "fhir", "ars"]
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """One form of the same measures. ``build`` is pure: same edition, same bytes."""
-
-    what: str  # first word of the file's name
-    extension: str
-    media_type: str
-    build: Callable[[Edition], bytes]
-
-
-FILES: dict[Form, File] = {
-    "csv": File("taux", "csv", "text/csv; charset=utf-8", lambda edition: rates_csv(edition.measures, edition.as_of)),
-    "xlsx": File(
-        "taux", "xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", rates_xlsx,
-    ),
-    "json": File("taux", "json", "application/json", lambda edition: rates_json(edition.measures, edition.as_of)),
-    "fhir": File("rapport", "json", "application/fhir+json", bundle),
-    "ars": File("ars", "csv", "text/csv; charset=utf-8", ars_lines),
-}  # fmt: skip
+Form = Literal["csv", "xlsx", "json", "fhir", "ars", "copil"]
+#: Of the first file of each of these formats (``gateway/exports/pack.py``).
+MEDIA_TYPES: dict[Form, str] = {
+    "csv": "text/csv; charset=utf-8",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "json": "application/json",
+    "fhir": "application/fhir+json",
+    "ars": "text/csv; charset=utf-8",
+    "copil": "application/pdf",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,20 +80,19 @@ class UsageApi:
         asked.check()
 
         def build(moment: Moment) -> Content:
-            return Content(to_bytes(envelope(moment.edition(asked, digests=False).measures)))
+            return Content(to_bytes(envelope(moment.rates(asked))))
 
         return self._answer(await self._tagged(request, key, asked, "taux", build))
 
     async def _export(self, request: Request, forme: Form, asked: Annotated[AskedRates, Query()]) -> Response:
-        """csv, xlsx, json, fhir (Bundle R4 de MeasureReport) ou ars (lignes ARS et CNSA). Chaque fichier remis est une entrée du
-        journal ; une réponse 304 n'en est pas une."""
+        """csv, xlsx, json, fhir (Bundle R4 de MeasureReport), ars (lignes ARS et CNSA) ou copil (une page PDF) : les octets de
+        socle usage export. Chaque fichier remis est une entrée du journal ; une réponse 304 n'en est pas une."""
         key = await self._key(request, asked.grappe, "usage")
         asked.check()
-        file = FILES[forme]
 
         def build(moment: Moment) -> Content:
-            edition = moment.edition(asked, digests=True)
-            return Content(file.build(edition), edition.name(file.what, file.extension))
+            [file, *_] = MAKERS[forme](moment.edition(asked))
+            return Content(file.content, file.name)
 
         tagged = await self._tagged(request, key, asked, forme, build)
         if tagged.content is not None:
@@ -117,7 +100,7 @@ class UsageApi:
                 "action": "export", "by": key.name, "format": forme, "grappe": asked.grappe,
                 "filters": sorted(asked.model_fields_set),
             }))  # fmt: skip
-        return self._answer(tagged, file.media_type)
+        return self._answer(tagged, MEDIA_TYPES[forme])
 
     async def _explain(self, request: Request, asked: Annotated[AskedDetail, Query()]) -> Response:
         """Chaque entrée de la fenêtre et de l'ESSMS, une fois, avec la raison pour laquelle elle compte ou non ; des références,

@@ -5,22 +5,16 @@ import hashlib
 import re
 from datetime import date, datetime, timedelta
 
-import apsw
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.doors.journal_asked import Problem
-from gateway.journal.store import POS_BITS
 from gateway.settings import Environment
-from gateway.usage.parts import Vector
 from gateway.usage.periods import FIRST_PERIOD_MONTHS, add_months, parse_month
 
 _MONTH = r"^\d{4}-(0[1-9]|1[0-2])$"
 _GRAPPE = r"^[a-z0-9][a-z0-9-]{0,63}$"
 MOST_MONTHS = 120
-#: Admin entries that no measure depends on: what this interface and its keys leave must not change the tags of what was read.
-_OF_NO_MEASURE = {"export", "access_denied", "contents_read", "key", "backup"}
-_MOST_SKIPPED = 1000
 _SETTLED = timedelta(days=8)  # after its end plus the grace, nothing in an open window still depends on the hour
 _TAG = re.compile(r'\s*(?:W/)?("[^"]*")\s*')
 
@@ -92,24 +86,6 @@ _FIELDS = {field: item for model in (AskedRates, AskedDetail) for field, item in
 def is_parameter(name: str) -> bool:
     """Whether a name is one of ours: any other is the caller's own text, and is not repeated."""
     return name == "forme" or name in {item.alias or field for field, item in _FIELDS.items()}
-
-
-def settled(journal: apsw.Connection, vector: Vector) -> Vector:
-    """The vector without the last entries that no measure depends on."""
-    return tuple((log, _settled_size(journal, log, size)) for log, size in vector)
-
-
-def _settled_size(journal: apsw.Connection, log: int, size: int) -> int:
-    first = log << POS_BITS
-    rows = journal.execute(
-        "SELECT pos, kind, body FROM entries WHERE pos >= ? AND pos < ? ORDER BY pos DESC LIMIT ?",
-        (first, first + size, _MOST_SKIPPED),
-    )
-    for pos, kind, body in rows:
-        if kind != "admin" or orjson.loads(body)["detail"]["action"] not in _OF_NO_MEASURE:
-            return int(pos - first) + 1
-        size = int(pos - first)
-    return size
 
 
 def still_moving(now: datetime, end: date | None) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +12,24 @@ import apsw
 from gateway.access.rights import Key
 from gateway.access.sight import within
 from gateway.doors.journal_asked import Problem
-from gateway.doors.usage_asked import AskedDetail, AskedRates, settled, still_moving, tag_of
+from gateway.doors.usage_asked import AskedDetail, AskedRates, still_moving, tag_of
+from gateway.exports.assembling import SOFTWARE, assembled
 from gateway.exports.edition import Edition
 from gateway.exports.naming import warning_of
+from gateway.exports.standing import before_exports
 from gateway.grappes.model import Grappe
 from gateway.grappes.reading import RegistryError
 from gateway.grappes.registry import Registry
 from gateway.grappes.versions import load_version, sha256_of
 from gateway.journal.filters import is_within
+from gateway.journal.proof.register import RegisterError
+from gateway.journal.proof.snapshot import latest
 from gateway.usage.counting import Counting, Slot
 from gateway.usage.explain import explain
 from gateway.usage.indicators import SOCLE
 from gateway.usage.measure import DEFINITION_VERSION, Measure
+from gateway.usage.parts import Vector
 from gateway.usage.rates import Asked, NoSuchVersion, NotReproduced, answer
-from gateway.usage.vector import current
-
-SOFTWARE = f"Socle {metadata.version('socle')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,8 @@ class Moment:
     ) -> None:
         self._db, self._folder, self._environment, self._now, self._key = journal, folder, environment, now, key
         self._registry = Registry(registry.grappes.values())
-        self._vector = settled(journal, current(journal))
+        self._vector = before_exports(journal)
+        self._root = _root(folder, self._vector)
 
     def tag(self, asked: AskedRates | AskedDetail, form: str) -> str:
         """Of a closed version, what was asked says it all; of the latest, everything that it is a function of."""
@@ -58,18 +60,24 @@ class Moment:
         if asked.version is not None:
             return tag_of(SOFTWARE, DEFINITION_VERSION, form, question)
         registry = sha256_of(self._registry.grappe(asked.grappe))
-        return tag_of(SOFTWARE, DEFINITION_VERSION, form, question, registry, self._vector, still_moving(self._now, asked.end))
+        return tag_of(SOFTWARE, DEFINITION_VERSION, form, question, registry, self._vector, self._root,
+                      still_moving(self._now, asked.end))  # fmt: skip
 
-    def edition(self, asked: AskedRates, *, digests: bool) -> Edition:
-        """The measures that are asked, in the version of the registry with which they were made."""
+    def rates(self, asked: AskedRates, *, whole: bool = False) -> list[Measure]:
+        """The measures that are asked; ``whole``: with the digests of their detail, breakdown and trend, as files have them."""
         question = Asked(
             self._environment, self._now, start=asked.first_month, months=asked.months, month=asked.month, version=asked.version,
-            vector=self._vector, digests=digests,
+            vector=self._vector, digests=whole, breakdown=whole, trend=whole, snapshot_root=self._root,
         )  # fmt: skip
         found = self._measures(question, asked.grappe)
-        if self._key.grappes is not None:  # a count of the whole environment, other grappes' calls included
-            found = [replace(row, unattributed=None) for row in found]
-        return Edition(tuple(found), self._version(asked.grappe, found[-1].registry_version), SOFTWARE)
+        if self._key.grappes is None:
+            return found
+        return [replace(row, unattributed=None) for row in found]  # a count of the environment, other grappes' calls included
+
+    def edition(self, asked: AskedRates) -> Edition:
+        """What a file is of, in the version of the registry with which its measures were made."""
+        found = self.rates(asked, whole=True)
+        return assembled(self._db, self._version(asked.grappe, found[-1].registry_version), found)
 
     def detail(self, asked: AskedDetail) -> dict[str, Any]:
         """The entries of one numerator that the key may see, and those beside it."""
@@ -77,7 +85,7 @@ class Moment:
             raise Problem("parametre", "Seuls IND-MSS-01 et IND-DMP-01 se comptent au journal.", parametres=["indicateur"])
         question = Asked(
             self._environment, self._now, start=asked.first_month, month=asked.month, version=asked.version, digests=False,
-            vector=self._vector, indicators=[asked.indicateur],
+            vector=self._vector, indicators=[asked.indicateur], snapshot_root=self._root,
         )  # fmt: skip
         found = [row for row in self._measures(question, asked.grappe) if row.finess_et == asked.finess_et]
         if not found:
@@ -108,6 +116,15 @@ class Moment:
         if number is None or number == self._registry.version_of(grappe):
             return self._registry.grappe(grappe)
         return load_version(self._folder / "grappes", grappe, number)
+
+
+def _root(folder: Path, vector: Vector) -> str | None:
+    """Root of the last snapshot inside the vector."""
+    try:
+        snapshot = latest(folder, dict(vector))
+    except RegisterError:
+        raise Problem("illisible", "Les points de contrôle du journal se contredisent : prévenez l'exploitant.") from None
+    return None if snapshot is None else snapshot.root
 
 
 def _answered(ask: Callable[[], list[Measure]]) -> list[Measure]:

@@ -1,6 +1,6 @@
-"""Where the journal stands for an export: exporting the same measures twice gives the same bytes.
+"""Where the journal stands for whoever reads it: reading the same measures twice gives the same bytes, and the same tag.
 
-Each export leaves an entry, and each entry moves the vector. What was noted last about exports changes no measure: left out.
+An export, a refusal, a key leaves an entry, and each entry moves the vector. Those at the very end change no measure: left out.
 """
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from gateway.usage.parts import Vector
 from gateway.usage.vector import current
 
 ACTION = "export"  # of the admin entry of an export
+#: Admin entries that no measure depends on.
+_OF_NO_MEASURE = {ACTION, "access_denied", "contents_read", "key", "backup"}
 
 
 def before_exports(journal: apsw.Connection) -> Vector:
-    """The present vector, without the entries of exports at the very end of each log."""
+    """The present vector, without the entries at the very end of each log that no measure depends on."""
     found = ((log, _end(journal, log, size)) for log, size in current(journal))
     return tuple((log, size) for log, size in found if size)
 
@@ -23,7 +25,7 @@ def before_exports(journal: apsw.Connection) -> Vector:
 def _end(journal: apsw.Connection, log: int, size: int) -> int:
     sql = "SELECT kind, body FROM entries WHERE pos >= ? AND pos < ? ORDER BY pos DESC"
     for kind, body in journal.execute(sql, (log << POS_BITS, (log << POS_BITS) + size)):
-        if kind != "admin" or orjson.loads(body)["detail"].get("action") != ACTION:
+        if kind != "admin" or orjson.loads(body)["detail"].get("action") not in _OF_NO_MEASURE:
             break
         size -= 1
     return size

@@ -12,7 +12,7 @@ import pytest
 
 from connectors.wire.serving import HttpService, Running
 from gateway.doors.journal_asked import PROBLEMS
-from gateway.doors.usage_api import FILES
+from gateway.doors.usage_api import MEDIA_TYPES
 from gateway.doors.usage_asked import AskedRates
 from tests.gateway.doors.usage_world import MINE, UsageWorld
 from tests.gateway.usage.world import CARMES
@@ -59,7 +59,7 @@ async def test_every_command_of_the_guide_succeeds(tmp_path: Path, monkeypatch: 
 def test_the_guide_names_every_parameter_file_and_problem() -> None:
     for name, item in AskedRates.model_fields.items():
         assert f"`{item.alias or name}`" in GUIDE, name
-    for form in FILES:
+    for form in MEDIA_TYPES:
         assert f"| `/api/usage/exports/{form}` |" in GUIDE
     named = set(re.findall(r"`([a-z-]+)`", GUIDE.partition("## Erreurs")[2]))
     sources = [DOORS / f"{name}.py" for name in ("reading", "usage_api", "usage_asked", "usage_moment")]

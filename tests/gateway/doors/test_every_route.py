@@ -121,7 +121,7 @@ async def test_every_route_is_listed(served: Served) -> None:
 
 
 def _urls(served: Served, asked: dict[tuple[str, str], list[str]]) -> Iterator[tuple[str, str]]:
-    forms = ("csv", "xlsx", "json", "fhir", "ars")
+    forms = ("csv", "xlsx", "json", "fhir", "ars", "copil")
     for (method, path), questions in asked.items():
         for question in questions:
             for form in forms if "{forme}" in path else ("",):

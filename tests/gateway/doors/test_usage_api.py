@@ -14,9 +14,9 @@ import httpx
 import openpyxl
 import pytest
 
-import gateway.doors.usage_api as usage_api
 import gateway.doors.usage_moment as usage_moment
 from gateway.doors.journal_asked import PROBLEMS
+from gateway.doors.usage_api import MEDIA_TYPES, Form
 from gateway.doors.usage_asked import matches, still_moving
 from gateway.grappes.reading import example
 from gateway.grappes.registry import Registry
@@ -26,7 +26,9 @@ from tests.gateway.doors.usage_world import MINE, OTHER, THEIR_ET, UsageWorld, o
 from tests.gateway.usage.world import CARMES
 
 MARCH = f"/api/usage/taux?grappe={MINE}&mois=2027-03&from=2026-12"
-FORMS = ("csv", "xlsx", "json", "fhir", "ars")
+FORMS = ("csv", "xlsx", "json", "fhir", "ars", "copil")
+
+EXTENSIONS = {"csv": "csv", "xlsx": "xlsx", "json": "json", "fhir": "json", "ars": "csv", "copil": "pdf"}
 
 
 @pytest.fixture
@@ -198,16 +200,16 @@ def test_if_none_match(sent: str | None, found: bool) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-async def test_a_file_is_the_same_bytes_and_an_entry_each_time_it_leaves(world: UsageWorld, form: str) -> None:
+async def test_a_file_is_the_same_bytes_and_an_entry_each_time_it_leaves(world: UsageWorld, form: Form) -> None:
     key = await world.key("amoa", "usage", grappes=(MINE,))
     path = f"/api/usage/exports/{form}?{MARCH.partition('?')[2]}"
     first, again = await world.get(path, key), await world.get(path, key)
     assert first.status_code == 200, first.text
     assert first.content == again.content
-    assert first.headers["content-type"] == usage_api.FILES[form].media_type  # type: ignore[index]
+    assert first.headers["content-type"] == MEDIA_TYPES[form]
     name = first.headers["content-disposition"].partition("filename=")[2].strip('"')
     assert MINE in name and "2027-03" in name and "DONNEES-SIMULEES" in name
-    assert name.endswith(usage_api.FILES[form].extension)  # type: ignore[index]
+    assert name.endswith(EXTENSIONS[form])
     known = await world.get(path, key, **{"If-None-Match": first.headers["etag"]})
     assert (known.status_code, known.content) == (304, b"")
     assert world.admin("export") == [
