@@ -4,6 +4,7 @@ A change names what it starts from, by If-Match or by ``version``: of two that s
 """
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 from collections.abc import Awaitable, Callable
@@ -184,8 +185,8 @@ class RegistryApi:
 
     async def _versions(self, grappe: GrappeId) -> Response:
         self._known(grappe)
-        journal, folder = self.registrar.journal.folder, self.registrar.folder
-        return _json({"grappe": grappe, "versions": [one.item() for one in history(journal, folder, grappe)]})
+        steps = await asyncio.to_thread(history, self.registrar.journal.folder, self.registrar.folder, grappe)
+        return _json({"grappe": grappe, "versions": [one.item() for one in steps]})
 
     async def _version(self, grappe: GrappeId, number: Annotated[int, InPath(ge=1)]) -> Response:
         try:

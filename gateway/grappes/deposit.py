@@ -1,6 +1,7 @@
 """An extraction on its way into the journal: what its entry says, whoever brought the file."""
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,7 +37,7 @@ async def deposit(
     """A file that the operator of the gateway brings, for any ESSMS of the registry. Raises TableRefused, JournalFull."""
     extractions = read_extraction(content, registry, today_of(clock))
     record = Record(OPERATION, tenant=OPERATOR, event_time=clock.business(), clock_version=clock.version)
-    told = fill(record, journal, extractions, environment)
+    told = await asyncio.to_thread(fill, record, journal, extractions, environment)
     record.detail = {**(record.detail or {}), "by": by}
     [entry] = await journal.write(record)
     return told | {"entree": entry.id}

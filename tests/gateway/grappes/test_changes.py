@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.grappes.changes import CHANGES, apply_all
 from gateway.grappes.differences import compare
-from gateway.grappes.model import Certificate, ExternalCount, Grappe, Mailbox
+from gateway.grappes.model import Certificate, ExternalCount, Grappe, Mailbox, within
 from gateway.grappes.reading import RegistryError, check_grappe, example
 from gateway.grappes.registry import Registry
 from gateway.grappes.versions import load_version, sha256_of
@@ -167,6 +167,31 @@ ANY_CHANGE = st.one_of(
     st.builds(count, st.integers(0, 99), st.sampled_from(["2026-02-10", "2026-02-11"])),
     st.just(JOINS),
 )  # fmt: skip
+
+
+def what_a_measure_rests_on(grappe: Grappe, finess_et: str, day: date) -> tuple[object, ...]:
+    essms = grappe.find(finess_et)
+    if essms is None or not essms.is_member(day):
+        return ()
+    senders = {box.address for box in essms.mailboxes if within(day, box.since, box.until)}
+    counts = {one for one in essms.external_counts if within(day, one.since, one.until)}
+    owner = (essms.finess_ej, essms.ahi, essms.sons_eligible, grappe.start_of(essms), grappe.contractual_level)
+    return essms.denominator(day), frozenset(senders), frozenset(counts), owner
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(ANY_CHANGE, max_size=6), st.lists(ANY_CHANGE, min_size=1, max_size=6), st.lists(DAYS, min_size=8, max_size=8))
+def test_no_measure_changes_where_nothing_is_said_to_be_touched(
+    first: list[dict[str, Any]], second: list[dict[str, Any]], days: list[date]
+) -> None:
+    old = apply_all(BEFORE, CHANGES.validate_python(first))
+    new = apply_all(old, CHANGES.validate_python(second))
+    said = compare(old, new).touched
+    for essms in new.essms:
+        mine = [one for one in said if one.finess_et == essms.finess_et]
+        for day in days:
+            if not any(within(day, one.since, one.until) for one in mine):
+                assert what_a_measure_rests_on(old, essms.finess_et, day) == what_a_measure_rests_on(new, essms.finess_et, day)
 
 
 @settings(max_examples=12, deadline=None)
