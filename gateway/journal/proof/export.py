@@ -116,11 +116,12 @@ class _Writing:
                 frontier.add(item.hash, item.level)
                 yield item
         except ValueError as error:
-            raise TreeDamaged(f"l'arbre du journal {head.log} est incomplet (gateway/tree) : {error}") from error
+            raise TreeDamaged(f"l'arbre du journal {head.log} est incomplet : supprimez gateway/tree, qui se refait") from error
         finally:
             tree.close()
         if encode(frontier.root()) != head.root:
-            raise TreeDamaged(f"le journal {head.log} n'est plus celui qui a été signé : lancez socle journal verify --local")
+            said = f"le journal {head.log}, ou l'arbre qu'on en garde, n'est plus celui qui a été signé"
+            raise TreeDamaged(f"{said} : lancez socle journal verify --local ; s'il tient, supprimez gateway/tree, qui se refait")
 
     def _description(self, counts: dict[int, int]) -> str:
         told = {

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from gateway.journal.backup import back_up, restore
 from gateway.journal.proof import files, merkle, register, snapshot
 from gateway.journal.proof.forks import JournalForked
 from gateway.journal.proof.hashes import FOLDER as TREE
+from gateway.journal.proof.hashes import Hashes
 from gateway.journal.proof.leaves import HoleInLog
 from gateway.journal.proof.notary import Notary, Rhythm
 from gateway.journal.proof.notes import Checkpoint, Note, PublicKey, encode
@@ -95,6 +97,20 @@ def test_a_checkpoint_every_so_many_entries_or_seconds(tmp_path: Path) -> None:
         assert one.due()
         one.checkpoint("period")
         assert not one.due()
+
+
+def test_the_tree_is_on_disk_before_log_0_speaks_of_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    for owner, name in ((Hashes, "sync"), (files.AppendOnly, "append")):
+        act = getattr(owner, name)
+
+        def noted(self: object, *given: object, act: Any = act) -> None:
+            done.append(type(self).__name__)
+            act(self, *given)
+
+        monkeypatch.setattr(owner, name, noted)
+    sign(folder)
+    assert done == ["Hashes", "AppendOnly", "AppendOnly"]
 
 
 def test_a_process_says_which_logs_it_opened_and_closed(folder: Path) -> None:
@@ -197,6 +213,17 @@ def test_a_lost_tree_is_made_again_and_checked(folder: Path, damage: str) -> Non
         os.truncate(leaves, 100)
     with notary(folder) as one:
         one.catch_up()
+    sign(folder)
+    assert snapshot.vector(folder) == (register.Head(1, 40, root(bodies(folder))),)
+
+
+def test_hashes_that_no_checkpoint_synced_are_not_believed(folder: Path) -> None:
+    """A power loss may leave anything where the last ones were going to be."""
+    with notary(folder) as one:
+        assert one.catch_up() == 10
+    leaves = folder / TREE / "1.0"
+    content = leaves.read_bytes()
+    leaves.write_bytes(content[: 32 * 30] + bytes(32 * 10))
     sign(folder)
     assert snapshot.vector(folder) == (register.Head(1, 40, root(bodies(folder))),)
 

@@ -278,6 +278,18 @@ def test_the_description_of_another_export(case: Case, judge: Judge) -> None:
     assert set(codes(verdict)) == {"altered-export"}
 
 
+def test_an_older_vector_under_a_younger_signature(case: Case, judge: Judge) -> None:
+    """The last line hidden behind its hash, an earlier vector would pass for the present one: the end could be cut unseen."""
+    parts = members(case.whole)
+    lines = parts["log-0.ndjson"].splitlines(keepends=True)
+    *items, last = parts["log-0.proof"].splitlines(keepends=True)
+    assert last.startswith(b"leaf ")
+    hidden = {"log-0.ndjson": b"".join(lines[:-1]), "log-0.proof": b"".join([*items, last.replace(b"leaf", b"node 0")])}
+    verdict = judge(zipped(parts | hidden))
+    assert codes(verdict)[0] == "bad-proof"
+    assert "la dernière ligne du registre (journal 0) n'est pas le vecteur du point de contrôle" in told(verdict)
+
+
 @pytest.mark.parametrize("change", [
     lambda one: one[len(one) // 2 :], lambda one: b"", lambda one: one + b"leaf 40 " + b"A" * 43 + b"=\n",
     lambda one: one.replace(b"leaf 5 ", b"leaf 6 "), lambda one: b"nonsense\n" + one,
@@ -368,5 +380,8 @@ def test_a_damaged_tree_never_leaves_as_an_export(case: Case, tmp_path: Path) ->
     folder = another(case, tmp_path)
     at = taken(folder)
     tamper(folder, CHANGE)
-    with pytest.raises(export.TreeDamaged, match="le journal 1 n'est plus celui qui a été signé"):
+    with pytest.raises(export.TreeDamaged, match="le journal 1, ou l'arbre qu'on en garde, n'est plus celui qui a été signé"):
         exported(folder, at=at)
+    (folder / "tree" / "1.0").write_bytes(b"")
+    with pytest.raises(export.TreeDamaged, match="l'arbre du journal 1 est incomplet : supprimez gateway/tree"):
+        exported(folder, filters=Filters(finess_et="000000000"), at=at)
