@@ -364,22 +364,32 @@ def smtp_places(users: Users) -> Iterator[tuple[str, list[str], bytes]]:
     yield "bare newline", plain, f"Subject: {CANARY}\n\r\n{CANARY}\r\n".encode()
 
 
+def applicative_logins() -> Iterator[str]:
+    """An applicative mailbox asked for by a name, with a password, that are the canary."""
+    for mechanism, response in (
+        ("PLAIN", f"\0{CANARY}@patient.mssante.fr\0{CANARY}"), ("PLAIN", f"{CANARY}\0{CANARY}\0{CANARY}"),
+        ("EXTERNAL", f"{CANARY}@patient.mssante.fr"), (CANARY, CANARY),
+    ):  # fmt: skip
+        yield f"AUTH {mechanism} {base64.b64encode(response.encode()).decode()}"
+
+
 def submit(
-    deployment: Deployment, users: Users, token: str, commands: list[str], content: bytes, *, user: str | None = None
-) -> list[bytes]:
-    """One session; the replies. The door may end it: what is left is then not said."""
+    deployment: Deployment, users: Users, token: str, commands: list[str], content: bytes, *, user: str | None = None,
+    login: str | None = None,
+) -> list[bytes]:  # fmt: skip
+    """One session; the replies. The door may end it: what is left is then not said. ``login``: behind a certificate."""
     said: list[bytes] = []
-    login = base64.b64encode(f"user={user or users.mail.mailbox}\x01auth=Bearer {token}\x01\x01".encode()).decode()
+    bearer = base64.b64encode(f"user={user or users.mail.mailbox}\x01auth=Bearer {token}\x01\x01".encode()).decode()
     with socket.create_connection(("127.0.0.1", deployment.port("smtp")), timeout=_WAIT_S) as plain:
         lines = plain.makefile("rb")
         said.append(_reply(lines))
         for command in (f"EHLO {CANARY}.dui.test", "STARTTLS"):
             plain.sendall(command.encode() + b"\r\n")
             said.append(_reply(lines))
-        with deployment.context(certificate=False).wrap_socket(plain, server_hostname=f"{CANARY}.dui.test") as secure:
+        with deployment.context(certificate=login is not None).wrap_socket(plain, server_hostname=f"{CANARY}.dui.test") as secure:
             lines = secure.makefile("rb")
             try:
-                for command in ("EHLO dui.test", f"AUTH XOAUTH2 {login}", *commands, "DATA"):
+                for command in ("EHLO dui.test", login or f"AUTH XOAUTH2 {bearer}", *commands, "DATA"):
                     secure.sendall(command.encode() + b"\r\n")
                     said.append(_reply(lines))
                 if said[-1].startswith(b"354"):
@@ -434,6 +444,8 @@ def test_no_file_of_the_gateway_holds_a_matricule(deployment: Deployment, tmp_pa
     assert sum(any(reply.startswith(b"250 2.0.0") or b"250" in reply for reply in said[-2:]) for said in accepted) > 5, accepted
     submit(deployment, users, CANARY, [], b"")
     submit(deployment, users, token, [], b"", user=f"{CANARY}@patient.mssante.fr")
+    for login in applicative_logins():
+        submit(deployment, users, token, [], b"", login=login)
 
     assert leaks(deployment.files()) == []  # while it runs, its WAL included
     counts = _counts(deployment)

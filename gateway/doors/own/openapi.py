@@ -38,7 +38,7 @@ def document(doors: Mapping[str, OwnDoor[Any] | FileDoor]) -> bytes:
         "paths": {path: {"post": _operation(path, door)} for path, door in doors.items()},
         "components": {
             "securitySchemes": {"cle": {"type": "http", "scheme": "bearer", "description": "Clé de votre logiciel."}},
-            "schemas": {"Probleme": _problem()},
+            "schemas": {"Probleme": _problem(), "Ecart": _deviation()},
         },
     }  # fmt: skip
     return orjson.dumps(content)
@@ -111,4 +111,12 @@ def _problem() -> dict[str, Any]:
     properties: dict[str, Any] = {name: {"type": "string"} for name in texts}
     properties["type"]["enum"] = types
     properties |= {"status": {"type": "integer"}, "indicateurs": {"type": "array", "items": {"type": "string"}}}
+    properties["ecarts"] = {"type": "array", "items": {"$ref": "#/components/schemas/Ecart"}}
     return {"type": "object", "properties": properties, "required": ["type", "title", "status", "detail", "instance"]}
+
+
+def _deviation() -> dict[str, Any]:
+    """What does not conform in the call, beside any answer (docs/conformite.md)."""
+    properties: dict[str, Any] = {name: {"type": "string"} for name in ("controle", "lieu", "attendu", "trouve")}
+    properties["valeurs"] = {"type": "array", "items": {"type": "string"}}
+    return {"type": "object", "properties": properties, "required": list(properties)}

@@ -170,6 +170,9 @@ async def test_an_own_door_tells_its_dui_and_keeps_nothing(bench: Bench) -> None
     assert told["ecarts"] == [{
         "controle": "CHK-DMP-03", "lieu": "document.pdf_base64", "attendu": "PDF/A-1", "trouve": "PDF", "valeurs": [],
     }]  # fmt: skip
+    async with Client() as client:
+        described = orjson.loads((await client.send("GET", bench.urls["console"] + "/portes/openapi.json", timeout_s=5)).body)
+    assert set(described["components"]["schemas"]["Ecart"]["required"]) == set(told["ecarts"][0])
     again = await feed_a_plain_pdf(bench)
     assert again == {name: value for name, value in told.items() if name != "ecarts"}
 
