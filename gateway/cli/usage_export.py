@@ -91,7 +91,7 @@ def _formats(given: Sequence[str]) -> list[str]:
 
 def _edition(source: Source, rows: Sequence[Measure]) -> Edition:
     """The measures of one grappe, with what a COPIL asks beside them, all at the vector of the measures."""
-    grappe = source.versions(rows[0].grappe, rows[0].registry_version or 1)
+    grappe = source.versions(rows[-1].grappe, rows[-1].registry_version or 1)  # of the last window
     return assembled(source.journal, grappe, rows)
 
 

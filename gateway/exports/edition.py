@@ -56,9 +56,18 @@ class Edition:
         return version_name(self.measures)
 
     @property
+    def last(self) -> Measure:
+        """A measure that rests on the most: windows closed one after the other have each their own vector."""
+        return max(self.measures, key=lambda row: sum(size for _, size in row.vector))
+
+    @property
     def root(self) -> str | None:
         """Root of the journal's snapshot, when the log is proved."""
-        return self.measures[0].snapshot_root
+        return self.last.snapshot_root
+
+    def of_window(self, window: Window) -> Measure:
+        """Any measure of a window: all of them have its version, its vector and its registry."""
+        return next(row for row in self.measures if row.window == window)
 
     @property
     def windows(self) -> list[Window]:

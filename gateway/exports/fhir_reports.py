@@ -44,7 +44,7 @@ def bundle(edition: Edition) -> bytes:
     """A collection: what made it, the Measures, the Organizations, then the reports. ValueError: mixed environments."""
     rows = list(edition.essms())
     who = {row.finess_et: _organization(row) for row in rows}
-    version = edition.measures[0].definition_version
+    version = edition.last.definition_version
     resources = [_software(edition)]
     resources += [measure_resource(INDICATORS[one], version, edition.as_of) for one in edition.indicators]
     resources += who.values()

@@ -8,11 +8,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gateway.exports.cells import local_and_utc
 from gateway.exports.edition import Edition
 from gateway.exports.fhir_measures import FHIR_VERSION
 from gateway.exports.json_rates import to_bytes
+from gateway.usage.measure import Measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,28 +50,31 @@ def write(folder: Path, files: Sequence[File]) -> list[Path]:
 
 
 def _manifest(edition: Edition, files: Sequence[File]) -> bytes:
-    first = edition.measures[0]
+    last = edition.last
     local, utc = local_and_utc(edition.as_of)
     return to_bytes({
         "socle": "export",
         "avertissement": edition.warning,
-        "simulated": first.simulated,
+        "simulated": last.simulated,
         "environment": edition.environment,
         "grappe": edition.grappe.id,
-        "windows": [
-            {"window": one.kind, "period_start": one.start.isoformat(), "period_end": one.last_day.isoformat()}
-            for one in edition.windows
-        ],
+        "windows": [_window(edition.of_window(one)) for one in edition.windows],
         "as_of": utc,
         "as_of_local": local,
         "software": edition.software,
         "fhir_version": FHIR_VERSION,
-        "measure_versions": sorted({row.version for row in edition.measures}),
-        "states": sorted({row.state for row in edition.measures}),
-        "definition_version": first.definition_version,
-        "registry_version": first.registry_version,
+        "definition_version": last.definition_version,
         "options": sorted({row.options.label for row in edition.measures}),
-        "vector": [list(pair) for pair in first.vector],
+        "vector": [list(pair) for pair in last.vector],
         "snapshot_root": edition.root,
         "files": [{"name": file.name, "size": len(file.content), "sha256": file.sha256} for file in files],
     })  # fmt: skip
+
+
+def _window(row: Measure) -> dict[str, Any]:
+    """What the measures of one window depend on."""
+    return {
+        "window": row.window.kind, "period_start": row.window.start.isoformat(), "period_end": row.window.last_day.isoformat(),
+        "state": row.state, "version": row.version, "registry_version": row.registry_version,
+        "vector": [list(pair) for pair in row.vector], "snapshot_root": row.snapshot_root,
+    }  # fmt: skip

@@ -65,7 +65,7 @@ class _Opened:
     _counting: Counting = field(init=False)
 
     def __post_init__(self) -> None:
-        self._counting = Counting(self._db, self.edition.environment, self.edition.measures[0].vector)
+        self._counting = Counting(self._db, self.edition.environment, self.edition.last.vector)
 
     @classmethod
     @contextmanager

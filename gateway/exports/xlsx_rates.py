@@ -39,7 +39,7 @@ _PARTS = (
     Column("Indicateur", 13), Column("FINESS ET", 11), Column("Raison sociale", 42), Column("Du", 11), Column("Au", 11),
     Column("Ventilation", 22), Column("Valeur", 24), Column("Nombre", 10),
 )  # fmt: skip
-_TEXTS = (Column("Rubrique", 26), Column("Élément", 44), Column("Valeur", 100, "wrap"))
+_TEXTS = (Column("Rubrique", 38), Column("Élément", 44), Column("Valeur", 100, "wrap"))
 
 
 def rates_xlsx(edition: Edition) -> bytes:
@@ -109,19 +109,26 @@ def definitions(edition: Edition) -> Iterator[tuple[Cell, ...]]:
     yield ("définitions", "population", POPULATION_NOTE)
     for element, value in COUNTING:
         yield ("comptage", element, value)
-    first = edition.measures[0]
     for options in sorted({row.options.label for row in edition.measures}):
         yield ("comptage", "options", options)
+    yield ("comptage", "version des règles", edition.last.definition_version)
     local, utc = local_and_utc(edition.as_of)
-    yield ("mesure", "environnement", edition.environment)
-    yield ("mesure", "arrêtée au", f"{local} (UTC : {utc})")
-    yield ("mesure", "version des règles", first.definition_version)
-    yield ("mesure", "version du registre", "" if first.registry_version is None else str(first.registry_version))
-    yield ("mesure", "journal lu (journal : entrées)", ", ".join(f"{log} : {size}" for log, size in first.vector))
-    yield ("mesure", "racine de l'instantané", edition.root or "journal sans instantané")
-    yield ("mesure", "passerelle", edition.software)
+    yield ("mesures", "environnement", edition.environment)
+    yield ("mesures", "arrêtées au", f"{local} (UTC : {utc})")
+    yield ("mesures", "passerelle", edition.software)
+    for window in edition.windows:
+        yield from _standing(edition.of_window(window))
     yield from _denominators(edition)
     yield from _causes(edition)
+
+
+def _standing(row: Measure) -> Iterator[tuple[Cell, ...]]:
+    """What the measures of one window depend on."""
+    window = f"fenêtre du {row.window.start:%d/%m/%Y} au {row.window.last_day:%d/%m/%Y}"
+    yield (window, "version", f"v{row.version}, {STATES[row.state]}")
+    yield (window, "version du registre", "" if row.registry_version is None else str(row.registry_version))
+    yield (window, "journal lu (journal : entrées)", ", ".join(f"{log} : {size}" for log, size in row.vector))
+    yield (window, "racine de l'instantané", row.snapshot_root or "journal sans instantané")
 
 
 def _denominators(edition: Edition) -> Iterator[tuple[Cell, ...]]:

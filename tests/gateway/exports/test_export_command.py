@@ -149,3 +149,17 @@ def test_a_folder_that_cannot_be_written_is_said(data: Path) -> None:
     assert (code, "Écriture impossible dans" in text) == (2, True)
     with JournalReader(data / "gateway") as reader:
         assert not [entry for entry in reader.entries(limit=3).entries if entry["kind"] == "admin"]
+
+
+def test_windows_closed_one_after_the_other_keep_each_their_own_vector(data: Path, fill: Fill) -> None:
+    close = ["usage", "close", "--grappe", GRAPPE, "--data", str(data)]
+    assert CliRunner().invoke(app, close).exit_code == 0
+    fill(fed("p8", "2026-02-05T10:00"))
+    assert CliRunner().invoke(app, close).exit_code == 0
+    found = export(data, "sortie", "--from", "2025-11", "--months", "4", "--format", "csv,tbb")
+    [manifest] = [orjson.loads(content) for name, content in found.items() if name.startswith("manifeste")]
+    first, month = manifest["windows"]
+    assert (first["version"], month["version"]) == (1, 2)
+    assert first["vector"] < month["vector"] == manifest["vector"]
+    [tbb] = [content.decode() for name, content in found.items() if name.startswith("tbb") and name.endswith("csv")]
+    assert [line.split(";")[9] for line in tbb.splitlines() if "mois_courant;" in line and ";dmp;" in line] == ["2"]

@@ -94,9 +94,11 @@ def test_the_last_sheet_defines_and_sources_every_number(made: Workbook) -> None
         "61, depuis le 06/06/2025, déclaration du projet (provisoire)"
     )
     assert said["dénominateur IND-MSS-01", "830206587 RESIDENCE AUTONOMIE LES MURIERS"].startswith("aucun")
-    assert said["mesure", "environnement"] == "bac_a_sable"
-    assert said["mesure", "arrêtée au"] == "2027-03-01T00:30:00+01:00 (UTC : 2027-02-28T23:30:00Z)"
-    assert (said["mesure", "racine de l'instantané"], said["mesure", "version du registre"]) == (ROOT, "3")
+    assert said["mesures", "environnement"] == "bac_a_sable"
+    assert said["mesures", "arrêtées au"] == "2027-03-01T00:30:00+01:00 (UTC : 2027-02-28T23:30:00Z)"
+    month = "fenêtre du 01/02/2027 au 28/02/2027"
+    assert (said[month, "racine de l'instantané"], said[month, "version du registre"]) == (ROOT, "3")
+    assert (said[month, "version"], said[month, "journal lu (journal : entrées)"]) == ("v2, clos", "0 : 12, 1 : 900")
     assert "une unité par message" in said["comptage", "options"]
 
 
