@@ -2,10 +2,7 @@
 from __future__ import annotations
 
 import csv
-import os
 from pathlib import Path
-
-import pytest
 
 from gateway.grappes.reading import example
 
@@ -28,9 +25,8 @@ def test_the_correction_of_row_3_and_the_doubt_of_row_2_are_recorded() -> None:
     assert third.decision is not None and third.decision.by and third.decision.why and third.decision.on
 
 
-@pytest.mark.skipif("SOCLE_REFERENCE_DATA" not in os.environ, reason="the reconciliation oracle is not in the repository")
 def test_the_example_equals_the_oracle() -> None:
-    folder = Path(os.environ["SOCLE_REFERENCE_DATA"]) / "grappes"
+    folder = Path(__file__).parents[2] / "data" / "grappes"
     grappe = example("marseille-hyeres")
     ours = [
         (str(one.ligne), one.name_saisi or one.name, one.saisi, one.finess_et, one.statut, one.regle) for one in grappe.essms

@@ -13,8 +13,13 @@ from typer.testing import CliRunner
 
 from gateway.cli.grappe import app
 from gateway.grappes.importing.checking import check
+from gateway.grappes.importing.deciding import Terms, decide
+from gateway.grappes.importing.decisions import accepted
 from gateway.grappes.importing.files import documents_in
+from gateway.grappes.importing.installing import Identity, grappe_of
 from gateway.grappes.importing.names import fold
+from gateway.grappes.model import Grappe
+from gateway.grappes.reading import example
 
 DATA = Path(__file__).parents[3] / "data" / "grappes"
 PACKAGE = Path(__file__).parents[4] / "gateway" / "grappes" / "importing"
@@ -126,3 +131,26 @@ def test_every_trap_with_a_line_of_a_table_is_judged() -> None:
     assert kept["normandie", 10] != kept["normandie", 11]  # trap 5: nearest match
     [documents] = documents_in([DATA / "normandie"])
     assert any("lettre-engagement" in remark for remark in check(documents).remarks)  # anomaly A25: never a 24th row
+
+
+def test_the_grappe_shipped_with_socle_is_what_an_import_of_its_tables_makes() -> None:
+    shipped = example("marseille-hyeres")
+    [documents] = documents_in([DATA / "marseille-hyeres"])
+    terms = Terms("amoa", shipped.document_date, as_typed=True)
+    decided = decide(check(documents), accepted([f"3={shipped.essms[2].finess_et}:vu"]), None, terms)
+    made = grappe_of(Identity("essai", shipped.document_date), check(documents), decided, None)
+    assert facts(made) == facts(shipped)
+    assert made.porteur_ej == shipped.porteur_ej
+    assert [(one.finess_ej, one.regle) for one in made.entites_juridiques] == [
+        (one.finess_ej, one.regle) for one in shipped.entites_juridiques
+    ]  # fmt: skip
+
+
+def facts(grappe: Grappe) -> list[tuple[object, ...]]:
+    return [
+        (
+            one.ligne, one.finess_et, one.finess_ej, one.saisi, one.statut, one.regle,
+            one.persons, one.category, one.sector, one.projet,
+        )
+        for one in grappe.essms
+    ]  # fmt: skip
