@@ -28,8 +28,8 @@ def ars_lines(edition: Edition) -> bytes:
 
 
 def _lines(edition: Edition) -> Iterator[list[str]]:
-    stamps = local_and_utc(edition.as_of)
     for row in edition.essms():
+        stamps = local_and_utc(row.as_of or edition.as_of)
         member = edition.member(row.finess_et)
         product = None if member is None else member.dui_product
         yield [*_what(row), plain_text(product or "non renseigné"), plain_text(edition.software), *_versions(row), *stamps,

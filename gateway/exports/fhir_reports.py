@@ -105,7 +105,7 @@ def _report(row: Measure, subject: str, edition: Edition) -> Resource:
         "type": "summary",
         "measure": canonical(row.indicator, row.definition_version),
         "subject": {"reference": subject, "identifier": {"system": FINESS, "value": row.finess_et}, "display": row.name},
-        "date": local_and_utc(edition.as_of, zone_of(row.finess_et))[0],
+        "date": local_and_utc(row.as_of or edition.as_of, zone_of(row.finess_et))[0],
         "reporter": {"display": edition.software},
         "period": {"start": row.window.start.isoformat(), "end": row.window.last_day.isoformat()},
         "improvementNotation": INCREASE,

@@ -4,10 +4,11 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from gateway.exports.ars_lines import ars_lines
 from gateway.exports.edition import Edition
-from tests.gateway.exports.world import DETAIL, ROOT, edition, grappe, measure
+from tests.gateway.exports.world import DETAIL, FIRST, ROOT, edition, grappe, measure
 
 
 def read(one: Edition) -> list[list[str]]:
@@ -51,3 +52,9 @@ def test_a_missing_number_is_empty_and_not_zero() -> None:
     said = dict(zip(header, line, strict=True))
     assert (said["denominateur"], said["taux_pct"], said["statut"]) == ("", "", "non_calculable")
     assert said["raison_sociale"] == "'+33"
+
+
+def test_a_line_is_dated_by_its_own_measure() -> None:
+    rows = (measure("IND-DMP-01", FIRST, as_of=datetime(2027, 2, 6, 11, tzinfo=UTC)), measure("IND-DMP-01"))
+    _, header, *lines = read(Edition(rows, grappe(), "Socle 0.1.0"))
+    assert [line[header.index("arrete_le_utc")] for line in lines] == ["2027-02-06T11:00:00Z", "2027-02-28T23:30:00Z"]
