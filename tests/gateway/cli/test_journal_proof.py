@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from gateway.cli.main import app
+from gateway.grappes.reading import example, write_grappe
 from gateway.journal.proof import files
 from gateway.journal.proof.verdict import WITHOUT_WITNESS
 from gateway.journal.query import Filters, JournalReader
@@ -200,3 +203,26 @@ def test_a_journal_never_signed(tmp_path: Path) -> None:
     for arguments in (["key"], ["verify", "--local"]):
         done = run(*arguments, "--data", tmp_path / "data")
         assert (done.exit_code, "Aucun point de contrôle" in done.output) == (2, True)
+
+
+@pytest.mark.parametrize("name", ["x.zip", "x.ndjson", "x.csv"])
+def test_the_structures_of_a_grappe_while_they_are_members(data: Path, tmp_path: Path, name: str) -> None:
+    """One structure of the journal left the grappe before its calls; the other is still a member."""
+    grappe = example("marseille-hyeres")
+    present, left = STRUCTURES
+    essms = [replace(one, member_until=date(2026, 3, 2)) if one.finess_et == left else one for one in grappe.essms]
+    kept = replace(grappe, essms=tuple(essms))
+    (data / "gateway" / "grappes").mkdir()
+    (data / "gateway" / "grappes" / "marseille-hyeres.json").write_bytes(write_grappe(kept))
+    done = run("export", "--format", name[2:], "--grappe", "marseille-hyeres", "-o", tmp_path / name, "--data", data)
+    assert done.exit_code == 0, done.output
+    content = (tmp_path / name).read_bytes()
+    text = b"".join(members(content)[one] for one in ("log-1.ndjson", "export.txt")) if name == "x.zip" else content
+    assert text.count(present.encode()) == 10 and left.encode() not in text
+    if name == "x.zip":
+        assert json.loads(members(content)["export.txt"].split(b"\n")[0])["asked"] == {"grappe": "marseille-hyeres"}
+        assert run("verify", tmp_path / name, "--key", key(data)).exit_code == 0
+    if name == "x.ndjson":
+        head = json.loads(content.split(b"\n")[0])
+        last = said("verify", "--local", "--data", data)["snapshot"]
+        assert head["snapshot"] == {name: last[name] for name in ("size", "root", "at")}

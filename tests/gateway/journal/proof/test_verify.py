@@ -137,7 +137,7 @@ def test_an_erasure_changes_no_proof(tmp_path: Path) -> None:
 
 
 def test_a_changed_byte(case: Case, judge: Judge) -> None:
-    verdict = judge(changed(case.whole, "log-1.ndjson", lambda one: one.replace(b'"130784507"', b'"130784508"', 1)))
+    verdict = judge(changed(case.whole, "log-1.ndjson", lambda one: one.replace(b'"130790199"', b'"130790198"', 1)))
     assert codes(verdict) == ["changed-line"]
     assert (verdict.faults[0].place, told(verdict)) == ("1/0", "l'entrée 1/0 a été modifiée")
 
@@ -211,8 +211,8 @@ def test_an_added_line(case: Case, judge: Judge) -> None:
 
 
 def test_many_changes_are_told_shortly(case: Case, judge: Judge) -> None:
-    verdict = judge(changed(case.whole, "log-1.ndjson", lambda one: one.replace(b'"130784507"', b'"130784508"')
-                            .replace(b'"830018370"', b'"830018371"')))  # fmt: skip
+    verdict = judge(changed(case.whole, "log-1.ndjson", lambda one: one.replace(b'"130790199"', b'"130790198"')
+                            .replace(b'"130786502"', b'"130786503"')))  # fmt: skip
     assert len(verdict.faults) == 21
     assert verdict.faults[-1].says == "et 20 autres défauts dans le journal 1"
 

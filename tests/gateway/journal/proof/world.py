@@ -13,7 +13,7 @@ from gateway.journal.proof.notary import Notary
 from gateway.journal.record import Record
 from tests.gateway.journal.world import feed, open_journal, rows
 
-STRUCTURES = ("130784507", "830018370")
+STRUCTURES = ("130790199", "130786502")  # both of the Marseille-Hyères grappe
 
 
 def write(folder: Path, number: int, **changes: Any) -> None:
