@@ -2,26 +2,12 @@
 from __future__ import annotations
 
 import contextlib
-import ssl
 from typing import TYPE_CHECKING
 
 from connectors.mssante.codes import Reply
-from gateway.access.callers import UNKNOWN, Caller
-from gateway.access.identities import structure_named
-from gateway.conformance.facts.mss import sasl_facts, sasl_shown
 from gateway.doors.mail import replies
-from gateway.doors.mail.commands import (
-    AFTER_HELLO,
-    APPLICATIVE,
-    BEFORE_TLS,
-    RELAYED,
-    Bearer,
-    initial_response,
-    mechanism_of,
-    named_by,
-    offer,
-    verb_of,
-)
+from gateway.doors.mail.commands import AFTER_HELLO, BEFORE_TLS, RELAYED, offer, verb_of
+from gateway.doors.mail.login import LINE_LIMIT, LeftInChallenge, Login
 from gateway.doors.mail.session import Session
 from gateway.doors.mail.stream import BareNewline, Closed, Idle, LineStream, LineTooLong, StreamError
 from gateway.doors.mail.submission import outcome_of
@@ -31,7 +17,6 @@ from gateway.doors.mail.upstream import Answer, Lost, NotReady, Upstream
 if TYPE_CHECKING:
     from gateway.doors.mail.smtp import SmtpDoor
 
-_LINE_LIMIT = 12_288  # AUTH lines carry a token (RFC 4954 §4); the operator judges the others
 _BROKEN_LINES = {BareNewline: ("V-CRLF", replies.BARE_NEWLINE), LineTooLong: ("V-SYNTAXE", replies.TOO_LONG)}
 
 
@@ -47,7 +32,7 @@ class Conversation:
         self._operator: Upstream | None = None
         self._session = Session(door.record("MSS.SESSION_SMTP"))
         self._submissions = Submissions(door, dui)
-        self._structure: Caller = UNKNOWN  # by the client's certificate
+        self._login = Login(door, dui, self._session, self._submissions)
         self._hello = self._spoke = self._waiting = self._operator_gone = self._refused = self._ended = False
 
     @property
@@ -100,7 +85,7 @@ class Conversation:
 
     async def _turn(self) -> None:
         self._waiting = True
-        line = await self._dui.line(_LINE_LIMIT, self._door.idle_s)
+        line = await self._dui.line(LINE_LIMIT, self._door.idle_s)
         self._waiting = False
         if not self._spoke and not self._door.admits(self._session.record):  # one of the calls of the next gap entry
             self._refused = True
@@ -173,7 +158,7 @@ class Conversation:
                 self._operator, greeting = await Upstream.connect(self._door.upstream, self._door.deadline_s)
                 self._session.greeted(greeting)
             if self._dui.tls and not self._operator.encrypted:
-                await self._operator.encrypt(self._operator_tls())
+                await self._operator.encrypt(self._login.operator_tls())
         except NotReady as refused:
             self._session.greeted(refused.answer)
             await self._end()
@@ -185,15 +170,6 @@ class Conversation:
             await self._last_word(replies.NO_OPERATOR)
             raise _Over from lost
         return self._operator
-
-    @property
-    def _lent(self) -> bool:
-        """Whether the operator is shown the identity of the DUI's structure (design §8, « TLS and identities »)."""
-        return self._structure.identity is not None and self._door.tls_for is not None
-
-    def _operator_tls(self) -> ssl.SSLContext:
-        identity, tls_for = self._structure.identity, self._door.tls_for
-        return self._door.client_tls if identity is None or tls_for is None else tls_for(identity)
 
     async def _greet(self, verb: str, operator: Upstream) -> None:
         """Before TLS: what the operator said to the door's own EHLO. Nothing that the DUI typed leaves in clear."""
@@ -212,7 +188,7 @@ class Conversation:
         self._hello = True
         self._submissions.declare(answer.reply.lines)
         said = answer.reply.lines
-        lines = offer(said, tls=True, lent=self._lent) if verb_of(line) == "EHLO" else list(said)
+        lines = offer(said, tls=True, lent=self._login.lent) if verb_of(line) == "EHLO" else list(said)
         await self._say(Reply(answer.reply.code, tuple(lines)))
 
     async def _starttls(self, line: bytes) -> None:
@@ -232,50 +208,14 @@ class Conversation:
             self._session.invalid("V-TLS", None)
             raise _Over from None
         self._session.tls_version = self._dui.tls_version
-        der = self._dui.client_der
-        self._structure = self._door.access.by_certificate(der, "MSS")
-        self._session.certificate = {"presented": der is not None, "organisation": structure_named(der) is not None}
+        self._login.proved()
 
     async def _auth(self, line: bytes, operator: Upstream) -> None:
-        """Pass the exchange as it is; the response is read in memory, for the mailbox, and forgotten."""
-        mechanism, response = mechanism_of(line), initial_response(line)
-        if mechanism in APPLICATIVE and not self._lent:
-            self._note_auth(mechanism, response)
-            self._session.without_identity(replies.NO_CERTIFICATE)
-            await self._say(replies.NO_CERTIFICATE)
-            return
-        bearer = named_by(mechanism, response) if response else None
-        answer = await operator.command(line)
-        challenged: Answer | None = None
-        while answer.reply.code == 334:
-            challenged = answer
-            await self._pass_on(answer)
-            try:
-                line = await self._dui.line(_LINE_LIMIT, self._door.idle_s)
-                bearer = bearer or named_by(mechanism, line)
-                answer = await operator.command(line)
-            except (Closed, Lost) as gone:
-                # A challenge after the token is a refusal. Some operators leave then without a 535 (mssante §5.3), and
-                # some clients without the empty line that ends it (curl).
-                if response is None or (isinstance(gone, Lost) and gone.reason != "closed"):
-                    raise
-                self._note_auth(mechanism, response)
-                self._authenticated(mechanism, bearer, challenged)
-                raise _Over from gone
-            response = response or line
-        self._note_auth(mechanism, response)
-        self._authenticated(mechanism, bearer, answer)
-        await self._pass_on(answer)
-
-    def _note_auth(self, mechanism: str, response: bytes | None) -> None:
-        self._session.auth, self._session.login = sasl_facts(mechanism, response), sasl_shown(mechanism, response)
-
-    def _authenticated(self, mechanism: str, bearer: Bearer | None, answer: Answer) -> None:
-        applicative = mechanism in APPLICATIVE
-        caller = self._door.access.by_mailbox(bearer.mailbox) if bearer else self._structure if applicative else UNKNOWN
-        self._session.authenticated(caller, bearer, answer)
-        if answer.reply.positive:
-            self._submissions.bearer, self._submissions.applicative = bearer, applicative
+        try:
+            raw = await self._login.auth(line, operator)
+        except LeftInChallenge as left:
+            raise _Over from left
+        await self._dui.send(raw, self._door.idle_s)
 
     async def _data(self, line: bytes, operator: Upstream) -> None:
         try:
