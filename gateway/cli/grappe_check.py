@@ -17,7 +17,10 @@ from gateway.grappes.importing.files import documents_in
 from gateway.grappes.importing.places import Unreadable
 from gateway.grappes.importing.report import as_json, as_text
 
-Tables = Annotated[list[Path], typer.Argument(help="Dossier d'une grappe, dossier de grappes, ou fichiers (.csv, .xlsx, .txt).")]
+Tables = Annotated[
+    list[Path],
+    typer.Argument(metavar="TABLEAUX", help="Dossier d'une grappe, dossier de grappes, ou fichiers (.csv, .xlsx, .txt)."),
+]
 FinessExtraction = Annotated[
     Path | None, typer.Option("--finess", help="Extraction FINESS des établissements, pour comparer.", dir_okay=False)
 ]

@@ -47,7 +47,8 @@ class Establishment:
     @property
     def label(self) -> str:
         """The name, after its organisation's when it only says what the establishment is (« SAD », « RA »)."""
-        return f"{self.og} - {self.name}" if self.og and len(simplified(self.name).split()) < 2 else self.name
+        owner = self.entity.name if self.entity is not None and self.entity.name else self.og
+        return f"{owner} - {self.name}" if owner and len(simplified(self.name).split()) < 2 else self.name
 
     @property
     def saisi(self) -> str:

@@ -126,7 +126,12 @@ def _absent(sites: Iterable[Site], table: Table) -> list[str]:
 
 
 def _complete(sites: list[Site], numbered: Sequence[Table], table: Table, by_row: dict[int, Site]) -> list[str]:
-    """A table without numbers adds what it says to the sites it names, or, when it names none, to the rows of same order."""
+    """A table without numbers adds what it says to the sites it names, or, when it names none, to the rows of same order.
+
+    A list of organisations and of their own numbers is neither: establishments find theirs by its name.
+    """
+    if table.has("finess_ej") and table.has("og") and any(other.has("og") for other in numbered):
+        return []
     if table.has("etablissement"):
         left = _match(sites, [Site(0, [row]) for row in table.rows], _NAME_PASSES)
         return [f"{site.rows[0].place} : établissement non retrouvé dans les tableaux qui portent les numéros." for site in left]

@@ -158,6 +158,15 @@ def test_the_porteur_s_column_is_nobody_s_own_number(tmp_path: Path) -> None:
     assert [one.entity.name for one in found.establishments if one.entity] == ["Un", "Deux"]
 
 
+def test_a_list_of_organisations_is_no_fragment(tmp_path: Path) -> None:
+    found = checked(
+        tmp_path, annexe=f"OG;FINESS ET;Établissement\nDeux;{A};SAD\nUn;{B};RA", og=f"OG;FINESS EJ\nUn;{C}\nDeux;010000032",
+    )  # fmt: skip
+    assert [(one.label, one.entity.verdict.retenu) for one in found.establishments if one.entity] == [
+        ("Deux - SAD", "010000032"), ("Un - RA", C),
+    ]  # fmt: skip
+
+
 def test_an_entity_s_number_where_an_establishment_s_is_due(tmp_path: Path) -> None:
     found = checked(tmp_path, annexe=f"OG;FINESS EJ;FINESS ET;Établissement\nCCAS;{C};{C};RA Un\nCCAS;{C};{B};RA Deux")
     assert [row[2:] for row in rows(found)] == [(C, "a_verifier", "R8"), (B, "confirme", "R0")]
