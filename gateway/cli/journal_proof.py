@@ -39,6 +39,9 @@ def public_key(
 ) -> None:
     """Sans sous-commande : la clé publique qui vérifie les points de contrôle. Sinon : les clés de lecture par HTTP."""
     if context.invoked_subcommand is not None:
+        typed = context.get_parameter_source("data")
+        if typed is not None and typed.name == "COMMANDLINE":
+            fail(f"--data se donne après « {context.invoked_subcommand} » : ici, elle ne servirait pas.", BAD_INPUT)
         return
     key = _key_of(data)
     _tell({"key": str(key), "name": key.name, "id": key.id.hex()}, as_json, str(key))

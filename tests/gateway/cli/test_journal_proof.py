@@ -173,7 +173,7 @@ def test_a_rotation(data: Path, tmp_path: Path) -> None:
     (["export", "--format", "zip"], "donnez-le par -o"), (["export", "--format", "pdf"], "possibles : csv, ndjson, zip"),
     (["export", "--grappe", "inconnue"], "Grappe inconnue"), (["export", "-o", "x.csv", "--witness", "t"], "seul un export .zip"),
     (["export", "-o", "/absent/x.zip"], "ne peut pas être écrit"), (["rekey", "--by", "Jean Dupont"], "--by :"),
-    (["witness", "-o", "here.json"], "existe déjà"),
+    (["witness", "-o", "here.json"], "existe déjà"), (["key", "--data", "x", "list"], "--data se donne après « list »"),
 ])  # fmt: skip
 def test_what_cannot_be_done_is_one_line_and_exit_2(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str
