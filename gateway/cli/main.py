@@ -5,6 +5,7 @@ import sys
 from importlib import metadata
 from typing import Annotated
 
+import apsw
 import typer
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
@@ -32,7 +33,9 @@ from gateway.cli import (
     up,
     usage,
 )  # fmt: skip
+from gateway.cli.common import REFUSED_TO_START
 from gateway.cli.french import UsageError, said
+from gateway.journal.record import JournalError
 from gateway.settings import why_refused
 
 app = typer.Typer(
@@ -95,5 +98,8 @@ def main() -> None:
     except (ValidationError, SettingsError) as error:
         typer.echo(why_refused(error), err=True)
         sys.exit(2)
+    except (JournalError, apsw.Error) as error:
+        typer.echo(f"Le journal ne peut pas servir : {error}.", err=True)
+        sys.exit(REFUSED_TO_START)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)

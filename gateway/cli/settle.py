@@ -9,8 +9,9 @@ import typer
 
 from gateway.cli.admin import act
 from gateway.cli.common import BAD_INPUT, DataFolder, fail
+from gateway.cli.journal import open_reader
 from gateway.journal.journal import Journal
-from gateway.journal.query import Filters, JournalMissing, JournalReader
+from gateway.journal.query import Filters
 from gateway.journal.record import NotInDoubt
 from gateway.settings import Settings
 from gateway.settling import Decision, decide
@@ -52,11 +53,8 @@ def settle(
 
 def _why_not(data: Path, entry_id: str) -> str | None:
     """Why this entry cannot be settled, in French; None when it can, or when nobody knows yet."""
-    try:
-        with JournalReader(data / "gateway") as reader:
-            entry, later = reader.entry(entry_id), reader.entries(Filters(settles=entry_id)).entries
-    except JournalMissing:
-        return f"Aucun journal dans {data} : indiquez le bon dossier par --data."
+    with open_reader(data) as reader:
+        entry, later = reader.entry(entry_id), reader.entries(Filters(settles=entry_id)).entries
     if entry is None:
         return f"Aucune entrée « {entry_id} » dans le journal de {data} : vérifiez l'identifiant (socle journal list)."
     if later:

@@ -78,7 +78,7 @@ def journal_errors(data: Path) -> Iterator[None]:
     except NotReproduced as error:
         fail(f"Une version close ne se recalcule plus ({error}) : lancez « socle usage recount ».", CHECK_FAILED)
     except (JournalError, RegisterError, apsw.Error) as error:
-        fail(f"Le journal de {data} est illisible par cette version de Socle ({error}).", BAD_INPUT)
+        fail(f"Le journal de {data} ne se lit pas : {error}.", BAD_INPUT)
 
 
 def question(

@@ -13,7 +13,7 @@ import shutil
 import tarfile
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -103,6 +103,7 @@ def restore(file: Path, folder: Path, passphrase: str) -> Copied:
         )
     draft = folder.with_name(folder.name + ".restoring")
     shutil.rmtree(draft, ignore_errors=True)
+    made = not folder.parent.exists()
     try:
         draft.mkdir(mode=0o700, parents=True)
         copied = _unpack(file, draft, passphrase)
@@ -119,6 +120,9 @@ def restore(file: Path, folder: Path, passphrase: str) -> Copied:
         raise BackupError(f"Restauration impossible ({error.strerror} : {error.filename}).") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+        if made and not folder.exists():
+            with suppress(OSError):
+                folder.parent.rmdir()
     return copied
 
 

@@ -156,7 +156,8 @@ async def test_the_sealing_key_changes_beside_a_gateway(held: Journal, alone: Pa
 async def test_a_damaged_journal_is_said_in_one_line_and_left_as_it_is(alone: Path) -> None:
     file = alone / "gateway" / "journal.sqlite3"
     file.write_bytes(b"\xff" * len(file.read_bytes()))
-    for words, stdin in ((("retention",), ""), (("reseal",), ""), (("export",), ""), (("erase",), MATRICULE)):
+    settle = ("settle", "x", "--outcome", "failed", "--by", "a", "--reason", "b")
+    for words, stdin in ((("retention",), ""), (("reseal",), ""), (("export",), ""), (("erase",), MATRICULE), (settle, "")):
         said = await socle(*words, "--data", str(alone), stdin=stdin)
         assert (said.exit_code in (2, 4), said.output.count("\n")) == (True, 1), (words, said.output)
         assert "Traceback" not in said.output and said.exception.__class__ is SystemExit, (words, said.exception)

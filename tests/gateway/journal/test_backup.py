@@ -102,6 +102,8 @@ async def test_another_passphrase_puts_nothing_back(tmp_path: Path) -> None:
     back_up(tmp_path / "a", tmp_path / "copie", PHRASE, AT)
     with pytest.raises(BackupError, match="Phrase de passe fausse"):
         restore(tmp_path / "copie", tmp_path / "b", PHRASE + " ")
+    with pytest.raises(BackupError, match="Phrase de passe fausse"):
+        restore(tmp_path / "copie", tmp_path / "neuf" / "gateway", PHRASE + " ")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "copie"]
 
 
