@@ -18,12 +18,12 @@ from gateway.grappes.reading import example
 from gateway.grappes.registry import Registry
 from gateway.grappes.versions import keep
 from gateway.journal.journal import Journal
-from gateway.journal.record import Record
+from gateway.journal.record import Intent, Named, Record
 from gateway.usage.closing import Closer
 from gateway.usage.measure import Measure
 from gateway.usage.rates import Asked, NoSuchVersion, NotReproduced, answer
 from gateway.usage.source import journal_of
-from tests.gateway.usage.world import CARMES, fed, sent, settled, utc
+from tests.gateway.usage.world import CARMES, EVECHE, fed, sent, settled, utc
 
 JANUARY, FEBRUARY = date(2027, 1, 1), date(2027, 2, 1)
 
@@ -50,10 +50,18 @@ class World:
     def closer(self) -> Closer:
         return Closer(self.folder, Registry([self.grappe]), "bac_a_sable")
 
-    def write(self, *records: Record) -> None:
+    def write(self, *records: Record, log_id: int = 1) -> None:
         async def run(journal: Journal) -> None:
             for record in records:
                 await journal.write(record)
+
+        self._open(run, log_id)
+
+    def begin(self, record: Record) -> None:
+        """A call that the process dies in."""
+
+        async def run(journal: Journal) -> None:
+            await journal.intend(replace(record, outcome=None), Intent(Named("key", record.id), 30.0))
 
         self._open(run)
 
@@ -74,9 +82,11 @@ class World:
     def row(self, rows: list[Measure], indicator: str = "IND-DMP-01") -> Measure:
         return next(row for row in rows if (row.finess_et, row.indicator) == (CARMES, indicator))
 
-    def _open(self, work: Any) -> None:
+    def _open(self, work: Any, log_id: int = 1) -> None:
         async def run() -> None:
-            journal = Journal.open(self.folder, environment="bac_a_sable", clock=SystemClock())
+            journal = Journal.open(
+                self.folder, environment="bac_a_sable", clock=SystemClock(), log_id=log_id, ballast_bytes=1 << 16
+            )
             try:
                 await work(journal)
             finally:
@@ -145,6 +155,67 @@ def test_a_late_settlement_makes_the_second_version_and_the_first_is_printed_aga
     again = world.row(world.read())
     assert (again.numerator, again.version, again.state, again.causes) == (2, 2, "clos", (cause,))
     assert to_bytes(world.read(version=1)) == first
+
+
+def test_a_doubt_that_turns_out_to_have_failed_is_a_cause_too(world: World) -> None:
+    doubt = fed("p2", "2026-11-03T10:00", outcome="in_doubt")
+    world.write(fed("p1", "2026-11-03T10:00"), doubt)
+    world.close("2027-02-06T10:00")
+    world.write(settled(doubt, "failed", "2027-02-07T10:00"))
+    row = world.row(world.read())
+    assert (row.numerator, row.in_doubt, row.failures, row.version) == (1, 0, 1, 2)
+    assert [(cause.kind, cause.entries) for cause in row.causes] == [("reglement", ((1, 3),))]
+    before = world.row(world.read(version=1))
+    assert (before.in_doubt, before.failures) == (1, 0)
+
+
+def test_a_call_under_way_holds_the_window_open_for_five_days_at_most(world: World) -> None:
+    world.write(fed("p1", "2026-11-03T10:00"))
+    world.begin(fed("p2", "2027-01-31T22:50"))
+    assert world.close("2027-02-01T10:00") == []  # opening the journal again makes it a call in doubt
+    assert [one["version"] for one in world.close("2027-02-06T10:00")] == [1]
+
+
+async def test_an_intent_of_the_window_is_waited_for(world: World) -> None:
+    journal = Journal.open(world.folder, environment="bac_a_sable", clock=SystemClock(), ballast_bytes=1 << 16)
+    try:
+        await journal.write(fed("p1", "2026-11-03T10:00"))
+        under_way = replace(fed("p2", "2027-01-31T22:50"), outcome=None)
+        await journal.intend(under_way, Intent(Named("key", "k"), 30.0))
+        assert world.closer.due(utc("2027-02-01T10:00")) == []
+        assert len(world.closer.due(utc("2027-02-06T10:00"))) == 1
+        later = replace(fed("p3", "2027-02-01T00:10"), outcome=None)
+        await journal.write(replace(under_way, outcome="refused"))
+        await journal.intend(later, Intent(Named("key", "l"), 30.0))
+        assert len(world.closer.due(utc("2027-02-01T10:00"))) == 1  # of the next window: it holds nothing
+    finally:
+        await journal.close()
+
+
+def test_an_earlier_vector_does_not_know_of_later_settlements(world: World) -> None:
+    doubt = fed("p1", "2026-11-03T10:00", outcome="in_doubt")
+    world.write(doubt, settled(doubt, "failed", "2026-11-03T11:00"))
+    with journal_of(world.folder) as journal:
+        seen = [
+            (row.in_doubt, row.failures)
+            for vector in (((1, 1),), ((1, 2),))
+            for row in answer(journal, Registry([world.grappe]), Asked("bac_a_sable", utc("2027-06-01T00:00"), vector=vector))
+            if (row.finess_et, row.indicator, row.window.kind) == (CARMES, "IND-DMP-01", "premiere")
+        ]
+    assert seen == [(1, 0), (0, 1)]
+
+
+def test_an_earlier_vector_of_two_logs_has_the_rows_of_then(world: World) -> None:
+    """A message first on log 2, then on log 1: the earlier log wins from then on, and not before."""
+    world.write(sent("<1@dui>", "2026-11-03T10:00", EVECHE), log_id=2)
+    world.write(sent("<1@dui>", "2026-12-03T10:00", CARMES), log_id=1)
+    with journal_of(world.folder) as journal:
+        counted = [
+            {row.finess_et for row in rows if row.indicator == "IND-MSS-01" and row.level == "essms" and row.numerator}
+            for vector in (((2, 1),), ((1, 1), (2, 1)))
+            for rows in [answer(journal, Registry([world.grappe]), Asked("bac_a_sable", utc("2027-06-01T00:00"), vector=vector))]
+        ]
+    assert counted == [{EVECHE}, {CARMES}]
 
 
 def test_a_new_denominator_makes_another_version_of_the_members_it_touches(world: World) -> None:
