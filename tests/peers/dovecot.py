@@ -1,4 +1,4 @@
-"""A real operator: Dovecot's submission proxy with XOAUTH2, in front of a plain sink, all on loopback."""
+"""A real operator: Dovecot's submission proxy with XOAUTH2, and EXTERNAL by certificate, before a plain sink, on loopback."""
 from __future__ import annotations
 
 import asyncio
@@ -36,13 +36,22 @@ ssl = required
 ssl_min_protocol = TLSv1.2
 ssl_cert = <{cert}
 ssl_key = <{key}
+ssl_ca = <{trusted}
+ssl_verify_client_cert = yes
+auth_ssl_username_from_cert = yes
+ssl_cert_username_field = commonName
 disable_plaintext_auth = yes
-auth_mechanisms = xoauth2
+auth_mechanisms = xoauth2 external
 auth_failure_delay = 0
 passdb {{
   driver = oauth2
   mechanisms = xoauth2
   args = {root}/oauth2.conf
+}}
+passdb {{
+  driver = static
+  mechanisms = external
+  args = nopassword=y
 }}
 userdb {{
   driver = static
@@ -157,8 +166,11 @@ async def operator(dovecot: str, root: Path, mailbox: str) -> AsyncIterator[Oper
     os.chmod(root, 0o755)  # noqa: PTH101
     with _introspection(mailbox) as introspection:
         (root / "oauth2.conf").write_text(OAUTH2.format(port=introspection))
+        (root / "trusted.pem").write_bytes(files["ca"].read_bytes() + files["crl"].read_bytes())
         (root / "dovecot.conf").write_text(
-            CONFIGURATION.format(root=root, cert=files["cert"], key=files["key"], port=port, relay=relay.port)
+            CONFIGURATION.format(
+                root=root, cert=files["cert"], key=files["key"], port=port, relay=relay.port, trusted=root / "trusted.pem"
+            )
         )
         process = await asyncio.create_subprocess_exec(
             dovecot, "-F", "-c", str(root / "dovecot.conf"), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT

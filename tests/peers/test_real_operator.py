@@ -9,10 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from connectors.mssante.client import Operator, SubmissionClient
+from connectors.mssante.errors import TokenRefused
+from connectors.mssante.messages import Draft, build_message
+from connectors.wire.tls import client_context
 from tests.gateway.doors.smtp_bench import SmtpBench, smtp_bench
-from tests.mocks.mssante.bench import SHARED, pki
+from tests.mocks.mssante.bench import APPLICATION, SHARED, certified, pki
 from tests.peers.conftest import program
-from tests.peers.dovecot import Operator, operator
+from tests.peers.dovecot import Operator as RealOperator
+from tests.peers.dovecot import operator
 
 CHALLENGE = "334 eyJzdGF0dXMiOiI0MDEiLCJzY2hlbWVzIjoiYmVhcmVyIiwic2NvcGUiOiJtYWlsIn0="
 UNKNOWN = "inconnue@ch-test.mssante.fr"
@@ -20,7 +25,7 @@ PEER = "hoda.fictif@ch-test.mssante.fr"
 
 
 @contextlib.asynccontextmanager
-async def between(tmp_path: Path) -> AsyncIterator[tuple[SmtpBench, Operator]]:
+async def between(tmp_path: Path) -> AsyncIterator[tuple[SmtpBench, RealOperator]]:
     dovecot = program("dovecot")
     if os.geteuid() != 0:
         pytest.skip("Dovecot changes user: this test needs root")
@@ -85,6 +90,21 @@ async def test_an_unknown_mailbox_is_refused_by_the_real_relay(tmp_path: Path) -
         [entry] = bench.entries()
         assert (entry["outcome"], entry["flags"], entry["recipients"]["refused"]) == ("refused", ["V-BAL-INCONNUE"], 1)
         assert (bench.units(), real.sink.kept) == (0, [])
+
+
+async def test_dovecot_is_shown_the_certificate_that_the_dui_proved(tmp_path: Path) -> None:
+    async with between(tmp_path) as (bench, real):
+        draft = Draft(APPLICATION, "EHPAD", (PEER,), "essai", "Bonjour", "TEST0001", "peer-3", bench.world.clock.business())
+        operator = Operator("localhost", bench.port, certified(), timeout_s=20)
+        async with SubmissionClient(operator, APPLICATION, mechanism="EXTERNAL") as client:
+            assert (await client.submit(build_message(draft))).accepted
+        with pytest.raises(TokenRefused) as refused:
+            bare = Operator("localhost", bench.port, client_context(pki()["ca"]), timeout_s=20)
+            async with SubmissionClient(bare, APPLICATION, mechanism="EXTERNAL"):
+                pass
+        assert "Socle" in refused.value.reply.lines[0]
+        [entry] = bench.entries()
+        assert (entry["outcome"], len(real.sink.kept), bench.units()) == ("ok", 1, 1)
 
 
 async def test_msmtp_sends_too(tmp_path: Path) -> None:
