@@ -9,8 +9,6 @@ from datetime import UTC, date, datetime
 from fractions import Fraction
 from typing import Any
 
-import xlsxwriter  # type: ignore[import-untyped]  # the one module that knows it
-
 from gateway.exports.cells import plain_text
 
 Cell = str | int | Fraction | date | bool | None
@@ -115,6 +113,8 @@ def workbook(as_of: datetime, title: str, warning: str | None) -> Iterator[tuple
     """
     buffer = io.BytesIO()
     options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+    import xlsxwriter  # type: ignore[import-untyped] # here: every command would wait for it
+
     with xlsxwriter.Workbook(buffer, options) as book:
         book.set_properties({"title": title, "author": "Socle", "created": as_of.astimezone(UTC).replace(tzinfo=None)})
         yield Book(book, warning), buffer

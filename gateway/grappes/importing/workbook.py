@@ -13,8 +13,6 @@ from datetime import date, datetime
 from itertools import islice
 from typing import Any
 
-import openpyxl  # type: ignore[import-untyped]
-
 from gateway.grappes.importing.delimited import LONGEST_CELL, MOST_COLUMNS, MOST_LINES
 from gateway.grappes.importing.places import Grid, GridLine, Unreadable, printable
 
@@ -41,6 +39,8 @@ def workbook_grids(document: str, content: bytes) -> list[Grid]:
 
 
 def _grids(document: str, content: bytes) -> list[Grid]:
+    import openpyxl  # type: ignore[import-untyped] # here: every command would wait for it
+
     workbook = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
     try:
         visible = [sheet for sheet in workbook.worksheets if sheet.sheet_state == "visible"]
