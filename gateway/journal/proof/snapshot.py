@@ -4,7 +4,7 @@ A snapshot is a C2SP checkpoint of log 0, and the vector (log, size, root) of ev
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,14 +38,18 @@ def latest(folder: Path, within: Mapping[int, int] | None = None) -> Snapshot | 
     Nothing is verified here: it is what the journal says of itself. Raises RegisterError when its files contradict each other.
     """
     registry = folder / files.FOLDER
+    leaves = files.last_lines(registry / files.LOG_0)  # both files are read from their ends, together
+    younger = None
     for raw in files.last_lines(registry / files.CHECKPOINTS):
         try:
             note = files.note_of(raw)
             head = Checkpoint.parse(Note.parse(note).text)
         except (ValueError, KeyError, TypeError, NoteError):
             raise RegisterError(f"{files.CHECKPOINTS}: the last line is not a checkpoint") from None
-        leaf = _leaf(registry / files.LOG_0, head.size - 1)
-        read = register.read(leaf)
+        if younger is not None and head.size >= younger:
+            return None  # of a log 0 that was lost, and whose loss was accepted
+        younger = head.size
+        leaf, read = _leaf(leaves, head.size - 1)
         known = register.vector_of(read)
         if within is None or all(one.size <= within.get(one.log, 0) for one in known):
             return Snapshot(head.origin, head.size, encode(head.root), read["at"], known, note, leaf)
@@ -83,11 +87,11 @@ def public_key(folder: Path) -> PublicKey | None:
     return None
 
 
-def _leaf(path: Path, seq: int) -> bytes:
-    for raw in files.last_lines(path):
-        found = register.read(raw)["seq"]
-        if found == seq:
-            return raw
-        if found < seq:
+def _leaf(leaves: Iterator[bytes], seq: int) -> tuple[bytes, dict[str, Any]]:
+    for raw in leaves:
+        leaf = register.read(raw)
+        if leaf["seq"] == seq:
+            return raw, leaf
+        if leaf["seq"] < seq:
             break
     raise RegisterError(f"{files.LOG_0} is shorter than its last checkpoint: leaf {seq} is missing")

@@ -125,6 +125,19 @@ def test_a_process_says_which_logs_it_opened_and_closed(folder: Path) -> None:
     assert (last["why"], register.vector_of(last)) == ("stop", snapshot.vector(folder))
 
 
+def test_the_snapshot_that_a_measure_may_rest_on(folder: Path) -> None:
+    """The last one that knows no entry after those measured, even before the loss of a registry was accepted."""
+    sign(folder)
+    found = snapshot.latest(folder, {1: 39})
+    assert found is not None and (found.size, found.vector[0].size) == (2, 30)
+    assert snapshot.latest(folder, {1: 40}) == snapshot.latest(folder)
+    assert snapshot.latest(folder, {1: 29}) is None
+    (folder / files.FOLDER / files.LOG_0).unlink()
+    with notary(folder, accept_fork=True) as one:
+        one.accept("essai")
+    assert snapshot.latest(folder, {1: 39}) is None
+
+
 def test_an_empty_journal_is_signed_too(tmp_path: Path) -> None:
     write(tmp_path, 0)
     sign(tmp_path)
