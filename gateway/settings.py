@@ -9,10 +9,10 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from gateway.journal.bodies import check_levels
+from gateway.journal.record import Environment as Environment
 from gateway.journal.retention import Retention
 from gateway.operations import BodyPolicy
 
-Environment = Literal["bac_a_sable", "recette", "charge", "production"]
 Seconds = Annotated[float, Field(gt=0)]
 
 

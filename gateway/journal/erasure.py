@@ -20,7 +20,6 @@ from connectors.nomenclatures.identifiers import Matricule
 from gateway.journal import bodies, database
 from gateway.journal.facts import positions_about
 from gateway.journal.journal import FILE_NAME, Journal
-from gateway.journal.record import Named
 from gateway.journal.store import Store
 from gateway.journal.vault import Vault
 
@@ -53,12 +52,14 @@ class Trace:
 async def erase(journal: Journal, matricule: Matricule, *, by: str) -> Erased:
     """Erase a person and note it as one entry, in one transaction; then empty the write-ahead log.
 
+    In every environment that the journal ever had: each names a person by a key of its own.
     ``by`` is who asked, for the entry; neither the matricule nor its ref is in it. Raises JournalFull, JournalStopped.
     """
     path = journal.folder / FILE_NAME
     trace = await asyncio.to_thread(find_trace, path, journal.vault, matricule)
     note = journal.admin({"action": ACTION, "by": by})
-    done = await journal.act(note, lambda store: erase_rows(store, matricule, trace))
+    vaults = await asyncio.to_thread(journal.vault.everywhere)
+    done = await journal.act(note, lambda store: erase_rows(store, matricule, trace, vaults))
     emptied = await empty_wal(path)
     return Erased(wal_emptied=emptied, **(done | {"known": bool(done["known"])}))
 
@@ -72,28 +73,31 @@ def find_trace(path: Path, vault: Vault, matricule: Matricule) -> Trace:
         messages = [
             (pos, n)
             for pos, n, entry_id, key, blob in connection.execute(_MESSAGES)
-            if wanted in bodies.text_of(vault.unseal_alone(f"{entry_id}|{n}", key, blob)).upper()
+            if wanted in _copy(vault, f"{entry_id}|{n}", key, blob).upper()
         ]
     finally:
         connection.close()
     return Trace(refs, messages)
 
 
-def erase_rows(store: Store, matricule: Matricule, trace: Trace) -> dict[str, int]:
-    """The rows, in the running transaction; the counts for the entry."""
+def erase_rows(store: Store, matricule: Matricule, trace: Trace, vaults: Sequence[Vault]) -> dict[str, int]:
+    """The rows, in the running transaction; the counts for the entry. ``vaults``: whose lookups find the person."""
     db = store.connection()
-    ref = store.refs.find(Named("person", matricule.text))
-    entries = _erase_person(db, store, ref) if ref is not None else 0
-    forget_beside(db, positions_about(db, store.vault, matricule.text))
+    lookups = [vault.lookup("person", matricule.text) for vault in vaults]
+    named = [db.execute("SELECT ref FROM refs WHERE lookup = ?", (lookup,)).get for lookup in lookups]
+    refs = [ref for ref in named if ref is not None]
+    entries = sum(_erase_person(db, store, ref) for ref in refs)
+    for vault in vaults:
+        forget_beside(db, positions_about(db, vault, matricule.text))
     for pos, n in trace.messages:
         db.execute("DELETE FROM blobs WHERE pos = ? AND n = ?", (pos, n))
         db.execute("DELETE FROM bodies WHERE pos = ? AND n = ?", (pos, n))
     for one in trace.refs:
         db.execute("DELETE FROM refs WHERE ref = ?", (one,))
-    questions = _erase_questions(db, store, ref) if ref is not None else 0
+    questions = sum(_erase_questions(db, store, ref) for ref in refs)
     store.refs.forget()
     return {
-        "known": int(ref is not None), "entries": entries, "messages": len(trace.messages), "sealed_values": len(trace.refs),
+        "known": int(bool(refs)), "entries": entries, "messages": len(trace.messages), "sealed_values": len(trace.refs),
         "questions": questions,
     }  # fmt: skip
 
@@ -155,6 +159,13 @@ def _opened(vault: Vault, name: str, sealed: bytes) -> bytes:
     try:
         return vault.unseal(name, sealed)
     except InvalidTag:  # sealed by the key of another environment, or damaged: nothing that could be read
+        return b""
+
+
+def _copy(vault: Vault, name: str, key: bytes, blob: bytes) -> bytes:
+    try:
+        return bodies.text_of(vault.unseal_alone(name, key, blob))
+    except InvalidTag:  # damaged: nobody reads it any more
         return b""
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 from uuid_utils.compat import uuid7
 
 Kind = Literal["call", "settlement", "admin", "gap"]
+Environment = Literal["bac_a_sable", "recette", "charge", "production"]
 #: Outcomes of a call, then those of a settlement.
 Outcome = Literal["ok", "refused", "invalid", "unauthorised", "failed", "cut", "in_doubt", "succeeded", "undecidable"]
 TimeBasis = Literal["acknowledged", "received", "estimated"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 import hmac
 import os
 from pathlib import Path
+from typing import get_args
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -11,7 +12,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 
 from gateway.journal.randomness import random_bytes
-from gateway.journal.record import JournalUnsafe
+from gateway.journal.record import Environment, JournalUnsafe
 
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
@@ -39,6 +40,10 @@ class Vault:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         k, k2, after = _key(folder / "K", create), _key(folder / "K2", create), folder / _NEXT
         return cls(folder, k, k2, _key(after, create=False) if after.exists() else None, environment)
+
+    def everywhere(self) -> list[Vault]:
+        """One for each environment, to find a person under every name that this deployment ever gave: keys are read again."""
+        return [Vault.open(self._folder, environment, create=False) for environment in get_args(Environment)]
 
     def lookup(self, kind: str, value: str | bytes) -> bytes:
         """The keyed digest under which a value is found again: 32 bytes."""

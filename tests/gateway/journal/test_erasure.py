@@ -69,6 +69,31 @@ async def test_what_is_left_is_a_name_that_no_key_links(journal: Journal) -> Non
     await journal.close()
 
 
+async def test_a_person_is_erased_under_every_name_that_the_deployment_gave(tmp_path: Path) -> None:
+    """Each environment names a person by a key of its own: an erasure asked in one must not leave those of another."""
+    for environment in ("recette", "production"):
+        journal = open_journal(tmp_path, environment=environment)
+        await journal.write(about(ERASED), about(KEPT))
+        if environment == "recette":
+            await journal.close()
+    assert rows(tmp_path, "SELECT count(*) FROM refs WHERE kind = 'person'") == [(4,)]
+    erased = await erase(journal, PERSON, by="dpo")
+    assert (erased.known, erased.entries) == (True, 2)
+    [(left,)] = rows(tmp_path, "SELECT group_concat(hex(lookup), '') FROM refs WHERE kind = 'person'")
+    assert [vault.lookup("person", ERASED).hex().upper() in left for vault in journal.vault.everywhere()] == [False] * 4
+    assert [vault.lookup("person", KEPT).hex().upper() in left for vault in journal.vault.everywhere()].count(True) == 2
+    assert (await erase(journal, PERSON, by="dpo")).known is False
+    await journal.close()
+
+
+async def test_a_damaged_copy_does_not_stop_an_erasure(journal: Journal) -> None:
+    await journal.write(about(KEPT), about(ERASED))
+    damage = "UPDATE blobs SET sealed = zeroblob(40) WHERE pos & 1023 = 0"
+    await journal.change(lambda store: store.connection().execute(damage).get)
+    assert (await erase(journal, PERSON, by="dpo")).entries == 1
+    await journal.close()
+
+
 async def test_salts_messages_and_document_names_go_and_those_of_others_stay(journal: Journal) -> None:
     await journal.write(about(ERASED), about(KEPT))
     await erase(journal, PERSON, by="dpo")
@@ -194,7 +219,7 @@ async def test_an_erasure_that_finds_no_room_erases_nothing(journal: Journal) ->
     trace = erasure.Trace([], [])
 
     def work(store: Any) -> Any:
-        erasure.erase_rows(store, PERSON, trace)
+        erasure.erase_rows(store, PERSON, trace, [store.vault])
         return broken()
 
     with pytest.raises(Exception, match="disk full"):
