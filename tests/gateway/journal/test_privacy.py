@@ -72,7 +72,7 @@ def test_a_seal_opens_under_its_own_name_only(tmp_path: Path) -> None:
         vault.unseal("ref-2", sealed)
 
 
-@pytest.mark.parametrize(("damage", "reason"), [("missing", "K2 of this journal is missing"), ("cut", "K2 is damaged: 3 bytes")])
+@pytest.mark.parametrize(("damage", "reason"), [("missing", "K2 manque"), ("cut", r"K2 est abîmée \(3 octets")])
 async def test_a_journal_whose_keys_are_lost_is_not_opened(tmp_path: Path, damage: str, reason: str) -> None:
     await open_journal(tmp_path).close()
     key = tmp_path / "keys" / "K2"
