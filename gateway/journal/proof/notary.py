@@ -76,16 +76,16 @@ class Notary:
         except RegisterError as error:
             raise JournalUnsafe(f"le registre du journal (registry/) est abîmé : {error}") from error
         except OSError as error:
-            raise JournalUnsafe(f"le registre du journal ne peut pas être écrit : {error.strerror}") from error
+            raise _unwritable(error) from error
         try:
             notary.forks = tuple(notary._compare())
             if notary.forks and not accept_fork:
                 raise JournalForked(notary.forks)
             if not notary.forks:
                 notary._have_key()
-        except BaseException:
+        except BaseException as error:
             notary._release()
-            raise
+            raise (_unwritable(error) if isinstance(error, OSError) else error) from None
         return notary
 
     def begin(self, boot: str) -> None:
@@ -268,6 +268,10 @@ async def sign_along(notary: Notary) -> None:
         except (apsw.Error, OSError, JournalError) as error:
             log.error("journal_not_signed", extra={"error": str(error)})
         await asyncio.sleep(_PAUSE_S if done < _BATCH else _BREATH_S)
+
+
+def _unwritable(error: OSError) -> JournalUnsafe:
+    return JournalUnsafe(f"le registre du journal (registry/, tree/, keys/) ne peut pas être écrit : {error.strerror or error}")
 
 
 def _last(folder: Path) -> Snapshot:

@@ -19,6 +19,7 @@ from gateway.journal.proof.hashes import Hashes
 from gateway.journal.proof.leaves import HoleInLog
 from gateway.journal.proof.notary import Notary, Rhythm
 from gateway.journal.proof.notes import Checkpoint, Note, PublicKey, encode
+from gateway.journal.proof.signing import SigningKey
 from gateway.journal.record import JournalUnsafe, utc_now
 from tests.gateway.journal.proof.world import notary, rows, sign, tamper, write
 
@@ -387,6 +388,15 @@ def test_a_disk_that_refuses_costs_one_checkpoint_only(folder: Path, monkeypatch
         made = one.checkpoint("period")
     assert made.root == root(log_0(folder))
     sign(folder)
+
+
+def test_a_first_key_that_finds_no_room_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, 1)
+    monkeypatch.setattr(SigningKey, "prepare", lambda _self, _name: (_ for _ in ()).throw(OSError(28, "No space left")))
+    with pytest.raises(JournalUnsafe, match=r"le registre du journal .* ne peut pas être écrit : No space left"):
+        Notary.open(tmp_path, SystemClock())
+    monkeypatch.undo()
+    sign(tmp_path)
 
 
 def test_the_last_word_never_fails(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
