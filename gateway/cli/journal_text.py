@@ -114,7 +114,7 @@ def sheet(entry: Entry, later: Iterable[Entry], settled: Entry | None, counted: 
         ("Code", [] if entry["service_code"] is None else [f"{_printable(entry['service_code'])} (celui du service)"]),
         ("Signalements", [_flag(flag) for flag in entry["flags"]]),
         ("Échanges", list(_exchanges(entry))),
-        ("Durées", [_latencies(entry)]),
+        ("Durées", [_latencies(entry)] if entry["kind"] == "call" else []),
         ("Contenus", [f"{one['role']} : {one['size_bytes']} octets, engagement {one['commitment']}" for one in entry["bodies"]]),
         ("Compté", list(_counted(entry, later, counted))),
         ("Règlements", list(_chain(entry, later, settled))),
@@ -159,7 +159,8 @@ def _who(entry: Entry) -> Iterator[str]:
 
 def _when(entry: Entry) -> Iterator[str]:
     local = local_time(entry)
-    yield f"{local:%d/%m/%Y %H:%M:%S} ({local.tzinfo}, {local:%z}) · {entry['event_time']} · {_BASES[entry['time_basis']]}"
+    basis = f" · {_BASES[entry['time_basis']]}" if entry["kind"] in ("call", "settlement") else ""  # an act awaits no answer
+    yield f"{local:%d/%m/%Y %H:%M:%S} ({local.tzinfo}, {local:%z}) · {entry['event_time']}{basis}"
     jumps = f" · horloge du bac à sable avancée {entry['clock_version']} fois" if entry["clock_version"] else ""
     yield f"inscrite le {entry['recorded_at']}{jumps}"
 

@@ -9,6 +9,7 @@ import orjson
 import typer
 
 from gateway.cli.common import CHECK_FAILED
+from gateway.cli.french import counted
 from gateway.journal.proof.notes import encode
 from gateway.journal.proof.verdict import WITHOUT_WITNESS, Verdict
 
@@ -29,11 +30,12 @@ def _told(verdict: Verdict, what: str, warning: str | None) -> Iterator[str]:
     if verdict.about.get("simulated"):
         yield "DONNÉES SIMULÉES"
     if verdict.head is not None:
-        yield f"Instantané du {verdict.at} : registre {verdict.head.size} lignes, racine {encode(verdict.head.root)}"
+        lines = counted(verdict.head.size, "ligne", "lignes")
+        yield f"Instantané du {verdict.at} : registre {lines}, racine {encode(verdict.head.root)}"
     for head in verdict.vector:
         looked = verdict.lines.get(head.log)
         seen = "" if looked is None else f" ; lignes vérifiées : {looked}"
-        yield f"Journal {head.log} : {head.size} entrées, racine {head.root}{seen}"
+        yield f"Journal {head.log} : {counted(head.size, 'entrée', 'entrées')}, racine {head.root}{seen}"
     if verdict.signer is not None:
         yield f"Signé par {verdict.signer.name}+{verdict.signer.id.hex()}"
     if verdict.witness is not None:

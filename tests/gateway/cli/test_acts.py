@@ -167,3 +167,10 @@ async def test_without_its_key_a_journal_says_which(alone: Path) -> None:
     (alone / "gateway" / "keys" / "K2").unlink()
     said = await socle("retention", "--data", str(alone))
     assert (said.exit_code, "K2 manque : remettez la sienne" in said.output) == (4, True), said.output
+
+
+async def test_an_act_is_shown_without_what_only_a_call_has(alone: Path) -> None:
+    shown = (await socle("show", "1/1", "--data", str(alone))).stdout
+    assert "clock" in shown and "Durées" not in shown and "réponse lue" not in shown
+    call = (await socle("show", "1/0", "--data", str(alone))).stdout
+    assert "Durées" in call and "réponse lue" in call
