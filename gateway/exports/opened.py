@@ -4,6 +4,7 @@ Nothing is read that the vector of the measures does not cover; a conformance ru
 """
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -166,5 +167,6 @@ def _of_vendors() -> RuleSet:
 
 
 def _slug(tenant: str) -> str:
-    """A tenant as part of a file name."""
-    return "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in tenant.lower())[:40] or "inconnu"
+    """A tenant as part of a file name; two tenants never share one."""
+    plain = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in tenant.lower())[:40]
+    return plain if plain == tenant else f"{plain}-{hashlib.sha256(tenant.encode()).hexdigest()[:8]}"

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 
 from gateway.cli.main import app
 from gateway.conformance.window import JournalWindow
+from gateway.exports.opened import _slug
 from gateway.grappes.install import install
 from gateway.grappes.reading import example
 from gateway.journal.store import POS_BITS
@@ -131,3 +133,11 @@ def test_a_conformance_run_stops_where_the_measures_do(data: Path, monkeypatch: 
     assert asked == [log << POS_BITS | size - 1]
     with real(JournalWindow, data / "gateway", "bac_a_sable", until=log << POS_BITS | 9) as window:
         assert len(list(window.calls())) == 10
+
+
+def test_two_vendors_never_share_a_file() -> None:
+    names = ["dui-exemple", "DUI exemple", "dui/exemple", "dui.exemple", "é"]
+    slugs = [_slug(name) for name in names]
+    assert slugs[0] == "dui-exemple"
+    assert len(set(slugs)) == len(names)
+    assert all(re.fullmatch(r"[a-z0-9-]+", slug) for slug in slugs)
