@@ -9,8 +9,9 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import apsw
 import orjson
@@ -40,11 +41,14 @@ class Slot:
     window: Window
 
     def key(self, environment: str) -> dict[str, str]:
-        start, end = self.window.bounds(zone_of(self.finess_et))
-        return {
-            "environment": environment, "indicator": self.indicator, "finess_et": self.finess_et, "start": text_of(start),
-            "end": text_of(end), "after": text_of(start + NEAR), "before": text_of(end - NEAR),
-        }  # fmt: skip
+        asked = {"environment": environment, "indicator": self.indicator, "finess_et": self.finess_et}
+        return asked | _sides(self.window, zone_of(self.finess_et))
+
+
+@lru_cache(maxsize=1_000)
+def _sides(window: Window, zone: ZoneInfo) -> dict[str, str]:
+    start, end = window.bounds(zone)
+    return {"start": text_of(start), "end": text_of(end), "after": text_of(start + NEAR), "before": text_of(end - NEAR)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,20 @@ class DoubtIn:
     place: int
     settled: str | None
     settled_at: int | None  # place of that settlement
+
+
+@dataclass(frozen=True, slots=True)
+class NotCounted:
+    """Of one slot.
+
+    failures  calls that were not accepted, those included whose doubt was settled so
+    in_doubt  units that would be added if every call still in doubt turned out to have succeeded
+    border    settlements that count near a border of the window, at a time that nobody read
+    """
+
+    failures: int
+    in_doubt: int
+    border: int
 
 
 class Counting:
@@ -108,11 +126,16 @@ class Counting:
         """Their places, and why they are no unit, by time."""
         return list(self._run(statements.BESIDE_ROWS, slot))
 
-    def failures(self, slot: Slot, beside: dict[str, int] | None = None) -> int:
-        """Calls of the window that were not accepted, those included whose doubt was settled so."""
-        found = self.beside(slot) if beside is None else beside
-        refused = sum(number for what, number in found.items() if what in FAILURES)
-        return refused + (sum(doubt.settled == "failed" for doubt in self.doubts(slot)) if found.get("in_doubt") else 0)
+    def not_counted(self, slot: Slot) -> NotCounted:
+        """What stands beside the units of the slot."""
+        beside = self.beside(slot)
+        refused = sum(number for what, number in beside.items() if what in FAILURES)
+        if not beside.get("in_doubt"):
+            return NotCounted(refused, 0, 0)
+        doubts = self.doubts(slot)
+        failed = sum(doubt.settled == "failed" for doubt in doubts)
+        near = len(self.border(slot)) if any(doubt.settled == "succeeded" for doubt in doubts) else 0
+        return NotCounted(refused + failed, self._would_add(slot, doubts), near)
 
     def doubts(self, slot: Slot) -> list[DoubtIn]:
         """Calls in doubt of the window, the settled ones too."""
@@ -121,9 +144,8 @@ class Counting:
             for place, said, at in self._run(statements.DOUBTS, slot)
         ]
 
-    def in_doubt(self, slot: Slot) -> int:
-        """How many units would be added if every call still in doubt turned out to have succeeded."""
-        undecided = [doubt.place for doubt in self.doubts(slot) if doubt.settled in (None, "undecidable")]
+    def _would_add(self, slot: Slot, doubts: Sequence[DoubtIn]) -> int:
+        undecided = [doubt.place for doubt in doubts if doubt.settled in (None, "undecidable")]
         refs = {one["unit_ref"] for place in undecided for one in self.entry(place)["counts_for"]
                 if one["indicator"] == slot.indicator}  # fmt: skip
         return sum(self.place_of(slot, ref) is None for ref in refs)

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from gateway.grappes.extraction import Received
 from gateway.grappes.finess import zone_of
@@ -75,40 +76,40 @@ def ended(view: View, window: Window, numbers: Sequence[str]) -> bool:
 
 def _of_essms(view: View, essms: Essms, slot: Slot) -> Measure:
     counted = _from_extraction if slot.indicator in DUI else _from_journal
-    measure = counted(view, essms, slot)
+    measure = Measure(**_common(view, essms, slot) | counted(view, essms, slot))
     if essms.out_of_scope(slot.indicator):
         return replace(measure, status="hors_champ", calculable=0)
-    return replace(measure, projection=projection(measure, view.now))
+    return _projected(measure, view.now)
 
 
-def _from_journal(view: View, essms: Essms, slot: Slot) -> Measure:
+Said = dict[str, Any]  # fields of a measure
+
+
+def _from_journal(view: View, essms: Essms, slot: Slot) -> Said:
     counting, declared = view.counting, essms.denominator(slot.window.last_day)
     persons = None if declared is None else declared.of(slot.indicator)
-    beside = counting.beside(slot)
-    waits = bool(beside.get("in_doubt"))
-    in_doubt = counting.in_doubt(slot) if waits else 0
-    return replace(
-        _declared(_blank(view, essms, slot), declared),
-        numerator=count_with(view.options, counting, slot),
-        in_doubt=in_doubt,
-        denominator=persons,
-        status=_status(view, slot, in_doubt) if persons else "non_calculable",
-        failures=counting.failures(slot, beside),
-        detail_sha256=counting.detail_sha256(slot) if view.digests else "",
-        calculable=1 if persons else 0,
-        border=len(counting.border(slot)) if waits else 0,
-        breakdown=breakdown_of(counting, [slot]) if view.breakdown else None,
-        external=_external(essms, slot),
-    )
+    beside = counting.not_counted(slot)
+    return _declared(declared) | {
+        "numerator": count_with(view.options, counting, slot),
+        "in_doubt": beside.in_doubt,
+        "denominator": persons,
+        "status": _status(view, slot, beside.in_doubt) if persons else "non_calculable",
+        "failures": beside.failures,
+        "detail_sha256": counting.detail_sha256(slot) if view.digests else "",
+        "calculable": 1 if persons else 0,
+        "border": beside.border,
+        "breakdown": breakdown_of(counting, [slot]) if view.breakdown else None,
+        "external": _external(essms, slot),
+    }
 
 
-def _from_extraction(view: View, essms: Essms, slot: Slot) -> Measure:
+def _from_extraction(view: View, essms: Essms, slot: Slot) -> Said:
     """From the DUI's own counts: the extraction that stands for exactly this window, else nothing is calculable."""
-    window, blank = slot.window, _blank(view, essms, slot)
+    window = slot.window
     received = view.standing.get((essms.finess_et, window.start, window.end))
     declared = essms.denominator(window.last_day)
     if received is None:
-        return replace(_declared(blank, declared), source="extraction")
+        return _declared(declared) | {"source": "extraction"}
     one = received.extraction
     numerator, denominator = {
         "IND-DUI-01": (one.active_files, None if declared is None else declared.of("IND-DUI-01")),
@@ -117,28 +118,33 @@ def _from_extraction(view: View, essms: Essms, slot: Slot) -> Measure:
     }[slot.indicator]
     said = "extraction du DUI" if one.source == "extraction" else "valeur déclarée"
     detail = f"{received.log} {received.seq} {numerator} {denominator}\n"
-    dated = _declared(blank, declared) if slot.indicator == "IND-DUI-01" else replace(blank, denominator_since=one.extracted_on)
-    return replace(
-        dated, numerator=numerator, denominator=denominator, source=one.source,
-        source_detail=f"{said} du {one.extracted_on:%d/%m/%Y}, entrée {received.log}/{received.seq}",
-        status=_status(view, slot, 0) if denominator else "non_calculable", calculable=1 if denominator else 0,
-        detail_sha256=hashlib.sha256(detail.encode()).hexdigest() if view.digests else "",
-    )  # fmt: skip
+    dated = _declared(declared) if slot.indicator == "IND-DUI-01" else {"denominator_since": one.extracted_on}
+    return dated | {
+        "numerator": numerator,
+        "denominator": denominator,
+        "source": one.source,
+        "source_detail": f"{said} du {one.extracted_on:%d/%m/%Y}, entrée {received.log}/{received.seq}",
+        "status": _status(view, slot, 0) if denominator else "non_calculable",
+        "calculable": 1 if denominator else 0,
+        "detail_sha256": hashlib.sha256(detail.encode()).hexdigest() if view.digests else "",
+    }
 
 
-def _blank(view: View, essms: Essms, slot: Slot) -> Measure:
+def _common(view: View, essms: Essms, slot: Slot) -> Said:
+    """What every measure of an ESSMS says, counted or not."""
     indicator = INDICATORS[slot.indicator]
     own = "dossiers actifs (extraction du DUI)" if slot.indicator in ("IND-DUI-02", "IND-DUI-03") else None
-    return Measure(
-        grappe=view.grappe.id, finess_et=essms.finess_et, finess_ej=essms.finess_ej, name=essms.name, indicator=slot.indicator,
-        window=slot.window, numerator=0, in_doubt=0, denominator=None, denominator_label=own or view.grappe.denominator_label,
-        denominator_since=None, target=indicator.target, status="non_calculable", environment=view.counting.environment,
-        failures=0, unattributed=None, detail_sha256=_NOT_COUNTED if view.digests else "", calculable=0, members=1,
-        finess_statut=essms.statut, finess_saisi=essms.saisi, level="essms",
-        contractual=view.grappe.contractual_level == "essms", state=_state(view, slot.window, [essms.finess_et]),
-        vector=view.counting.vector, snapshot_root=view.snapshot_root, registry_version=view.grappe.registry_version,
-        options=view.options, as_of=view.as_of,
-    )  # fmt: skip
+    return {
+        "grappe": view.grappe.id, "finess_et": essms.finess_et, "finess_ej": essms.finess_ej, "name": essms.name,
+        "indicator": slot.indicator, "window": slot.window, "numerator": 0, "in_doubt": 0, "denominator": None,
+        "denominator_label": own or view.grappe.denominator_label, "denominator_since": None, "target": indicator.target,
+        "status": "non_calculable", "environment": view.counting.environment, "failures": 0, "unattributed": None,
+        "detail_sha256": _NOT_COUNTED if view.digests else "", "calculable": 0, "members": 1, "finess_statut": essms.statut,
+        "finess_saisi": essms.saisi, "level": "essms", "contractual": view.grappe.contractual_level == "essms",
+        "state": _state(view, slot.window, [essms.finess_et]), "vector": view.counting.vector,
+        "snapshot_root": view.snapshot_root, "registry_version": view.grappe.registry_version, "options": view.options,
+        "as_of": view.as_of,
+    }  # fmt: skip
 
 
 def _summed(view: View, indicator: str, window: Window, alone: Sequence[Measure], members: int) -> Measure:
@@ -164,16 +170,23 @@ def _summed(view: View, indicator: str, window: Window, alone: Sequence[Measure]
         border=sum(row.border for row in summed), external=_external_sum(summed),
         breakdown=breakdown_of(view.counting, [Slot(indicator, number, window) for number in numbers]) if opened else None,
     )  # fmt: skip
-    return replace(measure, projection=projection(measure, view.now))
+    return _projected(measure, view.now)
 
 
-def _declared(measure: Measure, denominator: Denominator | None) -> Measure:
+def _declared(denominator: Denominator | None) -> Said:
     """Who gave the denominator, and since when."""
     if denominator is None:
-        return measure
-    return replace(
-        measure, denominator_since=denominator.since, denominator_source=denominator.source, denominator_statut=denominator.statut
-    )
+        return {}
+    return {
+        "denominator_since": denominator.since,
+        "denominator_source": denominator.source,
+        "denominator_statut": denominator.statut,
+    }
+
+
+def _projected(measure: Measure, now: datetime) -> Measure:
+    found = projection(measure, now)
+    return measure if found is None else replace(measure, projection=found)
 
 
 def _external(essms: Essms, slot: Slot) -> External | None:

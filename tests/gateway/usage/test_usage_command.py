@@ -146,7 +146,7 @@ def test_a_file_that_is_no_journal_is_said(data: Path) -> None:
     for path in (data / "gateway").glob("journal.sqlite3*"):
         path.write_bytes(b"autre chose" * 100)
     code, text = run(data, "rates")
-    assert (code, "illisible" in text) == (2, True)
+    assert (code, "pas un journal lisible" in text) == (2, True)
 
 
 def test_one_month_and_one_version(data: Path) -> None:
