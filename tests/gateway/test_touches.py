@@ -11,9 +11,8 @@ import pytest
 from connectors.wire.http import Client
 from gateway.doors.own.examples import REQUESTS
 from gateway.touches import MAX_AGE_S, Touches
-from mocks.sandbox.build import init
 from mocks.sandbox.faults import Fault
-from tests.gateway.doors.own.bench import STRUCTURES, Bench, open_bench
+from tests.gateway.doors.own.bench import Bench, open_bench
 
 
 class Clock:
@@ -55,16 +54,9 @@ def test_an_old_touch_is_forgotten() -> None:
 # --- through the doors, the mocks and the console
 
 
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("touches")
-    init(folder, structures=STRUCTURES)
-    return folder
-
-
 @pytest.fixture
-async def bench(sandbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
-    async with open_bench(sandbox, tmp_path / "data", monkeypatch) as bench:
+async def bench(own_sandbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    async with open_bench(own_sandbox, tmp_path / "data", monkeypatch) as bench:
         assert bench.gateway is not None
         bench.world.ports["console"] = int(bench.urls["console"].rsplit(":", 1)[1])
         bench.gateway.road.deadline_s = bench.gateway.smtp.deadline_s = 0.4

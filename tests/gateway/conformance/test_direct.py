@@ -22,12 +22,11 @@ from gateway.doors.conformance_api import AskedDirect, DirectApi
 from gateway.doors.own.examples import REQUESTS
 from gateway.doors.reading import Gate
 from gateway.journal.record import Record
-from mocks.sandbox.build import init
 from tests.connectors.dmp import samples
 from tests.connectors.dmp.samples import Dui
 from tests.gateway.conformance.test_pairs import PAIRS
 from tests.gateway.conformance.world import EYES, authorize
-from tests.gateway.doors.own.bench import STRUCTURES, Bench, open_bench
+from tests.gateway.doors.own.bench import Bench, open_bench
 
 WRONG = Finding("non_conforme", "Subject", "autre", "5 caractères")
 SECRET = "valeur-tres-reconnaissable"
@@ -128,16 +127,9 @@ def test_every_deviation_of_one_message_has_its_value_to_show(pair: Any, dui: Du
 # --- over HTTP
 
 
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("direct")
-    init(folder, structures=STRUCTURES)
-    return folder
-
-
 @pytest.fixture
-async def bench(sandbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
-    async with open_bench(sandbox, tmp_path / "data", monkeypatch) as bench:
+async def bench(own_sandbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    async with open_bench(own_sandbox, tmp_path / "data", monkeypatch) as bench:
         yield bench
 
 

@@ -14,24 +14,16 @@ from gateway.conformance.rules import rule_set
 from gateway.conformance.running import Result, run_rules
 from gateway.conformance.window import JournalWindow
 from gateway.doors.own.examples import REQUESTS
-from mocks.sandbox.build import init
 from tests.connectors.dmp import samples
-from tests.gateway.doors.own.bench import STRUCTURES, TOKEN, Bench, open_bench
+from tests.gateway.doors.own.bench import TOKEN, Bench, open_bench
 from tests.gateway.journal.world import rows
 
 SEARCH, FEED, LETTER = REQUESTS["/ins/recherche"], REQUESTS["/dmp/documents"], REQUESTS["/mss/messages"]
 
 
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("own-conformance")
-    init(folder, structures=STRUCTURES)
-    return folder
-
-
 @pytest.fixture
-async def bench(sandbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
-    async with open_bench(sandbox, tmp_path / "data", monkeypatch) as bench:
+async def bench(own_sandbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    async with open_bench(own_sandbox, tmp_path / "data", monkeypatch) as bench:
         yield bench
 
 

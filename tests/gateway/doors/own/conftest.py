@@ -1,4 +1,4 @@
-"""One sandbox for all tests of our own doors; each test has its own journal and its own mocks."""
+"""Each test of our own doors has its own journal and its own mocks, on the sandbox that all share."""
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
@@ -6,15 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mocks.sandbox.build import init
-from tests.gateway.doors.own.bench import STRUCTURES, Bench, open_bench
-
-
-@pytest.fixture(scope="session")
-def own_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("own")
-    init(folder, structures=STRUCTURES)
-    return folder
+from tests.gateway.doors.own.bench import Bench, open_bench
 
 
 @pytest.fixture
