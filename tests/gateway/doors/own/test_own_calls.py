@@ -239,7 +239,7 @@ async def test_what_the_dmp_refuses_keeps_its_code(
     bench.arm("DMP.TD2.1", kind, value=value)
     answer = await bench.post("/dmp/documents", FEED, once="k1")
     assert (answer.status, said(answer)["type"]) == (status, f"docs/errors.md#probleme-{slug}")
-    assert said(answer).get("code_service") == (value if kind == "soap" else None)
+    assert said(answer).get("code_service") == (value if kind == "soap" else f"HTTP {value}")
     [entry] = bench.entries()
     assert (entry["outcome"], bench.units()) == (outcome, [])
     assert "E-RESEAU" not in entry["flags"]  # the service did answer
