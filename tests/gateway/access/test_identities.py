@@ -22,8 +22,6 @@ from gateway.access.identities import (
 from gateway.journal.record import Dui
 from tests.gateway.access.papers import STRUCT_ID, authority, candidate, der, expired, key, not_yet, p12, pair, subject
 
-NOW = datetime.now(UTC)
-
 
 def store(tmp_path: Path) -> IdentityStore:
     return IdentityStore(tmp_path / "identities")
@@ -42,7 +40,7 @@ def deposit(kept: IdentityStore, one: Candidate, service: str = "DMP", use: str 
 def test_a_good_identity_is_taken_from_pem_and_from_p12(profile: str, use: str) -> None:
     made = pair(profile)  # type: ignore[arg-type]
     for one in (from_pem(*pem_of(Candidate(made.cert, made.key))), from_p12(p12(made, b"secret"), b"secret")):
-        check(one, use, NOW)
+        check(one, use, datetime.now(UTC))
         assert one.cert == made.cert
 
 
@@ -56,18 +54,18 @@ def test_each_thing_wrong_is_named() -> None:
         "pas de signature": (candidate("auth_cli"), "sign"),
         "ne nomme pas de structure": (candidate(name=subject("LES TILLEULS")), "auth"),
     }
-    check(good, "auth", NOW)
+    check(good, "auth", datetime.now(UTC))
     for reason, (one, use) in wrong.items():
         with pytest.raises(IdentityRefused, match=reason):
-            check(one, use, NOW)
+            check(one, use, datetime.now(UTC))
 
 
 def test_a_server_certificate_is_no_signature_and_an_authority_is_nothing() -> None:
     with pytest.raises(IdentityRefused, match="pas de signature"):
-        check(candidate("server"), "sign", NOW)
+        check(candidate("server"), "sign", datetime.now(UTC))
     issuing = authority().issuing
     with pytest.raises(IdentityRefused):
-        check(Candidate(issuing.cert, issuing.key), "auth", NOW)
+        check(Candidate(issuing.cert, issuing.key), "auth", datetime.now(UTC))
 
 
 @pytest.mark.parametrize("content", [b"", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", b"\x00" * 40])
