@@ -23,12 +23,13 @@ from gateway.journal.units import Unit
 from gateway.usage import recount as recounting
 from gateway.usage.alerts import Alert, alerts
 from gateway.usage.alerts import lines as alert_lines
-from gateway.usage.counting import Counting
+from gateway.usage.counting import Counting, Slot
 from gateway.usage.ins import InsLine, ins_lines
 from gateway.usage.measure import PRODUCTION, SIMULATED, Measure
 from gateway.usage.money import Stake, lines, stakes
 from gateway.usage.parts import Options
 from gateway.usage.rates import answer
+from gateway.usage.signs import Signs, signs
 
 app = typer.Typer(no_args_is_help=True)
 app.command("export")(export)
@@ -100,11 +101,16 @@ class _More:
         self.stakes: list[Stake] = []
         self.money: list[str] = []
         self.ins: list[InsLine] = []
+        self.signs: dict[str, Signs] = {}
         for name, rows in groupby(found, key=lambda row: row.grappe):
             mine, grappe = list(rows), source.registry.grappe(name)
             with source.journal:
                 counting = Counting(source.journal, source.environment, mine[-1].vector)
                 self.alerts += alerts(counting, grappe, mine, source.now)
+                for essms in grappe.essms:
+                    seen = signs(counting, Slot("IND-MSS-01", essms.finess_et, mine[-1].window))
+                    if seen.messages or seen.automatic:
+                        self.signs[essms.finess_et] = seen
             held = stakes(grappe, mine)
             self.stakes += held
             self.money += lines(grappe, held)
@@ -114,10 +120,13 @@ class _More:
         return {
             "alerts": [one.item() for one in self.alerts], "stakes": [one.item() for one in self.stakes],
             "stakes_lines": self.money, "ins": [one.item() for one in self.ins],
+            "signs": [{"finess_et": number} | seen.item() for number, seen in self.signs.items()],
         }  # fmt: skip
 
     def lines(self) -> list[str]:
         said = ["", "Alertes :" if self.alerts else "Alertes : aucune", *(f"  {line}" for line in alert_lines(self.alerts))]
+        said += ["", "Ce dont le taux MSSanté est fait :" if self.signs else "Messages : aucun dans la fenêtre"]
+        said += [f"  {number} : {seen.line}" for number, seen in self.signs.items()]
         said += ["", "Argent en jeu :", *(f"  {line}" for line in self.money)]
         seen = [one for one in self.ins if one.calls or one.persons]
         said += ["", "INS, pour information :" if seen else "INS, pour information : aucun appel dans la fenêtre"]
@@ -144,13 +153,18 @@ def _standing(found: list[Measure]) -> list[str]:
 
 
 def _left(row: Measure) -> list[str]:
+    """The trend, when it was asked; what is missing, and where the pace leads."""
+    first = {"premiere": "trois mois à ", "mensuelle": ""}
+    trend = [f"{past.rate} ({first[past.window.kind]}{past.window.last_day:%m/%Y})" for past in row.trend]
+    known = len(trend) > 1 and any(past.denominator for past in row.trend)
+    told = [f"  {row.indicator}, tendance : {', puis '.join(trend)}"] if known else []
     if not row.remaining or row.state == "clos":
-        return []
+        return told
     said = f"  {row.indicator} : manque {row.remaining} pour {row.target} %"
     if row.projection is not None:
         on = row.projection.on
         said += f" ; au rythme actuel {row.projection.at_end} en fin de fenêtre" + (f", cible le {on:%d/%m/%Y}" if on else "")
-    return [said]
+    return [*told, said]
 
 
 def _per(text: str) -> Literal["message", "destinataire"]:

@@ -167,6 +167,7 @@ class Measure:
             "external": None if self.external is None else self._external(),
             "breakdown": None if self.breakdown is None else self.breakdown.item(),
             "detail_sha256": self.detail_sha256,
+            "trend": [past.item() for past in self.trend],
         }
 
     def _external(self) -> dict[str, Any]:

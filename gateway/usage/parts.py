@@ -116,6 +116,20 @@ class Past:
     numerator: int
     denominator: int | None
 
+    @property
+    def rate(self) -> str:
+        """In percent with one decimal, half up, as French writes it; « — » without a denominator."""
+        if not self.denominator:
+            return "—"
+        tenths = (2000 * self.numerator + self.denominator) // (2 * self.denominator)
+        return f"{tenths // 10},{tenths % 10} %"
+
+    def item(self) -> dict[str, Any]:
+        return {
+            "period_start": self.window.start.isoformat(), "period_end": self.window.last_day.isoformat(),
+            "numerator": self.numerator, "denominator": self.denominator,
+        }  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Breakdown:

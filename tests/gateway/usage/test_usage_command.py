@@ -161,6 +161,9 @@ def test_one_month_and_one_version(data: Path) -> None:
     text = run(data, "rates", "--month", "2026-01")[1]
     assert "Fenêtre du 01/11/2025 au 31/01/2026 : close, version 1 ; registre version 1 ; journal 1:7" in text
     assert "Comptage : une unité par message ; réponses comptées" in text
+    later = run(data, "rates", "--month", "2026-02")[1]
+    assert "IND-DMP-01, tendance : 0,5 % (trois mois à 01/2026), puis 0,2 % (02/2026)" in later
+    assert "IND-DUI-01, tendance" not in later
 
 
 def test_the_rates_of_the_dui_are_not_tables_of_nothing(data: Path) -> None:
@@ -179,6 +182,9 @@ def test_detail_adds_what_stands_beside_and_changes_no_rate(data: Path) -> None:
     assert {one["code"] for one in said["alerts"]} >= {"aucun-evenement", "denominateur-ancien"}
     assert len(said["stakes"]) == 12 and said["stakes_lines"][-1].startswith("plafonds publiés")
     assert {one["insi_calls"] for one in said["ins"]} == {0}
+    assert said["signs"] == [
+        {"finess_et": CARMES, "messages": 1, "internal": 0, "automatic": 0, "first_sender": 0, "unsigned": 1},
+    ]  # fmt: skip
     assert "Argent en jeu :" in run(data, "rates", "--month", "2026-01", "--detail")[1]
 
 
