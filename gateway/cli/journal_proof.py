@@ -17,8 +17,9 @@ from gateway.journal.proof import acts, export, snapshot
 from gateway.journal.proof.growth import verify_witness
 from gateway.journal.proof.local import verify_local
 from gateway.journal.proof.notary import Notary
-from gateway.journal.proof.notes import Note, NoteError, PublicKey
+from gateway.journal.proof.notes import Note, NoteError, PublicKey, Signer
 from gateway.journal.proof.register import RegisterError, Why
+from gateway.journal.proof.signed_files import is_list, verify_files
 from gateway.journal.proof.signing import SigningKey
 from gateway.journal.proof.snapshot import Snapshot
 from gateway.journal.proof.verdict import Verdict
@@ -48,7 +49,9 @@ def public_key(
 
 
 def verify(
-    file: Annotated[Path | None, typer.Argument(metavar="FICHIER", help="Export .zip, ou témoin .json.", dir_okay=False)] = None,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FICHIER", help="Export .zip, témoin .json ou signature .txt.", dir_okay=False)
+    ] = None,
     key: Annotated[
         list[str] | None, typer.Option("--key", metavar="CLÉ", help="Clé publique, ou fichier qui la contient ; répétable.")
     ] = None,
@@ -68,8 +71,7 @@ def verify(
         fail("--key : la clé publique reçue de l'exploitant (socle journal key) ; sans elle rien n'est prouvé.", BAD_INPUT)
     kept = None if witness is None else _content(witness)
     try:
-        content = _content(file) if _is_witness(file) else None
-        verdict = verify_export(file, keys, kept) if content is None else verify_witness(content, keys, kept)
+        verdict = _verified(file, keys, kept)
     except WitnessError as error:
         fail(f"Témoin illisible : {error}.", BAD_INPUT)
     except OSError as error:
@@ -125,7 +127,18 @@ def write_export(
 ) -> dict[int, int]:
     """The zip of these lines, under a snapshot taken now; how many of each log. Raises OSError."""
     kept = [_witness(one) for one in witnesses]
-    made = snapshot_now(data, "export")
+    made, signer = snapshot_now(data, "export"), signer_of_last(data)
+    try:
+        with out.open("wb") as file:
+            return export.write(file, data / "gateway", made, signer, lines, export.Export(asked, warning, kept))
+    except export.TreeDamaged as error:
+        fail(f"L'export ne prouverait rien : {error}.", CHECK_FAILED)
+
+
+def signer_of_last(data: Path) -> Signer:
+    """The key that signed the last snapshot; ends the command when it is not there any more."""
+    made = snapshot.latest(data / "gateway")
+    assert made is not None, "a snapshot was taken before"
     signer = SigningKey(data / "gateway" / "keys").present(made.origin)
     try:
         if signer is None:
@@ -133,11 +146,7 @@ def write_export(
         Note.parse(made.checkpoint).check(signer.public)
     except NoteError:
         fail(f"La clé de signature manque dans {data / 'gateway' / 'keys'}, ou vient de changer : recommencez.", BAD_INPUT)
-    try:
-        with out.open("wb") as file:
-            return export.write(file, data / "gateway", made, signer, lines, export.Export(asked, warning, kept))
-    except export.TreeDamaged as error:
-        fail(f"L'export ne prouverait rien : {error}.", CHECK_FAILED)
+    return signer
 
 
 def snapshot_now(data: Path, why: Why) -> Snapshot:
@@ -180,9 +189,15 @@ def _parsed(given: str) -> PublicKey:
         fail("--key : ni une clé publique (nom+identifiant+clé, socle journal key), ni un fichier qui en contient.", BAD_INPUT)
 
 
-def _is_witness(path: Path) -> bool:
+def _verified(path: Path, keys: list[PublicKey], kept: bytes | None) -> Verdict:
+    """What the file is shows by how it begins. Raises WitnessError, OSError."""
     with path.open("rb") as file:
-        return file.read(1) == b"{"
+        beginning = file.read(LARGEST + 1)
+    if beginning.startswith(b"{"):
+        return verify_witness(beginning, keys, kept)
+    if is_list(beginning):
+        return verify_files(beginning, path.parent, keys, kept)
+    return verify_export(path, keys, kept)
 
 
 def _content(path: Path) -> bytes:

@@ -36,6 +36,8 @@ def _told(verdict: Verdict, what: str, warning: str | None) -> Iterator[str]:
         looked = verdict.lines.get(head.log)
         seen = "" if looked is None else f" ; lignes vérifiées : {looked}"
         yield f"Journal {head.log} : {counted(head.size, 'entrée', 'entrées')}, racine {head.root}{seen}"
+    if verdict.files:
+        yield f"Fichiers de la liste signée : {verdict.files}"
     if verdict.signer is not None:
         yield f"Signé par {verdict.signer.name}+{verdict.signer.id.hex()}"
     if verdict.witness is not None:
@@ -56,7 +58,7 @@ def _item(verdict: Verdict, warning: str | None) -> dict[str, Any]:
         },
         "vector": [one._asdict() for one in verdict.vector],
         "lines": {str(log): number for log, number in sorted(verdict.lines.items())},
-        "signer": None if verdict.signer is None else str(verdict.signer),
+        "files": verdict.files, "signer": None if verdict.signer is None else str(verdict.signer),
         "witness": None if verdict.witness is None else verdict.witness._asdict(),
         "simulated": verdict.about.get("simulated"), "asked": verdict.about.get("asked"), "avertissement": warning,
     }  # fmt: skip

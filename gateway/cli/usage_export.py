@@ -12,6 +12,7 @@ import typer
 from gateway.cli.admin import note
 from gateway.cli.common import BAD_INPUT, By, DataFolder, check_author, fail
 from gateway.cli.usage_asked import GrappeId, InEnvironment, Source, journal_errors, question, source_of
+from gateway.cli.usage_signing import sign as sign_files
 from gateway.exports.assembling import assembled
 from gateway.exports.edition import Edition
 from gateway.exports.manifest import File, with_manifest, write
@@ -45,6 +46,7 @@ def export(
         str | None, typer.Option("--from", metavar="AAAA-MM", help="Sans --month : premier mois de la première période.")
     ] = None,
     months: Annotated[int, typer.Option("--months", help="Sans --month : nombre de mois à partir de là.")] = 4,
+    sign: Annotated[bool, typer.Option("--sign", help="Joindre la preuve des entrées et une signature.")] = False,
     environment: InEnvironment = "bac_a_sable",
     by: By = "administrateur",
     data: DataFolder = Path(".socle"),
@@ -58,7 +60,10 @@ def export(
         try:
             out.mkdir(parents=True, exist_ok=True)
             note(data, ACTION, by, _said(edition, files, chosen))
-            for path in write(out, files):
+            written = write(out, files)
+            if sign:
+                written += sign_files(data, out, edition, written)
+            for path in written:
                 typer.echo(str(path))
         except OSError as error:
             fail(f"Écriture impossible dans {out} ({error.strerror}) : choisissez un autre dossier par -o.", BAD_INPUT)

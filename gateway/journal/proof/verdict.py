@@ -20,7 +20,9 @@ class Verdict:
     """``holds`` when no fault was found. ``about`` is what the export says of itself, once its signature holds.
 
     lines    how many lines of each log were looked at
-    signer   the key that signed the checkpoint
+    signer   the key that signed the checkpoint, or the list of files
+    keys     those that the key given leads to, by rotations
+    files    how many files of a signed list were looked at
     witness  log 0 as the witness had it, once compared without fault
     """
 
@@ -32,6 +34,8 @@ class Verdict:
     about: dict[str, Any] = field(default_factory=dict)
     signer: PublicKey | None = None
     witness: Head | None = None
+    keys: tuple[PublicKey, ...] = ()
+    files: int = 0
 
     @property
     def holds(self) -> bool:

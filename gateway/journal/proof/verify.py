@@ -95,6 +95,7 @@ class _Verification:
         for old, new in self._rotations:
             if old in self._keys and new not in self._keys:
                 self._keys.append(new)
+        self._verdict.keys = tuple(self._keys)
         for old, new in reversed(self._rotations):
             if new in self._former and old not in self._former:
                 self._former.append(old)

@@ -10,7 +10,7 @@ from tests.gateway.journal.proof.exports import exported, key_of, witnessed
 from tests.gateway.journal.proof.world import write
 
 ROOT = Path(__file__).parents[4]
-ENTRIES = ("gateway.journal.proof.verify", "gateway.journal.proof.growth")
+ENTRIES = ("gateway.journal.proof.verify", "gateway.journal.proof.growth", "gateway.journal.proof.signed_files")
 #: Beside the packages themselves, which are empty.
 OURS = "gateway.journal.proof."
 
