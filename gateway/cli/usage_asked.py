@@ -17,9 +17,10 @@ from gateway.cli.common import BAD_INPUT, CHECK_FAILED, fail
 from gateway.grappes.reading import RegistryError
 from gateway.grappes.registry import Registry
 from gateway.grappes.versions import load_version
+from gateway.journal.filters import Filters
 from gateway.journal.proof import snapshot
 from gateway.journal.proof.register import RegisterError
-from gateway.journal.query import JournalMissing
+from gateway.journal.query import JournalMissing, JournalReader
 from gateway.journal.record import JournalError
 from gateway.settings import Environment
 from gateway.usage.counting import Counting
@@ -56,7 +57,7 @@ def source_of(data: Path, environment: str, grappe: str | None) -> Iterator[Sour
     registry = registry_of(data, grappe)
     with journal_errors(data), journal_of(folder) as journal:
         counting = Counting(journal, environment)
-        if not counting.any_entry():
+        if not counting.any_entry() and not _seen(folder, environment):
             fail(_nothing(data, environment), BAD_INPUT)
         now = max(filter(None, (SystemClock().real(), counting.last_event())))
         yield Source(journal, registry, folder, environment, now, lambda name, n: load_version(folder / "grappes", name, n))
@@ -132,6 +133,12 @@ def registry_of(data: Path, grappe: str | None = None) -> Registry:
         return registry if grappe is None else Registry([registry.grappe(grappe)])
     except RegistryError as error:
         fail(str(error), BAD_INPUT)
+
+
+def _seen(folder: Path, environment: str) -> bool:
+    """Whether the search index knows an entry of it: one amid those of others, that feeds no indicator."""
+    with JournalReader(folder) as reader:
+        return bool(reader.entries(Filters(environment=environment), limit=1).entries)
 
 
 def _nothing(data: Path, environment: str) -> str:

@@ -241,6 +241,17 @@ def test_a_registry_that_changes_no_number_makes_no_version(world: World) -> Non
     assert world.close("2027-02-02T10:00") == []
 
 
+def test_another_start_leaves_what_was_closed_as_it_was(world: World) -> None:
+    world.write(fed("p1", "2026-11-03T10:00"))
+    world.close("2027-02-01T10:00")
+    first = to_bytes(world.read())
+    world.keep(replace(world.grappe, date_demarrage=date(2026, 12, 1), registry_version=2))
+    assert to_bytes(world.read(version=1)) == first
+    assert to_bytes(world.read(version=1, now="2031-01-01T00:00")) == first
+    assert world.read() == []  # no window ends in January any more
+    assert {row.window.start for row in world.read(FEBRUARY)} == {date(2026, 12, 1)}
+
+
 def test_a_late_document_of_a_person_already_counted_makes_no_version(world: World) -> None:
     world.write(fed("p1", "2026-11-03T10:00"))
     world.close("2027-02-01T10:00")

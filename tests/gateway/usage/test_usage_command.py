@@ -113,6 +113,15 @@ def test_another_environment_counts_nothing_of_this_one(data: Path, fill: Fill) 
     assert {item["numerator"] for item in said["rates"]} == {0}
 
 
+def test_an_environment_amid_another_is_seen(data: Path, fill: Fill) -> None:
+    fill(Record("PSC.TOKEN", outcome="ok"), environment="recette")
+    fill(*(Record("PSC.TOKEN", outcome="ok") for _ in range(60)))
+    fill(*(Record("PSC.TOKEN", outcome="ok") for _ in range(60)))
+    code, text = run(data, "rates", "--environment", "recette", "--from", "2025-11", "--json")
+    assert code == 0, text
+    assert run(data, "rates", "--environment", "charge", "--from", "2025-11")[0] == 2
+
+
 def test_export_writes_files_that_say_what_they_are(data: Path) -> None:
     code, text = run(data, "export", "--format", "csv,json", "--out", str(data / "sortie"))
     assert code == 0
