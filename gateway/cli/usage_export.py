@@ -11,6 +11,7 @@ import typer
 
 from gateway.cli.admin import note
 from gateway.cli.common import BAD_INPUT, By, DataFolder, check_author, fail
+from gateway.cli.journal import open_reader
 from gateway.cli.usage_asked import GrappeId, InEnvironment, Source, journal_errors, question, source_of
 from gateway.cli.usage_signing import sign as sign_files
 from gateway.exports.assembling import assembled
@@ -54,6 +55,9 @@ def export(
     """Écrit les fichiers d'une grappe et leur manifeste ; l'export est lui-même une entrée du journal."""
     check_author(by)
     chosen = _formats(forms or [])
+    if not set(OPENED).isdisjoint(chosen):
+        with open_reader(data):  # indexes a journal that nobody has followed, once
+            pass
     for edition in _editions(data, environment, grappe, first, months, month, version):
         with journal_errors(data):
             files = with_manifest(edition, [*files_of(edition, chosen), *opened_files(data, edition, chosen)])
