@@ -270,6 +270,19 @@ async def test_opening_needs_the_right_to_see_entries(world: UsageWorld) -> None
     assert world.denied() == [("amoa-0", {"droit:metadata": 1}), ("amoa-1", {"droit:usage": 1})]
 
 
+async def test_what_an_essms_did_after_it_left_is_not_opened(world: UsageWorld) -> None:
+    await world.journal.write(of_mine(5, outcome="refused"))  # on the sixth
+    grappe = example(MINE)
+    left = [replace(one, member_until=date(2027, 3, 5)) if one.finess_et == CARMES else one for one in grappe.essms]
+    world.registry.use(Registry([replace(grappe, essms=tuple(left)), world.registry.grappe(OTHER)]))
+    seen = {}
+    for name, bound in (("amoa", (MINE,)), ("exploitant", ())):
+        key = await world.key(name, "usage", "metadata", grappes=bound)
+        said = (await world.get(f"{DETAIL}&indicateur=IND-DMP-01", key)).json()
+        seen[name] = [line["why"] for line in said["lines"]]
+    assert seen == {"amoa": ["compte"] * 3, "exploitant": [*["compte"] * 3, "refuse"]}
+
+
 @pytest.mark.parametrize(("asked", "slug"), [
     (DETAIL.replace(CARMES, "130000000") + "&indicateur=IND-DMP-01", "entree"),
     (DETAIL.replace(CARMES, THEIR_ET) + "&indicateur=IND-DMP-01", "entree"),
