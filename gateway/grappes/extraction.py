@@ -19,7 +19,7 @@ from gateway.grappes.registry import Registry
 from gateway.grappes.tables import Column, Row, day, finess, one_of, raise_problems, read_table, whole
 
 OPERATION = "DUI.EXTRACTION"
-#: The operation is a literal: only so does SQLite take the index of extractions (migration 0011).
+#: The operation is a literal: only so does SQLite take the index of extractions (migration 0007).
 ACCEPTED = "SELECT body FROM entries WHERE operation = 'DUI.EXTRACTION' AND outcome = 'ok' ORDER BY pos"
 COLUMNS = tuple(
     Column(name)

@@ -19,7 +19,7 @@ from gateway.usage.vector import covers
 #: Of the admin entry: not in the operation table, as nobody calls it; entries are found by it.
 OPERATION = "USAGE.CLOTURE"
 ACTION = "usage_close"
-#: The operation is a literal: only so does SQLite take the index of closings (migration 0011).
+#: The operation is a literal: only so does SQLite take the index of closings (migration 0007).
 CLOSINGS = "SELECT pos, body FROM entries WHERE operation = 'USAGE.CLOTURE' ORDER BY pos"
 Key = tuple[str, str, str]  # level, FINESS number or '', indicator
 

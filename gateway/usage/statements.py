@@ -1,6 +1,6 @@
 """The SQL of counting. ``{units}`` is the table of units, ``{inside}`` the condition of the vector; values are named.
 
-Indicators are written out, as each has an index of its own (migration 0009). A test reads the plan of each statement.
+Indicators are written out, as each has an index of its own (migration 0006). A test reads the plan of each statement.
 """
 # ruff: noqa: S608 - constants only
 from __future__ import annotations

@@ -2,3 +2,4 @@
 
 DROP INDEX entries_operation;
 DROP INDEX entries_finess_et;
+DROP INDEX entries_not_ok;
