@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from gateway.journal.vault import sync_folder
+from gateway.journal.durable import sync_folder
 
 log = logging.getLogger(__name__)
 

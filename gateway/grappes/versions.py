@@ -6,7 +6,6 @@ current file ``<grappe>.json`` is then only a copy of it, for people and for pro
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,8 +17,8 @@ import orjson
 from gateway.grappes.model import Grappe
 from gateway.grappes.reading import RegistryError, read_grappe, write_grappe
 from gateway.journal.database import open_for_reading
+from gateway.journal.durable import sync_folder, write_durably
 from gateway.journal.journal import FILE_NAME
-from gateway.journal.vault import sync_folder
 
 ACTION = "registry"  # of the admin entries that put a version in force
 _FOLDER = "versions"
@@ -73,7 +72,7 @@ def keep(folder: Path, grappe: Grappe) -> None:
     """Write the file of a version, on disk when it returns. One that no entry names, left by a process that died, is replaced."""
     path = _path(folder, grappe.id, grappe.registry_version)
     path.parent.mkdir(parents=True, exist_ok=True)
-    _replace(path, write_grappe(grappe))
+    write_durably(path, write_grappe(grappe))
     sync_folder(folder / _FOLDER)
     sync_folder(folder)
 
@@ -87,7 +86,7 @@ def put_forward(folder: Path, grappe: Grappe) -> None:
     """Make this version the current file; nothing to do when it is."""
     path = _current(folder, grappe.id)
     if not path.exists() or read_grappe(path) != grappe:
-        _replace(path, write_grappe(grappe))
+        write_durably(path, write_grappe(grappe))
 
 
 def in_force(folder: Path) -> list[Grappe]:
@@ -166,13 +165,3 @@ def _current(folder: Path, grappe_id: str) -> Path:
 
 def _path(folder: Path, grappe_id: str, number: int) -> Path:
     return folder / _FOLDER / check_id(grappe_id) / f"{number}.json"
-
-
-def _replace(path: Path, content: bytes) -> None:
-    draft = path.with_suffix(".tmp")
-    with draft.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    sync_folder(path.parent)

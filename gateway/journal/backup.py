@@ -27,8 +27,8 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from gateway.journal import database
 from gateway.journal.canonical import text_of
+from gateway.journal.durable import sync_folder
 from gateway.journal.journal import FILE_NAME, LOCK_NAME
-from gateway.journal.vault import sync_folder
 
 FORM = 1
 MANIFEST, SEALED = "manifest.json", "files.sealed"

@@ -11,12 +11,13 @@ from uuid import uuid4
 
 from connectors.wire.clock import Clock
 from gateway.journal.canonical import draft_of, intended_draft, named_in
+from gateway.journal.durable import sync_folder
 from gateway.journal.lock import FolderLock
 from gateway.journal.record import Claim, Doubt, Entry, Intent, JournalFull, KeyUse, Named, Record
 from gateway.journal.recovery import recover
 from gateway.journal.room import BALLAST_BYTES, Room, with_room
 from gateway.journal.store import Store
-from gateway.journal.vault import Vault, sync_folder
+from gateway.journal.vault import Vault
 from gateway.journal.writer import Writer
 
 log = logging.getLogger(__name__)

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 
+from gateway.journal.durable import sync_folder, write_durably
 from gateway.journal.randomness import random_bytes
 from gateway.journal.record import Environment, JournalUnsafe
 
@@ -137,25 +138,3 @@ def _key(path: Path, create: bool) -> bytes:
     if len(key) != _KEY_BYTES:
         raise JournalUnsafe(f"la clé {path} est abîmée ({len(key)} octets au lieu de {_KEY_BYTES}) : remettez la sienne")
     return key
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """A small secret file, mode 0600: the old one or the new one is there, never a part, whatever happens."""
-    draft = path.with_suffix(".new")
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        os.write(fd, content)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    draft.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the folder's own list of names durable."""
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

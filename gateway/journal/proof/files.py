@@ -11,6 +11,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from gateway.journal.durable import sync_folder
+
 log = logging.getLogger(__name__)
 
 FOLDER = "registry"
@@ -27,7 +29,7 @@ class AppendOnly:
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         self._cut_torn_line()
         for folder in (path.parent, path.parent.parent):
-            _sync_folder(folder)
+            sync_folder(folder)
 
     def append(self, raw: bytes) -> None:
         """Durable when it returns. Raises OSError; then nothing of the line stays, or the next opening cuts it."""
@@ -119,11 +121,3 @@ def _whole(line: bytes) -> bool:
     except ValueError:
         return False
     return line.endswith(b"\n")
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from gateway.journal.durable import sync_folder, write_durably
 from gateway.journal.proof.notes import SEED_BYTES, PublicKey, Signer
-from gateway.journal.vault import sync_folder, write_durably
 
 SIGNING, NEXT = "signing", "signing.next"
 

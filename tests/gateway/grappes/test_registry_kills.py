@@ -57,4 +57,4 @@ async def test_whatever_kills_it_the_journal_says_which_version_is_in_force(tmp_
     kept = [box.address for box in the(load_version(folder, GRAPPE, saved.version), LES_CARMES).mailboxes]
     assert kept == ["carmes@ccas.mssante.test"] * (in_force - 1) + ["autre@ccas.mssante.test"]
     assert Registry.load(folder).grappe(GRAPPE) == load_version(folder, GRAPPE, saved.version)
-    assert list(folder.glob("*.tmp")) == []
+    assert list(folder.glob("*.new")) == []
