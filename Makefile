@@ -17,8 +17,9 @@ demo: $(VENV)/.ready  ## quatre mois d'une grappe, réconciliés, avec ses taux
 up: $(VENV)/.ready  ## la passerelle et tout le bac à sable
 	@$(BIN)/socle up
 
-test: $(VENV)/.ready lint  ## la suite de tests (moins de 10 minutes)
-	@$(BIN)/pytest -q -m 'not peers'
+WORKERS ?= 3
+test: $(VENV)/.ready lint  ## la suite de tests (moins de 10 minutes ; make test WORKERS=1 pour un test à la fois)
+	@$(BIN)/pytest -q -n $(WORKERS) --dist worksteal -m 'not peers'
 
 test-faults: $(VENV)/.ready  ## coupures de courant, arrêts brutaux
 	@$(BIN)/pytest -q -m faults

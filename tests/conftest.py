@@ -1,11 +1,24 @@
 """Property tests run the same cases every time; `make fuzz` draws new ones, as many as it is told."""
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 settings.register_profile("same-cases", derandomize=True, deadline=None)
 settings.load_profile("same-cases")
+
+
+@pytest.fixture(autouse=True)
+def _no_log_handler_is_left() -> Iterator[None]:
+    """A command that runs inside a test sends the process's log to that test's own error stream, which is then closed."""
+    handlers, level = list(logging.root.handlers), logging.root.level
+    yield
+    for left in [one for one in logging.root.handlers if one not in handlers and type(one) is logging.StreamHandler]:
+        logging.root.removeHandler(left)
+    logging.root.setLevel(level)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
