@@ -35,13 +35,14 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``choix``: the numbers that a person may want to look at, never applied."""
+    """``choix``: the numbers that a person may want to look at, never applied. ``corrects``: what a proposal was read from."""
 
     retenu: str
     statut: Statut
     regle: str
     justification: str = ""
     choix: tuple[str, ...] = ()
+    corrects: str = ""
 
 
 def judge(typed: Sequence[str], expected: Expected, others: Collection[str] = (), legal: Collection[str] = ()) -> Verdict:
@@ -68,6 +69,9 @@ def shared(verdicts: Sequence[Verdict]) -> list[Verdict]:
 
 def _shared(verdict: Verdict, times: int) -> Verdict:
     why = f"même numéro pour {times} établissements ; un seul site, ou l'entité juridique, peut le porter"
+    if verdict.corrects:  # a proposal that two rows claim is nobody's: what was typed stays
+        why = f"{verdict.retenu} serait la correction de {times} établissements ; un seul site peut le porter"
+        return Verdict(verdict.corrects, "a_verifier", "R8", why, verdict.choix)
     return replace(verdict, statut="a_verifier", regle="R8", justification=why, choix=())
 
 
@@ -115,7 +119,7 @@ def _proposed(
     said = f"{len(found[0])} caractères saisis"
     if len(candidates) == 1 and candidates[0] not in others and candidates[0] not in legal:
         why = f"{said} ; seule {change} compatible avec la clé et {expected}"
-        return Verdict(candidates[0], "corrige_propose", rule, why, (candidates[0],))
+        return Verdict(candidates[0], "corrige_propose", rule, why, (candidates[0],), found[0])
     if len(candidates) == 1:
         why = f"{said} ; la seule {change} possible donne le numéro d'un autre établissement ou d'une entité juridique"
         return Verdict(found[0], "a_verifier", "R6", why)

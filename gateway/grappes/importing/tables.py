@@ -91,8 +91,9 @@ def _not_data(header: Header, line: GridLine, cells: dict[Field, Cell]) -> str |
     if _is_total(line, cells):
         return "ligne de total, non lue."
     known = [cell for field, cell in cells.items() if field != "ligne" and cell.text.strip()]
-    if not known:
-        return ""
+    keyless = not {"finess_et", "etablissement"} & set(header.fields)
+    if not known:  # in a fragment that follows the order of rows, a numbered row left blank still is one
+        return None if keyless and "ligne" in cells and cells["ligne"].text.strip() else ""
     filled = [text for text in line.texts if text.strip()]
     if len(header.fields) > 2 and len(filled) == 1 and not plain_number(cells):
         return f"une seule cellule remplie (« {' '.join(filled[0].split())[:60]} »), lue comme un titre ou une note."

@@ -118,6 +118,15 @@ def test_fragments_that_number_their_rows_follow_the_numbers(tmp_path: Path) -> 
     assert [one.persons for one in found.establishments] == [40, 25]
 
 
+def test_a_numbered_row_left_blank_in_a_fragment_is_still_a_row(tmp_path: Path) -> None:
+    found = checked(
+        tmp_path, declaration=f"ligne;FINESS géographique;Raison sociale\n1;{A};EHPAD\n2;{B};MAS\n3;;",
+        projet="ligne;Personnes\n1;40\n2;",
+    )  # fmt: skip
+    assert [one.persons for one in found.establishments] == [40, None]
+    assert "nombre de personnes absent : taux non calculable" in found.establishments[1].remarks
+
+
 def test_a_table_of_names_completes_and_never_adds(tmp_path: Path) -> None:
     found = checked(
         tmp_path, convention=f"{HEADER}\n{A};EHPAD des Lilas;01000;X", persons="Établissement;Personnes\nEHPAD Lilas;40\nAutre;3",

@@ -19,6 +19,15 @@ def short(verdict: Verdict) -> tuple[str, str, str]:
     return verdict.retenu, verdict.statut, verdict.regle
 
 
+def test_a_correction_that_two_rows_claim_stays_as_typed() -> None:
+    short_number = next(GOOD[:at] + GOOD[at + 1 :] for at in range(9) if judge([GOOD[:at] + GOOD[at + 1 :]], AIN).regle == "R3")
+    alone, pair = judge([short_number], AIN), [judge([short_number], AIN)] * 2
+    assert shared([alone]) == [alone] and (alone.retenu, alone.statut) == (GOOD, "corrige_propose")
+    assert [(one.retenu, one.statut, one.regle, one.choix) for one in shared(pair)] == [
+        (short_number, "a_verifier", "R8", (GOOD,))
+    ] * 2
+
+
 @pytest.mark.parametrize("typed, expected", [
     ([GOOD], (GOOD, "confirme", "R0")),
     ([GOOD, GOOD], (GOOD, "confirme", "R0")),

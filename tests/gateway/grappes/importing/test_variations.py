@@ -39,10 +39,25 @@ def test_what_surrounds_a_number_is_not_the_number(typed: str, number: str) -> N
     ("Catégorie de l'ESSMS", "activite"), ("Ville de l'établissement", "ville"), ("Nombre d'ESSMS", None),
     ("File active", "personnes"), ("Nombre de places", "autre"), ("Raison sociale EJ", "og"), ("Organisme gestionnaire", "og"),
     ("Raison sociale ET", "etablissement"), ("Type de projet", "projet"), ("SONS oui / non", "sons"), ("", None),
-    ("Bonjour à tous", None),
+    ("Bonjour à tous", None), ("Etab.", "etablissement"), ("N° FINESS Ets", "finess_et"), ("FINESS géogr.", "finess_et"),
+    ("nofinessej", "finess_ej"), ("nofinesset", "finess_et"), ("Désignation", "etablissement"), ("C.P.", "code_postal"),
+    ("Adresse postale", "adresse"), ("Nb pers. accompagnées", "personnes"), ("Effectifs", "personnes"),
+    ("Public accompagné", "secteur"), ("Nombre de personnes par type", "personnes"), ("Nom du signataire", "autre"),
+    ("Personne référente", "autre"),
 ])  # fmt: skip
 def test_titles(title: str, field: str | None) -> None:
     assert field_of(title) == field
+
+
+def test_a_postal_address_does_not_hide_the_postcode_beside_it(tmp_path: Path) -> None:
+    found = checked(tmp_path, f"FINESS ET;Établissement;Adresse postale;Code postal\n{A};EHPAD;1 RUE DU BAC;31000\n")
+    [one] = found.establishments
+    assert (one.postcode, one.verdict.statut, one.verdict.regle) == ("31000", "a_verifier", "R7")
+
+
+def test_the_name_of_a_signatory_is_never_the_establishment_s(tmp_path: Path) -> None:
+    found = checked(tmp_path, f"FINESS ET;Nom du signataire;Établissement;CP\n{A};Mme Exemple;EHPAD Un;01000\n")
+    assert [one.name for one in found.establishments] == ["EHPAD Un"]
 
 
 def test_a_quote_that_nobody_closes_is_said_and_swallows_no_row(tmp_path: Path) -> None:
