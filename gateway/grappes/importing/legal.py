@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from connectors.nomenclatures.identifiers import is_finess
 from gateway.grappes.importing import numbers as n
-from gateway.grappes.importing.names import fold, simplified
+from gateway.grappes.importing.names import alike, fold, simplified
 from gateway.grappes.importing.places import Place
 from gateway.grappes.importing.rules import Verdict
 from gateway.grappes.importing.tables import Row, Table
@@ -44,7 +44,7 @@ class _Group:
 
 def entities_of(tables: Sequence[Table]) -> list[Entity]:
     """The legal entities of a grappe, in the order in which they are met; two names with one number are one entity."""
-    groups = _groups(tables)
+    groups = _without_misread(_groups(tables))
     judged = [(group, judge_legal([text for text, _ in group.typed])) for group in groups]
     merged: dict[str, list[tuple[_Group, Verdict]]] = {}
     for group, verdict in judged:
@@ -103,6 +103,31 @@ def _groups(tables: Sequence[Table]) -> list[_Group]:
                 group.is_porteur |= "PORTEUR" in fold(row.text("role"))
     found = [*groups.values(), *_clusters(nameless)]
     return found + ([_Group(PORTEUR, porteur, is_porteur=True)] if porteur else [])
+
+
+def _without_misread(groups: Sequence[_Group]) -> list[_Group]:
+    """A misread name under a misread number is the only entity that both resemble: a letter of one, a digit of the other."""
+    good = [group for group in groups if any(map(_holds, group.typed))]
+    left = []
+    for group in groups:
+        near = [one for one in good if _resembles(group, one)] if group not in good else []
+        if len(near) == 1:
+            near[0].typed.extend(group.typed)
+            near[0].is_porteur |= group.is_porteur
+        else:
+            left.append(group)
+    return left
+
+
+def _holds(typed: tuple[str, Place]) -> bool:
+    return is_finess(n.plain(typed[0]))
+
+
+def _resembles(misread: _Group, other: _Group) -> bool:
+    if PORTEUR in (misread.name, other.name) or not alike(simplified(misread.name), simplified(other.name)):
+        return False
+    held = {n.plain(text) for text, place in other.typed if _holds((text, place))}
+    return all(any(n.is_one_apart(n.plain(text), number) for number in held) for text, _ in misread.typed)
 
 
 def _typed(row: Row, field: Field) -> list[tuple[str, Place]]:

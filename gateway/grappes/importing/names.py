@@ -35,7 +35,7 @@ _WORDS = {"ST": "SAINT", "STE": "SAINTE", "RES": "RESIDENCE", "RESID": "RESIDENC
           "E5AT": "ESAT", "MA5": "MAS"}  # fmt: skip
 _ARTICLES = words("LE LA LES L D DE DU DES A AU AUX ET EN SUR")
 #: « mise en conformité », glued to the name in some conventions (programme-indicateurs §3, trap 15).
-_COMPLIANCE_MARK = re.compile(r"(?<=\S)\s+MC\s*$")
+_COMPLIANCE_MARK = re.compile(r"(?<=\S)\s+(?:[-–]\s*)?(?:MC|\(\s*MC\s*\))\s*$")
 _SPELLED = re.compile(r"(?<![A-Z0-9])(?:[A-Z] ){2,}[A-Z](?![A-Z0-9])")  # « C.C.A.S. »
 _ALIKE = 0.86
 

@@ -23,6 +23,7 @@ _SECTOR_OF = {"500": _ELDERLY, "202": _ELDERLY, "207": _ELDERLY, "354": _ELDERLY
 _PROJET_OF_LOT: dict[str, Projet] = {"1": "mise_en_conformite", "2": "acquisition"}
 _THOUSANDS = re.compile(r"[0-9]{1,3}(?:[ \u00a0\u202f][0-9]{3})+")
 _WHOLE_QUANTITY = re.compile(r"([0-9]+)[.,]0+")
+_ONE_OR_A_THOUSAND = re.compile(r"[1-9][0-9]{0,2}(?:[.,][0-9]{3})+")
 MOST_PERSONS = 100_000
 
 
@@ -36,6 +37,8 @@ def persons_in(text: str) -> int | None:
     if not text or not any(char.isalnum() for char in text):
         return None
     bare = re.sub(r"\s", "", text) if _THOUSANDS.fullmatch(text) else text
+    if _ONE_OR_A_THOUSAND.fullmatch(bare):
+        raise NotACount(f"nombre de personnes ambigu ({text}) : décimales ou milliers ? Écrivez-le sans point ni virgule")
     whole = _WHOLE_QUANTITY.fullmatch(bare)
     bare = whole[1] if whole else bare
     if re.fullmatch(r"[-\u2212\u2013]\s*[0-9].*", bare):

@@ -216,7 +216,8 @@ def test_a_file_that_is_too_big_is_refused_unread(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("typed, why", [
     ("-3", "nombre de personnes négatif (-3)"), ("12,5", "nombre de personnes décimal (12,5)"),
-    ("12.5", "nombre de personnes décimal"),
+    ("12.5", "nombre de personnes décimal"), ("1.000", "nombre de personnes ambigu (1.000)"),
+    ("1,200", "nombre de personnes ambigu (1,200)"),
     ("environ 40", "nombre de personnes illisible"), ("1000000", "nombre de personnes supérieur à 100000"),
 ])  # fmt: skip
 def test_persons_that_are_no_count_are_said_with_line_and_column(tmp_path: Path, typed: str, why: str) -> None:

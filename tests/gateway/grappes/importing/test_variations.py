@@ -123,6 +123,27 @@ def test_a_porteur_named_by_the_role_column(tmp_path: Path) -> None:
     assert [(one.name, one.is_porteur) for one in found.entities] == [("Un", False), ("Deux", True)]
 
 
+@pytest.mark.parametrize("name, marked", [
+    ("RA Les Pins MC", True), ("RA Les Pins (MC)", True), ("RA Les Pins - MC", True), ("RA Les Pins", False), ("RA LPMC", False),
+])  # fmt: skip
+def test_the_mark_of_a_mise_en_conformite(tmp_path: Path, name: str, marked: bool) -> None:
+    [one] = checked(tmp_path, f"FINESS ET;Établissement;CP\n{A};{name};01000\n").establishments
+    assert one.projet == ("mise_en_conformite" if marked else None)
+
+
+@pytest.mark.parametrize("name, number, entities", [
+    ("CCAS de Bordelak", "010000034", [(C, "R9")]),  # a letter and a digit misread
+    ("CCAS de Bordelak", "010000132", [(C, "R0"), ("010000132", "R6")]),  # two digits away
+    ("Association Autre", "010000034", [(C, "R0"), ("010000034", "R6")]),  # somebody else
+])  # fmt: skip
+def test_a_misread_organisation_with_a_misread_number(
+    tmp_path: Path, name: str, number: str, entities: list[tuple[str, str]]
+) -> None:
+    found = checked(tmp_path, f"OG;FINESS EJ;FINESS ET;Nom\nCCAS de Bordelac;{C};{A};RA Un\n{name};{number};{B};RA Deux\n")
+    assert [(one.verdict.retenu, one.verdict.regle) for one in found.entities] == entities
+    assert [one.entity.verdict.retenu for one in found.establishments if one.entity] == [C, entities[-1][0]]
+
+
 def test_an_organisation_spelled_otherwise_is_one_entity(tmp_path: Path) -> None:
     text = f"OG;FINESS EJ;FINESS ET;Nom\nCCAS de Fleurville;{C};{A};RA\nC.C.A.S. FLEURVILLE;010000025;{B};SAD\n"
     assert [(one.verdict.retenu, one.verdict.regle) for one in checked(tmp_path, text).entities] == [(C, "R9")]
