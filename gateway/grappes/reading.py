@@ -12,7 +12,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from connectors.nomenclatures.identifiers import is_finess_form
-from gateway.grappes.finess import normalise
+from gateway.grappes.importing.numbers import plain
 from gateway.grappes.model import Denominator, Essms, Grappe
 
 _GRAPPE = TypeAdapter(Grappe)
@@ -94,7 +94,7 @@ def _essms_problems(essms: Essms, legal: set[str]) -> list[str]:
         found.append("c'est un numéro d'entité juridique ; donnez le numéro géographique.")
     if essms.finess_ej not in legal:
         found.append(f"entité juridique {essms.finess_ej} absente de entites_juridiques.")
-    corrected = essms.statut == "corrige_propose" or normalise(essms.saisi) != essms.finess_et
+    corrected = essms.statut == "corrige_propose" or plain(essms.saisi) != essms.finess_et
     if corrected and essms.decision is None:
         found.append("numéro corrigé sans décision ; indiquez qui l'a retenu, quand et pourquoi.")
     if essms.member_until is not None and essms.member_until < essms.member_from:

@@ -9,6 +9,7 @@ from datetime import date
 from connectors.nomenclatures.identifiers import is_finess_form, luhn_holds
 from gateway.grappes.importing.checking import Checked, Establishment
 from gateway.grappes.importing.decisions import DecisionRefused, Ruling
+from gateway.grappes.importing.names import simplified
 from gateway.grappes.importing.numbers import plain
 from gateway.grappes.model import Decision, Essms, Grappe, Statut
 
@@ -77,6 +78,7 @@ def decide(checked: Checked, rulings: Sequence[Ruling], previous: Grappe | None,
             if not luhn_holds(finess_et):
                 warnings.append(f"ligne {row.ligne}, {row.label} : {finess_et} a une clé de contrôle fausse, gardé à vérifier")
     _check_apart(kept, checked)
+    _check_not_twice(kept, previous)
     return Decided(tuple(kept), tuple(left), tuple(warnings))
 
 
@@ -116,7 +118,7 @@ def _statut(number: str, typed: Iterable[str]) -> Statut:
 
 def _before(row: Establishment, previous: Grappe | None) -> Essms | None:
     """What the registry already has for this very row: an earlier decision stands until another is taken."""
-    known = previous.essms if previous is not None else ()
+    known = [one for one in previous.essms if one.member_until is None] if previous is not None else []
     return next((one for one in known if one.ligne == row.ligne and plain(one.saisi) in {plain(t.text) for t in row.typed}), None)
 
 
@@ -154,3 +156,24 @@ def _check_apart(kept: Sequence[Kept], checked: Checked) -> None:
                 f"ligne {one.row.ligne}, {one.row.label} : {one.finess_et} est le numéro d'une entité juridique ; "
                 "donnez le numéro géographique."
             )
+
+
+def _check_not_twice(kept: Sequence[Kept], previous: Grappe | None) -> None:
+    """Raises DecisionRefused when a row would enter under a new number while it is a member under another."""
+    if previous is None:
+        return
+    numbers = {one.finess_et for one in kept}
+    members = {one.ligne: one for one in previous.essms if one.member_until is None and one.finess_et not in numbers}
+    for one in kept:
+        old = members.get(one.row.ligne)
+        if old is not None and previous.find(one.finess_et) is None and _is_same(one.row, old):
+            raise DecisionRefused(
+                f"ligne {one.row.ligne}, {one.row.label} : déjà membre sous {old.finess_et} ; sous {one.finess_et} en plus, ses "
+                f"personnes compteraient deux fois. Déclarez d'abord sa sortie (socle grappe membre {previous.id} "
+                f"{old.finess_et} --until DATE), puis relancez."
+            )
+
+
+def _is_same(row: Establishment, old: Essms) -> bool:
+    names = {simplified(row.label), simplified(row.name)} - {""}
+    return plain(old.saisi) in {plain(one.text) for one in row.typed} or bool(names & {simplified(old.name)})

@@ -136,7 +136,9 @@ def _kept(number: str, expected: Expected, others: Collection[str], legal: Colle
     if luhn_holds(number):
         if expected.required is None:
             return Verdict(number, "a_verifier", "R7", n.kind_of(number), tuple(free))
-        why = f"clé juste mais préfixe {number[:2]} alors que l'adresse est dans {expected} ; entité juridique ou autre site ?"
+        place = n.department_of(number)
+        begins = number[:2] if place in (None, number[:2]) else f"{number[:2]} (département {place})"
+        why = f"clé juste mais préfixe {begins} alors que l'adresse est dans {expected} ; entité juridique ou autre site ?"
         return Verdict(number, "a_verifier", "R7", why, tuple(free))
     why = "clé de contrôle fausse"
     if expected.department:

@@ -13,7 +13,7 @@ from gateway.grappes.importing.values import NotACount, persons_in
 from gateway.grappes.importing.vocabulary import Field
 
 _FEWEST_DIGITS = 7  # of what may still be a FINESS, however mistyped
-_TOTAL = re.compile(r"((SOUS|NOMBRE|EFFECTIF|GRAND) )?TOTA(L|UX)\b.*|SOMME\b.*|ENSEMBLE( DE LA GRAPPE)?")
+_TOTAL = re.compile(r"((S|ST|SOUS|NB|NOMBRE|EFFECTIF|GRAND) )?TOTA(L|UX)\b.*|SOMME\b.*|ENSEMBLE( DE LA GRAPPE)?")
 # Cells merged over several rows give their text to the first one only. A number is never repeated this way.
 _MERGED: tuple[Field, ...] = ("og", "finess_ej", "finess_ej_porteur", "role")
 

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 import gateway.cli.admin
 from gateway.cli.grappe import app
+from gateway.cli.main import app as socle
 from gateway.grappes.importing.checking import check
 from gateway.grappes.importing.deciding import Terms, decide
 from gateway.grappes.importing.decisions import accepted
@@ -135,6 +136,29 @@ def test_a_decision_given_again_another_day_is_the_first_one(tables: Path) -> No
     decision = grappe_of(Identity("est", later.on), checked, other, before).essms[-1].decision
     assert decision is not None
     assert (decision.on, decision.why) == (date(2026, 3, 9), "relu")
+
+
+def test_a_row_never_becomes_two_members(tmp_path: Path, tables: Path) -> None:
+    run(tmp_path, tables, "--as-typed")
+    right = "010000040"
+    code, said = run(tmp_path, tables, "--accept", f"4={right}:FINESS", "--by", "amoa", "--yes")
+    assert code == 2
+    assert f"ligne 4, SSIAD Quatre : déjà membre sous {WRONG} ; sous {right} en plus" in said
+    (tables / "convention.csv").write_text(TABLE.replace(WRONG, right), "utf-8")
+    code, said = run(tmp_path, tables, "--yes")  # corrected at the source
+    assert (code, installed(tmp_path).find(right)) == (2, None)
+    leave = ["grappe", "membre", "est", WRONG, "--until", "2027-01-01", "--by", "amoa", "--data", str(tmp_path / "data")]
+    left = CliRunner().invoke(socle, leave)
+    assert left.exit_code == 0, left.output
+    run(tmp_path, tables, "--yes")
+    assert (essms(tmp_path, right).member_until, essms(tmp_path, WRONG).member_until) == (None, date(2027, 1, 1))
+
+
+@pytest.mark.parametrize("typed", [f"N° FINESS : {A}", f"{A}.0", "01 000 000 8"])
+def test_what_surrounds_a_number_needs_no_decision(tmp_path: Path, tables: Path, typed: str) -> None:
+    (tables / "convention.csv").write_text(TABLE.replace(A, typed), "utf-8")
+    assert run(tmp_path, tables)[0] == 1  # lines 3 and 4 wait
+    assert (essms(tmp_path, A).saisi, essms(tmp_path, A).regle) == (typed, "R1")
 
 
 def test_sites_that_share_a_number_never_enter_as_typed(tmp_path: Path, tables: Path) -> None:

@@ -107,6 +107,11 @@ def test_letters_read_for_digits_are_offered_and_never_kept(typed: str) -> None:
     assert short(judge([typed, GOOD], AIN)) == (GOOD, "confirme", "R2")
 
 
+def test_a_number_of_another_territory_says_which() -> None:
+    assert "préfixe 97 (département 974)" in judge(["970400008"], Expected("971", certain=True)).justification
+    assert "préfixe 98 (département 976)" in judge(["980000004"], Expected("974", certain=True)).justification
+
+
 def test_a_test_number_holds_without_a_department() -> None:
     assert judge(["0B0990008"], Expected()).regle == "R0"
     assert judge(["0B0990008"], AIN).regle == "R7"

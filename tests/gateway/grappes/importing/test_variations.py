@@ -109,7 +109,7 @@ def test_a_whole_line_of_separators_and_a_sep_line_are_nothing(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("last", [
-    "TOTAL;;;65", ";Total général;;65", "Nombre total : 2;;;", ";Effectif total;;65", ";Total : 2 ESSMS;;",
+    "TOTAL;;;65", ";Total général;;65", "Nombre total : 2;;;", ";Effectif total;;65", ";Total : 2 ESSMS;;", ";S/Total;;65",
 ])  # fmt: skip
 def test_totals(tmp_path: Path, last: str) -> None:
     found = checked(tmp_path, f"FINESS ET;Nom;CP;Personnes\n{A};EHPAD;01000;40\n{B};MAS;01000;25\n{last}\n")
