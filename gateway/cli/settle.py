@@ -21,7 +21,7 @@ _SAID = {"succeeded": "réussi", "failed": "échoué", "undecidable": "indécida
 
 
 def settle(
-    entry: Annotated[str, typer.Argument(metavar="ENTREE", help="Identifiant de l'entrée en doute.")],
+    entry: Annotated[str, typer.Argument(metavar="ENTREE", help="Identifiant, son début, ou numéro comme 1/42.")],
     outcome: Annotated[str, typer.Option("--outcome", help="succeeded, failed ou undecidable.")],
     by: Annotated[str, typer.Option("--by", help="Nom de la personne qui décide ; gardé scellé.")],
     reason: Annotated[str, typer.Option("--reason", help="Sur quoi elle se fonde ; gardé scellé.")],
@@ -33,6 +33,7 @@ def settle(
         fail(f"« {outcome} » : issue inconnue ; possibles : {', '.join(_DECISIONS)}.", BAD_INPUT)
     if not by.strip() or not reason.strip():
         fail("Un règlement porte le nom de qui décide (--by) et sa raison (--reason) : aucun ne peut être vide.", BAD_INPUT)
+    entry = _named(data, entry)
     refusal = _why_not(data, entry)
     if refusal is not None:
         fail(refusal, BAD_INPUT)
@@ -49,6 +50,17 @@ def settle(
         typer.echo(orjson.dumps(done, option=orjson.OPT_INDENT_2).decode())
     else:
         typer.echo(f"Entrée {entry} réglée : {_SAID[outcome]} (règlement {done['settlement']}).")
+
+
+def _named(data: Path, name: str) -> str:
+    """The identifier of the one entry that ``name`` means, as `journal show` reads it; ends the command otherwise."""
+    with open_reader(data) as reader:
+        found = reader.find(name)
+    if len(found) > 1:
+        fail(f"Plusieurs entrées commencent par « {name} » : donnez l'identifiant en entier (socle journal list).", BAD_INPUT)
+    if not found:
+        fail(f"Aucune entrée « {name} » dans le journal de {data} : vérifiez l'identifiant (socle journal list).", BAD_INPUT)
+    return str(found[0]["id"])
 
 
 def _why_not(data: Path, entry_id: str) -> str | None:

@@ -119,6 +119,16 @@ async def test_an_act_without_a_gateway_is_of_the_journal_s_own_time_and_environ
     assert rows(alone / "gateway", "SELECT count(*) FROM refs WHERE kind = 'person'") == [(0,)]
 
 
+async def test_an_entry_is_settled_by_the_number_that_a_list_shows(alone: Path) -> None:
+    doubt, words = entries(alone)[0]["id"], ("--outcome", "failed", "--by", "Mme A", "--reason", "vu", "--data", str(alone))
+    absent = await socle("settle", "1/99", *words)
+    assert (absent.exit_code, "Aucune entrée « 1/99 »" in absent.output, len(entries(alone))) == (2, True, 2), absent.output
+    settled = await socle("settle", "1/0", *words)
+    assert (settled.exit_code, entries(alone)[-1]["settles"]) == (0, doubt), settled.output
+    again = await socle("settle", doubt[:-1], *words)
+    assert (again.exit_code, f"L'entrée {doubt} est déjà réglée" in again.output) == (2, True), again.output
+
+
 async def test_a_restored_journal_goes_on_from_its_own_time(alone: Path, tmp_path: Path) -> None:
     assert (await socle("backup", "-o", str(tmp_path / "copie.tar"), "--data", str(alone), stdin=PHRASE)).exit_code == 0
     back = ("restore", str(tmp_path / "copie.tar"), "--by", "dpo", "--data", str(tmp_path / "neuf"))
