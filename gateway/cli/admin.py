@@ -43,7 +43,7 @@ def act(
     except JournalFull:
         fail(f"Le journal de {data} n'a plus de place : faites-en sur son disque, recommencez. Rien n'a été changé.", UNAVAILABLE)
     except JournalError as error:
-        fail(f"Le journal de {data} refuse : {error}. Rien n'a été changé.", REFUSED_TO_START)
+        fail(f"Le journal de {data} refuse : {str(error).rstrip('.')}. Rien n'a été changé.", REFUSED_TO_START)
     except apsw.Error as error:
         fail(f"Le journal de {data} est abîmé ({error}) : gardez ses fichiers, restaurez une copie ailleurs.", REFUSED_TO_START)
 

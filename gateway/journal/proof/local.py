@@ -64,7 +64,12 @@ class _Registry:
             if note is not None:
                 said = f"le registre a {frontier.size} lignes, un point de contrôle en couvre {note[1].size}"
                 verdict.fault("shorter", said, "0")
-        except (RegisterError, NoteError, ValueError, KeyError, TypeError) as error:
+            if self.head is None and self.last_vector:
+                said = f"le registre dit des points de contrôle, aucun n'est signé (registry/{files.CHECKPOINTS})"
+                verdict.fault("bad-registry", said, "0")
+        except (KeyError, TypeError):
+            verdict.fault("bad-registry", "le registre (registry/) est abîmé : une ligne n'a pas la forme attendue", "0")
+        except (RegisterError, NoteError, ValueError) as error:
             verdict.fault("bad-registry", f"le registre (registry/) est abîmé : {error}", "0")
 
     def heads(self, log: int) -> Iterator[Head]:

@@ -146,6 +146,23 @@ def test_a_registry_that_was_touched(data: Path, damage: Any, code: str) -> None
     assert (told.exit_code, [fault["code"] for fault in json.loads(told.output)["faults"]]) == (1, [code])
 
 
+@pytest.mark.parametrize("damage, words", [
+    (lambda text: b"", "aucun n'est signé (registry/checkpoints.ndjson)"),
+    (lambda text: text + b'{"a":1}\n', "une ligne n'a pas la forme attendue"),
+])  # fmt: skip
+def test_signatures_that_were_touched(data: Path, damage: Any, words: str) -> None:
+    path = data / "gateway" / files.FOLDER / files.CHECKPOINTS
+    path.write_bytes(damage(path.read_bytes()))
+    told = run("verify", "--local", "--data", data)
+    assert (told.exit_code, "ÉCART [bad-registry]" in told.output, words in told.output) == (1, True, True), told.output
+
+
+def test_a_refusal_to_sign_is_one_sentence_after_another(data: Path, tmp_path: Path) -> None:
+    (data / "gateway" / "keys" / "signing").unlink()
+    told = run("witness", "-o", tmp_path / "t.json", "--data", data)
+    assert (told.exit_code, "l'inscrit au journal. Rien n'a été changé." in told.output) == (4, True), told.output
+
+
 def test_a_journal_that_lost_entries_locally(data: Path) -> None:
     tamper(data / "gateway", "DELETE FROM entries WHERE pos & 1023 >= 18")
     assert "le journal 1 a 18 entrées, son point de contrôle en couvre 20" in run("verify", "--local", "--data", data).output
