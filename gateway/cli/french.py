@@ -19,6 +19,7 @@ _MESSAGES = (
     (re.compile(r".*should be a valid integer.*"), "un nombre entier est attendu"),
     (re.compile(r".*should be a valid number.*"), "un nombre est attendu"),
     (re.compile(r".*\b\w+ '(.*)' is a file\."), "« {0} » est un fichier, un dossier est attendu"),
+    (re.compile(r".*\b\w+ '(.*)' is a directory\."), "« {0} » est un dossier, un fichier est attendu"),
     (re.compile(r".*\b\w+ '(.*)' does not exist\."), "« {0} » n'existe pas"),
 )
 

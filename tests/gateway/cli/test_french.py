@@ -15,6 +15,11 @@ from gateway.cli.main import app, main
         (["demo", "--seed", "-1"], "socle demo : --seed : 0 au moins. Voir « socle demo --help »."),
         (["demo", "--months", "x"], "socle demo : --months : un nombre entier est attendu. Voir « socle demo --help »."),
         (["load", "run", "--users", "900"], "socle load run : --users : 200 au plus. Voir « socle load run --help »."),
+        (
+            ["journal", "restore", "tests"],
+            "socle journal restore : file : « tests » est un dossier, un fichier est attendu. "
+            "Voir « socle journal restore --help ».",
+        ),
         (["up", "x"], "socle up : argument en trop : « x ». Voir « socle up --help »."),
     ],
 )
