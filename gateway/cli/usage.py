@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import date
+from datetime import date, datetime
 from itertools import groupby
 from pathlib import Path
 from textwrap import fill
@@ -17,6 +17,7 @@ from gateway.cli.usage_asked import AsJson, GrappeId, InEnvironment, Source, jou
 from gateway.cli.usage_close import close
 from gateway.cli.usage_explain import explain_command
 from gateway.cli.usage_export import export
+from gateway.exports.cells import PARIS
 from gateway.exports.json_rates import envelope, to_bytes
 from gateway.exports.table_rates import rates_table, terminal_width
 from gateway.journal.units import Unit
@@ -106,7 +107,7 @@ class _More:
             mine, grappe = list(rows), source.registry.grappe(name)
             with source.journal:
                 counting = Counting(source.journal, source.environment, mine[-1].vector)
-                self.alerts += alerts(counting, grappe, mine, source.now)
+                self.alerts += alerts(counting, grappe, mine, _known_until(source, mine))
                 for essms in grappe.essms:
                     seen = signs(counting, Slot("IND-MSS-01", essms.finess_et, mine[-1].window))
                     if seen.messages or seen.automatic:
@@ -137,6 +138,11 @@ class _More:
         ]
 
 
+def _known_until(source: Source, rows: list[Measure]) -> datetime:
+    """Up to when silence is judged, as on the COPIL page: what a window that is over rests on knows nothing of later messages."""
+    return source.now if rows[-1].state == "ouvert" else rows[-1].window.bounds(PARIS)[1]
+
+
 def _standing(found: list[Measure]) -> list[str]:
     """State of each window, what is left, why a version is not the one before; then how it was counted."""
     said = [""]
@@ -147,7 +153,7 @@ def _standing(found: list[Measure]) -> list[str]:
             f"Fenêtre du {window.start:%d/%m/%Y} au {window.last_day:%d/%m/%Y} : {state}, version {mine[-1].version} ; registre "
             f"version {mine[-1].registry_version} ; journal {' '.join(f'{log}:{size}' for log, size in mine[-1].vector)}"
         )
-        said += [f"  {cause.text}" for cause in mine[-1].causes]
+        said += dict.fromkeys(f"  {cause.text}" for row in mine for cause in row.causes)
         said += [line for row in mine if row.level == "grappe" and row.contractual for line in _left(row)]
     return [*said, f"Comptage : {found[0].options.label}."]
 

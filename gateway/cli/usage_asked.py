@@ -75,7 +75,7 @@ def journal_errors(data: Path) -> Iterator[None]:
         fail(f"Option de comptage refusée, {error}", BAD_INPUT)
     except NoSuchVersion as error:
         last = f"la dernière close est la {error.known}" if error.known else "aucune version n'en est close"
-        fail(f"--version : pas de telle version pour ce mois, {last}. Closez par « socle usage close ».", BAD_INPUT)
+        fail(f"--version : pas de telle version pour ce mois, {last}. Pour clore : « socle usage close ».", BAD_INPUT)
     except NotReproduced as error:
         fail(f"Une version close ne se recalcule plus ({error}) : lancez « socle usage recount ».", CHECK_FAILED)
     except (JournalError, RegisterError, apsw.Error) as error:

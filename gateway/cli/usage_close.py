@@ -45,4 +45,4 @@ _NOTHING = (
 def _line(closed: dict[str, Any]) -> str:
     window = closed["window"]
     said = f"{closed['grappe']} : fenêtre du {window['start']} au {window['end']} exclu, close en version {closed['version']}"
-    return "\n".join([said, *(f"  {cause['text']}" for cause in closed["causes"])])
+    return "\n".join([said, *dict.fromkeys(f"  {cause['text']}" for cause in closed["causes"])])

@@ -18,6 +18,10 @@ from gateway.usage.indicators import DUI, INDICATORS
 from gateway.usage.measure import SIMULATED, Measure
 from gateway.usage.rates import answer
 
+_HOW = {
+    "late": "une réponse tardive", "duplicate": "un refus en double", "superseded": "un nouvel envoi",
+    "ask": "une question au service", "person": "une personne",
+}  # fmt: skip
 _OTHERS_SAID = "accepté(s) et attribué(s) à personne dans tout l'environnement, pour cette fenêtre"
 
 
@@ -122,7 +126,7 @@ def _lines(measure: Measure, opened: Explained | None, history: list[dict[str, A
 def _entry(line: Line) -> str:
     parts = [f"{line.log}/{line.seq}", line.event_time, line.outcome, line.service_code or "", *line.flags]
     if line.how is not None:
-        parts.append(f"réglé par {line.how}")
+        parts.append(f"réglé par {_HOW.get(line.how, line.how)}")
     if line.first is not None:
         parts.append(f"compté par {line.first[0]}/{line.first[1]}")
     if line.border:
@@ -134,6 +138,7 @@ def _told(history: list[dict[str, Any]]) -> list[str]:
     said = []
     for one in history:
         log, seq = one["entry"]
-        said.append(f"Version {one['version']} close : {one['numerator']} / {one['denominator']}, entrée {log}/{seq}")
+        counted, among = ("—" if number is None else number for number in (one["numerator"], one["denominator"]))
+        said.append(f"Version {one['version']} close : {counted} / {among}, entrée {log}/{seq}")
         said += [f"  {cause['text']}" for cause in one["causes"]]
     return said

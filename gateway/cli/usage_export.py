@@ -84,7 +84,7 @@ def _editions(
         asked = replace(asked, vector=vector, snapshot_root=None if snapshot is None else snapshot.root)
         found = answer(source.journal, source.registry, asked, grappe, source.versions)
         if not found and version is not None:
-            fail(f"--version {version} : rien n'a été clos de {month}. Closez par « socle usage close ».", BAD_INPUT)
+            fail(f"--version {version} : rien n'a été clos de {month}. Pour clore : « socle usage close ».", BAD_INPUT)
         if not found:
             fail(f"Aucune fenêtre ne finit en {month} : la première période de trois mois n'y est pas finie.", BAD_INPUT)
         return [_edition(source, list(rows)) for _, rows in groupby(found, key=lambda row: row.grappe)]

@@ -139,3 +139,25 @@ def test_closing_is_told_once(data: Path) -> None:
     first, second = (CliRunner().invoke(app, ["close", "--data", str(data)]) for _ in range(2))
     assert "marseille-hyeres : fenêtre du 2025-11-01 au 2026-02-01 exclu, close en version 1" in first.output
     assert second.output.startswith("Rien à clore")
+
+
+def test_a_rate_that_had_no_number_is_told_by_a_dash(data: Path) -> None:
+    assert CliRunner().invoke(app, ["close", "--data", str(data)]).exit_code == 0
+    code, text = run(data, finess=MURIERS)
+    assert (code, "Version 1 close : 0 / —, entrée" in text, "None" in text) == (0, True, False)
+
+
+def test_who_settled_is_told_in_french(data: Path, fill: Fill) -> None:
+    lost = fed("p4", "2025-12-04T10:00", outcome="in_doubt")
+    fill(lost, replace(settled(lost, "succeeded", "2025-12-04T10:05"), detail={"how": "late", "by": "passerelle"}))
+    text = run(data)[1]
+    assert "réglé par une réponse tardive" in text, text
+
+
+def test_what_made_a_version_is_told_whichever_rate_it_touches(data: Path, fill: Fill) -> None:
+    assert CliRunner().invoke(app, ["close", "--data", str(data)]).exit_code == 0
+    fill(sent("<late@dui>", "2025-12-05T10:00"))
+    shown = CliRunner().invoke(app, ["rates", "--month", "2026-01", "--data", str(data)])
+    assert shown.output.count("  1 appel(s) inscrit(s) après la clôture") == 1, shown.output
+    told = CliRunner().invoke(app, ["close", "--data", str(data)])
+    assert "close en version 2\n  1 appel(s) inscrit(s) après la clôture\n" in told.output

@@ -16,7 +16,7 @@ from gateway.grappes.reading import example
 from gateway.journal.record import Record
 from gateway.usage.rates import Asked, answer
 from tests.gateway.usage.conftest import Fill
-from tests.gateway.usage.world import CARMES, MURIERS, fed, sent
+from tests.gateway.usage.world import CARMES, EVECHE, MURIERS, fed, sent
 
 KEYS = [
     "grappe", "finess_et", "indicator", "window", "period_start", "period_end", "numerator", "in_doubt", "denominator", "rate",
@@ -179,6 +179,15 @@ def test_the_rates_of_the_dui_are_not_tables_of_nothing(data: Path) -> None:
     text = run(data, "rates", "--month", "2026-01")[1]
     assert "Dossiers actifs : aucune extraction du DUI ni déclaration, première période du 01/11/2025 au 31/01/2026." in text
     assert text.count("ESSMS ") == 2
+
+
+def test_silence_in_a_window_that_is_over_is_judged_at_its_end(data: Path, fill: Fill) -> None:
+    """As on the COPIL page: what a closed measure rests on knows nothing of the messages sent since."""
+    fill(sent("<3@dui>", "2026-01-20T10:00", EVECHE), sent("<4@dui>", "2026-01-28T10:00", MURIERS))
+    code, text = run(data, "rates", "--month", "2026-01", "--detail", "--json")
+    assert code == 0, text
+    silent = {one["finess_et"]: one["text"] for one in orjson.loads(text)["alerts"] if one["code"] == "silence"}
+    assert silent == {EVECHE: "aucun message depuis le 20/01/2026"}
 
 
 def test_detail_adds_what_stands_beside_and_changes_no_rate(data: Path) -> None:
