@@ -66,7 +66,7 @@ def lot_in(text: str) -> str | None:
 
 def projet_in(text: str) -> Projet | None:
     """What an ESSMS is paid for, from a column « type de projet » (whole words or the usual initials)."""
-    folded = fold(text)
+    folded = fold(text).replace("0", "O")
     if folded in ("ACQ", "ACQUIS") or "ACQUISITION" in folded:
         return "acquisition"
     return "mise_en_conformite" if folded in ("MC", "MEC", "MISE EN CONF") or "CONFORMITE" in folded else None

@@ -131,6 +131,14 @@ def test_the_mark_of_a_mise_en_conformite(tmp_path: Path, name: str, marked: boo
     assert one.projet == ("mise_en_conformite" if marked else None)
 
 
+@pytest.mark.parametrize("typed, projet", [
+    ("MISE EN C0NFORMITE", "mise_en_conformite"), ("ACQUISITI0N", "acquisition"), ("MEC", "mise_en_conformite"), ("10", None),
+])  # fmt: skip
+def test_a_scanner_s_zero_in_the_type_of_project(tmp_path: Path, typed: str, projet: str | None) -> None:
+    [one] = checked(tmp_path, f"FINESS ET;Établissement;Type de projet\n{A};EHPAD;{typed}\n").establishments
+    assert one.projet == projet
+
+
 @pytest.mark.parametrize("name, number, entities", [
     ("CCAS de Bordelak", "010000034", [(C, "R9")]),  # a letter and a digit misread
     ("CCAS de Bordelak", "010000132", [(C, "R0"), ("010000132", "R6")]),  # two digits away
