@@ -44,7 +44,7 @@ def backup(
     except BackupError as error:
         fail(str(error), BAD_INPUT)
     except JournalError as error:
-        fail(f"Le journal de {data} ne se lit pas : {error}.", BAD_INPUT)
+        fail(f"Le journal de {data} ne se lit pas : {str(error).rstrip('.')}.", BAD_INPUT)
     entries = counted(copied.entries, "entrée", "entrées")
     _say(copied, as_json, f"Copie faite dans {out} : {entries}, la dernière du {copied.last_recorded_at}.")
 

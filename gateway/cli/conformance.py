@@ -158,7 +158,7 @@ def _run(asked: _Asked) -> dict[str, Any]:
     except RegistryError as error:
         fail(str(error), BAD_INPUT)
     except JournalError as error:
-        fail(f"Le journal de {asked.data} ne se lit pas : {error}.", BAD_INPUT)
+        fail(f"Le journal de {asked.data} ne se lit pas : {str(error).rstrip('.')}.", BAD_INPUT)
 
 
 def _rules(name: str) -> RuleSet:

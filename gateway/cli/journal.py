@@ -126,7 +126,7 @@ def open_reader(data: Path) -> Iterator[JournalReader]:
     except JournalMissing:
         fail(f"Aucun journal dans {data} : indiquez le bon dossier par --data, ou lancez d'abord socle up.", BAD_INPUT)
     except JournalError as error:
-        fail(f"Le journal de {data} ne se lit pas : {error}.", BAD_INPUT)
+        fail(f"Le journal de {data} ne se lit pas : {str(error).rstrip('.')}.", BAD_INPUT)
     with reader:
         late = reader.late
         if late > _LATE:

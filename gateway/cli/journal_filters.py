@@ -31,7 +31,7 @@ class Asked:
     """What was typed. Each field is an option of the command."""
 
     kind: Annotated[Text, typer.Option("--kind", help="Nature : call, settlement, admin ou gap.")] = None
-    service: Annotated[Text, typer.Option("--service", help="Service : INS, DMP, MSS, PSC ou ANN.")] = None
+    service: Annotated[Text, typer.Option("--service", help="Service : INS, DMP, MSS, PSC, ANN ou DUI.")] = None
     operation: Annotated[Text, typer.Option("--operation", help="Identifiant d'opération, par exemple DMP.TD2.1.")] = None
     outcome: Annotated[Text, typer.Option("--outcome", help="Issue : ok, refused, in_doubt …")] = None
     flags: Annotated[list[str], typer.Option("--flag", metavar="FLAG", help="V-VIHF … ; répétable : l'un d'eux.")] = field(

@@ -223,7 +223,7 @@ def _local(data: Path, keys: list[PublicKey]) -> Verdict:
     try:
         return verify_local(data / "gateway", tuple(keys))
     except JournalError as error:
-        fail(f"Le journal de {data} ne se lit pas : {error}.", BAD_INPUT)
+        fail(f"Le journal de {data} ne se lit pas : {str(error).rstrip('.')}.", BAD_INPUT)
 
 
 def _tell(said: dict[str, Any], as_json: bool, line: str) -> None:

@@ -115,7 +115,7 @@ def restore(file: Path, folder: Path, passphrase: str) -> Copied:
         draft.rename(folder)
         sync_folder(folder.parent)
     except (tarfile.TarError, KeyError, ValueError, EOFError) as error:
-        raise BackupError(f"{file} n'est pas une copie de journal Socle, ou elle est abîmée ({type(error).__name__}).") from error
+        raise BackupError(f"{file} n'est pas une copie de journal Socle, ou elle est abîmée. Rien n'a été restauré.") from error
     except OSError as error:
         raise BackupError(f"Restauration impossible ({error.strerror} : {error.filename}).") from error
     finally:

@@ -173,6 +173,13 @@ async def test_a_damaged_journal_is_said_in_one_line_and_left_as_it_is(alone: Pa
         assert "Traceback" not in said.output and said.exception.__class__ is SystemExit, (words, said.exception)
 
 
+async def test_an_emptied_journal_is_said_in_whole_sentences(alone: Path) -> None:
+    (alone / "gateway" / "journal.sqlite3").write_bytes(b"")
+    for words, stdin in ((("list",), ""), (("verify", "--local"), ""), (("backup", "-o", str(alone / "x.tar")), PHRASE)):
+        said = await socle(*words, "--data", str(alone), stdin=stdin)
+        assert (said.exit_code, ".." in said.output.strip()) == (2, False), (words, said.output)
+
+
 async def test_without_its_key_a_journal_says_which(alone: Path) -> None:
     (alone / "gateway" / "keys" / "K2").unlink()
     said = await socle("retention", "--data", str(alone))
