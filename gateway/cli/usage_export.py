@@ -67,10 +67,10 @@ def export(
             written = write(out, files)
             if sign:
                 written += sign_files(data, out, edition, written)
-            for path in written:
-                typer.echo(str(path))
         except OSError as error:
             fail(f"Écriture impossible dans {out} ({error.strerror}) : choisissez un autre dossier par -o.", BAD_INPUT)
+        for path in written:
+            typer.echo(str(path))
 
 
 def _editions(

@@ -1,11 +1,14 @@
 """`socle usage rates|export` on a real data folder, as an AMOA types it."""
 from __future__ import annotations
 
+import errno
+import io
 from datetime import date
 from pathlib import Path
 
 import orjson
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from gateway.cli.usage import app
@@ -173,6 +176,25 @@ def test_one_month_and_one_version(data: Path) -> None:
     later = run(data, "rates", "--month", "2026-02")[1]
     assert "IND-DMP-01, tendance : 0,5 % (trois mois à 01/2026), puis 0,2 % (02/2026)" in later
     assert "IND-DUI-01, tendance" not in later
+
+
+def test_a_reader_of_the_names_that_goes_away_is_no_fault_of_the_folder(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`socle usage export … | head -1`: the files are there."""
+    said: list[str] = []
+
+    def gone(text: str, *, err: bool = False) -> None:
+        if not err:
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+        said.append(text)
+
+    monkeypatch.setattr(typer, "echo", gone)
+    with monkeypatch.context() as patched:
+        patched.setattr("sys.stdout", io.StringIO())
+        patched.setattr("sys.stderr", io.StringIO())
+        with pytest.raises(SystemExit) as ended:
+            app(["export", "--month", "2026-01", "--format", "csv", "-o", str(data / "out"), "--data", str(data)])
+    assert (ended.value.code, said) == (1, [])
+    assert len(list((data / "out").iterdir())) == 3
 
 
 def test_the_rates_of_the_dui_are_not_tables_of_nothing(data: Path) -> None:
