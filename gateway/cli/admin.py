@@ -14,6 +14,7 @@ from connectors.wire.serving import FIXED_PORTS
 from gateway.cli.common import BAD_INPUT, REFUSED_TO_START, UNAVAILABLE, fail
 from gateway.journal.journal import FILE_NAME, LOCK_NAME, Journal
 from gateway.journal.lock import FolderLock
+from gateway.journal.proof.guard import check_sizes
 from gateway.journal.record import JournalError, JournalFull, JournalLocked
 from gateway.journal.standing import clock_of, environment_of
 from gateway.settings import Environment, Settings
@@ -37,6 +38,8 @@ def act(
     if not create and not (folder / FILE_NAME).exists():
         fail(f"Aucun journal dans {data} : indiquez le bon dossier par --data.", BAD_INPUT)
     try:
+        if (folder / FILE_NAME).exists():
+            check_sizes(folder)
         return asyncio.run(_alone(folder, environment_of(folder) or environment, alone))
     except JournalLocked:
         return post(data, path, body, method=method, headers=headers)

@@ -21,9 +21,9 @@ class HoleInLog(JournalError):
 class Leaves:
     """A reading connection; used by one thread at a time."""
 
-    def __init__(self, folder: Path) -> None:
-        """``folder`` is the gateway's. Raises JournalError."""
-        self._db = database.open_for_reading(folder / FILE_NAME)
+    def __init__(self, folder: Path, *, older: bool = False) -> None:
+        """``folder`` is the gateway's; ``older``: one of an earlier schema will do. Raises JournalError."""
+        self._db = database.open_for_reading(folder / FILE_NAME, older=older)
 
     def close(self) -> None:
         self._db.close()

@@ -243,3 +243,18 @@ def test_the_structures_of_a_grappe_while_they_are_members(data: Path, tmp_path:
         head = json.loads(content.split(b"\n")[0])
         last = said("verify", "--local", "--data", data)["snapshot"]
         assert head["snapshot"] == {name: last[name] for name in ("size", "root", "at")}
+
+
+@pytest.mark.parametrize("change", ["DELETE FROM entries WHERE pos & 1023 > 3", None])
+def test_no_command_writes_into_a_journal_that_lost_signed_entries(data: Path, change: str | None) -> None:
+    path = data / "gateway" / "journal.sqlite3"
+    if change is None:
+        path.write_bytes(b"")
+        path.with_name("journal.sqlite3-wal").unlink(missing_ok=True)
+    else:
+        tamper(data / "gateway", change)
+    before = path.stat().st_size
+    done = run("retention", "--data", data)
+    assert (done.exit_code, done.output.count("\n")) == (4, 1), done.output
+    assert "son dernier point de contrôle" in done.output
+    assert path.stat().st_size == before
