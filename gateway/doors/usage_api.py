@@ -23,6 +23,7 @@ from gateway.exports.pack import MAKERS
 from gateway.grappes.registry import Registry
 from gateway.journal.journal import Journal
 from gateway.settings import Environment
+from gateway.usage.counting import Counting
 from gateway.usage.source import journal_of
 
 _READERS = 2  # at once, so that reading leaves the processors to the calls
@@ -77,7 +78,7 @@ class UsageApi:
         """Sans « mois », toutes les fenêtres depuis le premier mois. L'ETag ne change que si le journal, le registre ou les
         règles ont changé : redemandez avec If-None-Match, la réponse 304 ne coûte rien."""
         key = await self._key(request, asked.grappe, "usage")
-        asked.check()
+        asked.check(self.clock.business())
 
         def build(moment: Moment) -> Content:
             return Content(to_bytes(envelope(moment.rates(asked))))
@@ -88,7 +89,7 @@ class UsageApi:
         """csv, xlsx, json, fhir (Bundle R4 de MeasureReport), ars (lignes ARS et CNSA) ou copil (une page PDF) : les octets de
         socle usage export. Chaque fichier remis est une entrée du journal ; une réponse 304 n'en est pas une."""
         key = await self._key(request, asked.grappe, "usage")
-        asked.check()
+        asked.check(self.clock.business())
 
         def build(moment: Moment) -> Content:
             [file, *_] = MAKERS[forme](moment.edition(asked))
@@ -136,6 +137,11 @@ class UsageApi:
         def run() -> _Tagged:
             with journal_of(folder) as journal:
                 journal.execute("BEGIN")  # one state of the journal until the connection closes
+                if environment != self.environment and not Counting(journal, environment).any_entry():
+                    raise Problem(
+                        "parametre", "Aucune entrée de cet environnement ici : un taux de 0 % n'aurait pas de sens.",
+                        parametres=["environment"],
+                    )  # fmt: skip
                 moment = Moment(journal, folder, self.registry, environment, now, key)
                 tag = moment.tag(asked, form)
                 return _Tagged(tag, None if matches(if_none_match, tag) else build(moment))

@@ -16,6 +16,7 @@ _MONTH = r"^\d{4}-(0[1-9]|1[0-2])$"
 _GRAPPE = r"^[a-z0-9][a-z0-9-]{0,63}$"
 MOST_MONTHS = 120
 _SETTLED = timedelta(days=8)  # after its end plus the grace, nothing in an open window still depends on the hour
+_EARLIEST = timedelta(hours=14)  # no zone is further ahead of UTC
 _TAG = re.compile(r'\s*(?:W/)?("[^"]*")\s*')
 
 
@@ -44,12 +45,15 @@ class AskedRates(_Asked):
         None, ge=FIRST_PERIOD_MONTHS, le=MOST_MONTHS, description="Nombre de mois, les trois de la première période compris."
     )
 
-    def check(self) -> None:
-        """Raises Problem for parameters that do not go together."""
+    def check(self, now: datetime) -> None:
+        """Raises Problem for parameters that do not go together, or for a month that has not begun."""
         if self.mois is not None and self.months is not None:
             raise Problem("parametre", "« mois » donne une fenêtre, « months » plusieurs : choisissez.", parametres=["months"])
         if self.version is not None and self.mois is None:
             raise Problem("parametre", "Une version est celle d'une fenêtre : donnez aussi « mois ».", parametres=["version"])
+        for name, month in (("mois", self.month), ("from", self.first_month)):
+            if month is not None and month > (now + _EARLIEST).date():
+                raise Problem("parametre", "Ce mois est à venir : rien n'y est compté.", parametres=[name])
 
     @property
     def month(self) -> date | None:

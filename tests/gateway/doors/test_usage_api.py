@@ -89,6 +89,9 @@ async def test_without_a_month_every_window(world: UsageWorld) -> None:
     (f"grappe={MINE}&from=2026-12&months=2", "parametre", ["months"]),
     (f"grappe={MINE}&version=1", "parametre", ["version"]),
     (f"grappe={MINE}&mois=2027-03&environment=essai", "parametre", ["environment"]),
+    (f"grappe={MINE}&mois=2027-03&environment=production", "parametre", ["environment"]),  # nothing is there: no rate of 0 %
+    (f"grappe={MINE}&mois=2029-01", "parametre", ["mois"]),
+    (f"grappe={MINE}&from=2029-01&months=3", "parametre", ["from"]),
     (f"grappe={MINE}&from=2026-12&mois=2027-01", "parametre", ["mois"]),
     (f"grappe={MINE}&from=2026-12&mois=2027-03&version=2", "version", None),
 ])  # fmt: skip
@@ -125,7 +128,7 @@ async def test_the_same_answer_is_not_computed_again(world: UsageWorld, monkeypa
 async def test_a_tag_changes_with_what_an_answer_depends_on(world: UsageWorld) -> None:
     key = await world.key("amoa", "usage", "export")
     csv_of = f"/api/usage/exports/csv?{MARCH.partition('?')[2]}"
-    urls = (MARCH, csv_of, MARCH + "&environment=recette", MARCH.replace("2026-12", "2026-11"), MARCH.replace("03", "04"))
+    urls = (MARCH, csv_of, MARCH.replace("2026-12", "2026-11"), MARCH.replace("03", "04"))
     tags = [(await world.get(path, key)).headers["etag"] for path in urls]
     await world.journal.write(of_mine(7))
     tags.append((await world.get(MARCH, key)).headers["etag"])
