@@ -35,7 +35,9 @@ AMOA: dict[tuple[str, str], list[str]] = {
     ("POST", "/api/journal/entries/{entry_id}/settlement"): [""],
     ("POST", "/api/journal/entries/{entry_id}/rerun"): [""],
     ("GET", "/api/journal/export"): ["?finess_et={et}", "?finess_et={et}&format=csv"],
-    ("GET", "/api/usage/taux"): ["?grappe={grappe}", "?grappe={grappe}&from=2026-08&mois=2026-10", "?grappe={grappe}&environment=production"],
+    ("GET", "/api/usage/taux"): [
+        "?grappe={grappe}", "?grappe={grappe}&from=2026-08&mois=2026-10", "?grappe={grappe}&environment=production",
+    ],
     ("GET", "/api/usage/exports/{forme}"): ["?grappe={grappe}&from=2026-08&mois=2026-10"],
     ("GET", "/api/usage/explain"): [
         "?grappe={grappe}&from=2026-08&mois=2026-10&finess_et={et}&indicateur=IND-DMP-01",
