@@ -19,7 +19,7 @@ up: $(VENV)/.ready  ## la passerelle et tout le bac à sable
 
 WORKERS ?= 3
 test: $(VENV)/.ready lint  ## la suite de tests (moins de 10 minutes ; make test WORKERS=1 pour un test à la fois)
-	@$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup -m 'not peers'
+	@$(BIN)/pytest -q -n $(WORKERS) --dist loadfile -m 'not peers'
 
 test-faults: $(VENV)/.ready  ## coupures de courant, arrêts brutaux
 	@$(BIN)/pytest -q -m faults

@@ -25,11 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fuzz-cases", type=int, default=0, help="run the property tests only, with this many new cases each")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for item in items:  # a file's fixtures are made by one process; whole deployments run one after the other
-        file = item.path.relative_to(config.rootpath)
-        item.add_marker(pytest.mark.xdist_group("e2e" if "e2e" in file.parts else str(file)))
     cases = int(config.getoption("--fuzz-cases"))
     if not cases:
         return
