@@ -32,10 +32,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     chosen = [item for item in items if isinstance(item, pytest.Function) and is_hypothesis_test(item.obj)]
     for item in chosen:
         test = getattr(item.obj, "__func__", item.obj)
-        own = test._hypothesis_internal_use_settings or settings.default
-        calm = [HealthCheck.too_slow, HealthCheck.filter_too_much, *own.suppress_health_check]
-        test._hypothesis_internal_use_settings = settings(
-            own, derandomize=False, max_examples=cases, print_blob=True, suppress_health_check=calm
-        )
+        if hasattr(test, "_hypothesis_internal_use_settings"):
+            test._hypothesis_internal_use_settings = _fresh(test._hypothesis_internal_use_settings or settings.default, cases)
+        else:  # a state machine: each of its cases is a whole history
+            item.cls.settings = _fresh(item.cls.settings, max(1, cases // 20))
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = chosen
+
+
+def _fresh(own: settings, cases: int) -> settings:
+    calm = {HealthCheck.too_slow, HealthCheck.filter_too_much, *own.suppress_health_check}
+    return settings(own, derandomize=False, max_examples=cases, print_blob=True, suppress_health_check=list(calm))
