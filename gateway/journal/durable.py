@@ -6,14 +6,12 @@ from pathlib import Path
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """A small secret file, mode 0600: the old one or the new one is there, never a part."""
+    """A small file of mode 0600: the old one or the new one is there, never a part. Raises OSError."""
     draft = path.with_suffix(".new")
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        os.write(fd, content)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
     draft.replace(path)
     sync_folder(path.parent)
 
