@@ -186,7 +186,7 @@ def _forget(store: Store, table: str, positions: Sequence[int]) -> int:
 async def _retain_own_keys(journal: Journal, connection: apsw.Connection, cutoff_of: CutoffOf) -> int:
     old = _old_own_keys(connection, cutoff_of)
     gone = 0
-    while keys := await asyncio.to_thread(next, old, None):
+    while keys := await in_thread(next, old, None):
         gone += await journal.change(lambda store: _forget_own_keys(store, keys))
     return gone
 
