@@ -35,8 +35,7 @@ class Refs:
 
     def lookups(self, values: Iterable[Named]) -> dict[Named, bytes]:
         """For ``expect``; from any thread."""
-        lookup = self._vault.lookup
-        return {named: lookup(named.kind, named.value) for named in dict.fromkeys(values)}
+        return {named: self._vault.lookup(named.kind, named.value) for named in set(values)}
 
     def expect(self, coming: Iterable[Lookups]) -> None:
         """The transaction will name these: the refs that exist are read in a few statements."""
@@ -54,8 +53,8 @@ class Refs:
 
     def ref_of(self, named: Named) -> str:
         """The ref of a value, made when it has none. A person's value is never sealed: nothing can give it back."""
-        lookup = self._expected.get(named) or self._lookup(named)
-        ref = self._known.get(lookup) or self._found(lookup) or self._made(named, lookup)
+        lookup = self._lookup(named)
+        ref = self._found(lookup) or self._made(named, lookup)
         if self._watched is not None:
             self._watched.add(ref)
         return ref
