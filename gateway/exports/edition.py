@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from gateway.exports.cells import PARIS
 from gateway.exports.naming import environment_of, file_name, version_name, warning_of
@@ -15,9 +16,11 @@ from gateway.usage.measure import Measure
 from gateway.usage.periods import Window
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Edition:
     """``measures`` in the order of ``rates.measures``; ``grappe`` in their registry version; ``software``: name, version.
+
+    What is asked for every row is computed once: ``measures`` never change.
 
     stakes  money of each entité juridique, a French line each        alerts  what somebody must look at, likewise
     """
@@ -28,17 +31,17 @@ class Edition:
     stakes: tuple[str, ...] = ()
     alerts: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def environment(self) -> str:
         """ValueError when the measures are of several: two are never mixed."""
         return environment_of(self.measures)
 
-    @property
+    @cached_property
     def warning(self) -> str | None:
         """The first line of every file; None in production."""
         return warning_of(self.measures)
 
-    @property
+    @cached_property
     def as_of(self) -> datetime:
         """The date of every document: the last instant that the measures know of; without any, when their windows end."""
         known = [row.as_of for row in self.measures if row.as_of is not None]
@@ -55,7 +58,7 @@ class Edition:
         """``v<n>`` or ``provisoire``, as in the file names."""
         return version_name(self.measures)
 
-    @property
+    @cached_property
     def last(self) -> Measure:
         """A measure that rests on the most: windows closed one after the other have each their own vector."""
         return max(self.measures, key=lambda row: sum(size for _, size in row.vector))
@@ -69,18 +72,18 @@ class Edition:
         """Any measure of a window: all of them have its version, its vector and its registry."""
         return next(row for row in self.measures if row.window == window)
 
-    @property
+    @cached_property
     def windows(self) -> list[Window]:
         """The oldest first."""
         return sorted({row.window for row in self.measures}, key=lambda one: one.start)
 
-    @property
+    @cached_property
     def last_windows(self) -> list[Window]:
         """Those that end last: an ESSMS that started later may end its first period when the others end a month."""
         last = max(row.window.end for row in self.measures)
         return [one for one in self.windows if one.end == last]
 
-    @property
+    @cached_property
     def indicators(self) -> list[str]:
         """In the order of the measures."""
         return list(dict.fromkeys(row.indicator for row in self.measures))
