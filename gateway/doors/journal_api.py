@@ -33,6 +33,7 @@ from gateway.doors.journal_asked import (
 from gateway.doors.reading import Gate, as_json, openapi, problem_route, responses, simulated
 from gateway.exports.journal_lines import lines, warning_for
 from gateway.grappes.registry import Registry
+from gateway.journal.apart import in_thread
 from gateway.journal.filters import Filters
 from gateway.journal.journal import Journal
 from gateway.journal.proof.snapshot import told
@@ -226,11 +227,7 @@ async def _pieces(reader: JournalReader, rows: Iterator[bytes]) -> AsyncIterator
     """The file, some hundred lines at a time, each read in a thread; the connection closes even when the caller leaves."""
     try:
         while True:
-            reading = asyncio.ensure_future(asyncio.to_thread(lambda: b"".join(islice(rows, _PIECE))))
-            try:
-                piece = await asyncio.shield(reading)
-            finally:
-                await asyncio.wait({reading})  # a thread must have left the connection before it is closed
+            piece = await in_thread(lambda: b"".join(islice(rows, _PIECE)))
             if not piece:
                 return
             yield piece
