@@ -19,7 +19,7 @@ from fastapi.responses import StreamingResponse
 from connectors.wire.clock import Clock
 from gateway.access.denials import Denials
 from gateway.access.rights import Key, KeyRefused, Keys, Right, add, admin_record, remove, rotate
-from gateway.access.sight import hidden, of_another, within
+from gateway.access.sight import of_another, within
 from gateway.doors.journal_asked import (
     Asked,
     AskedDecision,
@@ -190,14 +190,9 @@ class JournalApi:
         return key
 
     async def _own(self, key: Key, entry_id: str) -> dict[str, Any]:
-        """The entry, if the key may see it; another's is as absent as one that is not there."""
+        """The entry, if the key may see it. Raises Problem, and notes the attempt."""
         entry: dict[str, Any] | None = await self._read(lambda reader: reader.entry(entry_id))
-        why = None if entry is None else hidden(key, self.registry, entry)
-        if why is not None:
-            await self.denials.note(key.name, why)
-        if entry is None or why is not None:
-            raise Problem("entree", "Aucune entrée de cet identifiant pour votre clé.")
-        return entry
+        return await Gate(self.keys, self.denials).own(key, self.registry, entry)
 
     async def _read(self, read: Callable[[JournalReader], Any]) -> Any:
         """In a thread, on a connection of its own: the loop that carries calls never waits for the disk of a reader."""

@@ -14,7 +14,9 @@ from fastapi.routing import APIRoute
 
 from gateway.access.denials import UNKNOWN, Denials
 from gateway.access.rights import Key, Keys, Right
+from gateway.access.sight import hidden
 from gateway.doors.journal_asked import Problem, answer
+from gateway.grappes.registry import Registry
 from gateway.journal.record import JournalFull
 
 _PROBLEM = {"type": "object", "required": ["type", "title", "status", "detail"]}
@@ -46,6 +48,15 @@ class Gate:
         """The problem, once the attempt is noted under this code."""
         await self.denials.note(key.name, why)
         return problem
+
+    async def own(self, key: Key, registry: Registry, entry: dict[str, Any] | None) -> dict[str, Any]:
+        """The entry, if the key may see it; another's is as absent as one that is not there. Raises Problem, and notes it."""
+        why = None if entry is None else hidden(key, registry, entry)
+        if why is not None:
+            await self.denials.note(key.name, why)
+        if entry is None or why is not None:
+            raise Problem("entree", "Aucune entrée de cet identifiant pour votre clé.")
+        return entry
 
 
 def problem_route(names: Callable[[str], bool]) -> type[APIRoute]:

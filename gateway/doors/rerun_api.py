@@ -11,7 +11,6 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi import Path as InPath
 from pydantic import BaseModel, Field
 
-from gateway.access.sight import hidden
 from gateway.doors.journal_asked import Problem
 from gateway.doors.reading import Gate, as_json, problem_route, responses
 from gateway.grappes.registry import Registry
@@ -61,11 +60,7 @@ class RerunApi:
         """Un nouvel appel, par la route ordinaire ; son entrée nomme la première (`replays`) et ne compte rien."""
         key = await self.gate.key(request, "settle")
         entry, kept = await self._found(entry_id)
-        why = None if entry is None else hidden(key, self.registry, entry)
-        if why is not None:
-            await self.gate.denials.note(key.name, why)
-        if entry is None or why is not None:
-            raise Problem("entree", "Aucune entrée de cet identifiant pour votre clé.")
+        entry = await self.gate.own(key, self.registry, entry)
         try:
             return as_json(await self.reruns.rerun(entry, kept, by=key.name))
         except NotRerun as refused:
