@@ -129,12 +129,9 @@ def on_auth(session: Session, argument: str) -> Reply | bytes:
 
 def on_sasl(session: Session, response: bytes, directory: Directory, claims: Claims) -> tuple[Session, Reply]:
     """``user=<mailbox>^Aauth=Bearer <token>^A^A`` in base64; a refusal is a challenge first (mssante §5.3)."""
-    if response == b"*":
-        return session, S501_CANCELLED
-    try:
-        text = base64.b64decode(response, validate=True).decode("ascii")
-    except (binascii.Error, UnicodeDecodeError):
-        return session, S501_SASL
+    text = _sasl_text(response)
+    if isinstance(text, Reply):
+        return session, text
     fields = text.split("\x01")
     if len(fields) != 4 or fields[2:] != ["", ""] or not fields[0].startswith("user="):
         return session, S501_SASL
@@ -147,12 +144,9 @@ def on_sasl(session: Session, response: bytes, directory: Directory, claims: Cla
 
 def on_applicative(session: Session, mechanism: str, response: bytes, directory: Directory) -> tuple[Session, Reply]:
     """PLAIN or EXTERNAL behind a structure's certificate: only its own applicative mailboxes. The password is not read."""
-    if response == b"*":
-        return session, S501_CANCELLED
-    try:
-        text = base64.b64decode(response, validate=True).decode("ascii")
-    except (binascii.Error, UnicodeDecodeError):
-        return session, S501_SASL
+    text = _sasl_text(response)
+    if isinstance(text, Reply):
+        return session, text
     own = directory.applicative.get(session.struct_id or "", frozenset())
     if mechanism == "PLAIN":
         fields = text.split("\0")
@@ -164,6 +158,16 @@ def on_applicative(session: Session, mechanism: str, response: bytes, directory:
     if mailbox not in own:
         return session, S535_REFUSED
     return replace(session, mailbox=mailbox), S235_LOGGED_IN
+
+
+def _sasl_text(response: bytes) -> str | Reply:
+    """What a SASL response says, or the reply to one that cancels or cannot be read (RFC 4954 §4)."""
+    if response == b"*":
+        return S501_CANCELLED
+    try:
+        return base64.b64decode(response, validate=True).decode("ascii")
+    except (binascii.Error, UnicodeDecodeError):
+        return S501_SASL
 
 
 def on_mail(session: Session, argument: str) -> tuple[Session, Reply]:
