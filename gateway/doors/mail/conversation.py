@@ -68,7 +68,7 @@ class Conversation:
             await self._end()
             await self._last_word(reply)
         except Lost as lost:
-            self._session.lost(lost, self._touched(lost))
+            self._session.lost(lost, self._door.touched(lost))
             await self._submissions.lost(lost)
             await self._end()
             await self._last_word(replies.OPERATOR_GONE)
@@ -165,7 +165,7 @@ class Conversation:
             await self._last_word_raw(refused.answer.raw)
             raise _Over from refused
         except Lost as lost:
-            self._session.unreachable(lost, replies.NO_OPERATOR, self._touched(lost))
+            self._session.unreachable(lost, replies.NO_OPERATOR, self._door.touched(lost))
             await self._end()
             await self._last_word(replies.NO_OPERATOR)
             raise _Over from lost
@@ -234,9 +234,6 @@ class Conversation:
             self._drop_operator()
             raw = told.raw
         await self._dui.send(raw, self._door.idle_s)
-
-    def _touched(self, lost: Lost) -> str | None:
-        return self._door.touches.claim("MSS.SESSION_SMTP", timed_out=lost.reason == "timeout")
 
     # --- ends ----------------------------------------------------------------------------------------------------------
 

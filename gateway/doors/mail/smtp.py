@@ -20,6 +20,7 @@ from gateway.closing import close_call
 from gateway.conformance.live import Observer
 from gateway.doors.mail.conversation import Conversation
 from gateway.doors.mail.stream import LineStream
+from gateway.doors.mail.upstream import Lost
 from gateway.grappes.registry import Registry
 from gateway.journal.journal import Journal
 from gateway.journal.record import JournalFull, Record
@@ -123,6 +124,10 @@ class SmtpDoor:
         taken = {("smtp", "G-PLEIN"): self.refused_full, ("smtp", "smtp_silent"): self.silent}
         self.refused_full = self.silent = 0
         return {key: count for key, count in taken.items() if count} | self.strangers.take_refused()
+
+    def touched(self, lost: Lost, operation: str = "MSS.SESSION_SMTP") -> str | None:
+        """The injected fault that left this operation without the operator's answer, if one did."""
+        return self.touches.claim(operation, timed_out=lost.reason == "timeout")
 
     def record(self, operation: str) -> Record:
         return Record(operation, environment=self.environment, clock_version=self.clock.version)

@@ -177,7 +177,7 @@ class Submissions:
         except Lost as error:
             lost, raw = error, replies.wire(replies.IN_DOUBT)
             submission.in_doubt(error)
-            record.injected(door.touches.claim(OPERATION.id, timed_out=error.reason == "timeout"))
+            record.injected(door.touched(error, OPERATION.id))
         else:
             raw = answer.raw
             door.touches.answered(OPERATION.id, fault_of(answer.reply))

@@ -115,7 +115,7 @@ class _Sending:
             self.session.greeted(refused.answer)
             raise Refused("indisponible", _NOT_SENT, code=refused.answer.reply.service_code) from refused
         except Lost as lost:
-            self.session.unreachable(lost, replies.NO_OPERATOR, self._touched(lost))
+            self.session.unreachable(lost, replies.NO_OPERATOR, self.door.touched(lost))
             raise Refused("reseau", _NOT_SENT) from lost
         self.session.greeted(greeting)
         return operator
@@ -129,7 +129,7 @@ class _Sending:
             if answer.reply.code == 334:  # a refusal is a challenge first (mssante §5.3)
                 answer = await operator.command(b"")
         except Lost as lost:
-            self.session.lost(lost, self._touched(lost))
+            self.session.lost(lost, self.door.touched(lost))
             raise Refused("reseau", _NOT_SENT) from lost
         self.session.authenticated(self.door.access.by_mailbox(mailbox), bearer_of(response), answer)
         if not answer.reply.positive:
@@ -150,7 +150,7 @@ class _Sending:
             await submissions.abandon()
             self.session.quit(await operator.command(b"QUIT"))
         except Lost as lost:
-            self.session.lost(lost, self._touched(lost))
+            self.session.lost(lost, self.door.touched(lost))
             await submissions.lost(lost)
         except ContentRefused as refused:
             self.session.invalid(refused.flag, refused.reply)
@@ -158,9 +158,6 @@ class _Sending:
             self.awaited = told.awaited
             if told.lost is not None:
                 self.session.lost(told.lost, told.fault)
-
-    def _touched(self, lost: Lost) -> str | None:
-        return self.door.touches.claim("MSS.SESSION_SMTP", timed_out=lost.reason == "timeout")
 
     async def _envelope(self, submissions: Submissions, operator: Upstream, outgoing: Outgoing, *, dsn: bool) -> None:
         await submissions.mail(_line(f"MAIL FROM:<{outgoing.sender}>", outgoing.mail_options if dsn else ()), operator)
