@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gateway.conformance.model import FactValues, Finding, Rule, State
-from gateway.conformance.rules import ALL, RuleSet, rule_set
+from gateway.conformance.rules import ALL, rule_set
 from gateway.conformance.rules.base import not_the_duis
 
 #: The first of these that was found is the state of the whole.
@@ -37,20 +37,15 @@ def state_of(findings: Iterable[Finding]) -> State:
     return next((state for state in _ORDER if state in states), "non_observe")
 
 
-def judge_all(facts: FactValues, entry: Mapping[str, Any], rules: RuleSet | None = None) -> dict[str, list[Finding]]:
-    """What every rule of the set (all by default) finds in one call, by check; those that found nothing are left out."""
-    chosen = (rules or rule_set(ALL)).rules
-    return {rule.id: found for rule in chosen if (found := judge_call(rule, facts, entry))}
+def judge_all(facts: FactValues, entry: Mapping[str, Any]) -> dict[str, list[Finding]]:
+    """What every rule finds in one call, by check; those that found nothing are left out."""
+    return {rule.id: found for rule in rule_set(ALL).rules if (found := judge_call(rule, facts, entry))}
 
 
-def verdict_of(facts: FactValues, entry: Mapping[str, Any], rules: RuleSet | None = None) -> dict[str, Any] | None:
-    """The verdict of an entry: which set judged it, how many checks it conforms to, which it does not. None: none applied."""
-    return verdict_from(judge_all(facts, entry, rules), rules)
-
-
-def verdict_from(found: Mapping[str, list[Finding]], rules: RuleSet | None = None) -> dict[str, Any] | None:
-    """The same, of what ``judge_all`` found."""
-    rules = rules or rule_set(ALL)
+def verdict_of(found: Mapping[str, list[Finding]]) -> dict[str, Any] | None:
+    """The verdict of an entry, of what ``judge_all`` found: which set judged it, how many checks it conforms to, which it does
+    not. None: none applied."""
+    rules = rule_set(ALL)
     states = {check: state_of(findings) for check, findings in found.items()}
     failing = [check for check, state in states.items() if state == "non_conforme"]
     passing = sum(state == "conforme" for state in states.values())

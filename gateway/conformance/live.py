@@ -14,7 +14,7 @@ import orjson
 
 from gateway.conformance.direct import Direct
 from gateway.conformance.facts import extract
-from gateway.conformance.judging import judge_all, verdict_from
+from gateway.conformance.judging import judge_all, verdict_of
 from gateway.conformance.model import FACTS_VERSION, Eyes, FactValues, Message
 from gateway.journal.record import Facts, Record
 from gateway.journal.vault import Vault
@@ -56,7 +56,7 @@ class Observer:
     ) -> None:
         record.facts = Facts(values, persons)
         found = judge_all(values, {"operation": record.operation, "environment": record.environment})
-        record.verdict = verdict_from(found)
+        record.verdict = verdict_of(found)
         if record.tenant != "inconnu":  # nobody could read it
             self.direct.note(record.tenant, record.id, str(record.operation), found, shown)
 

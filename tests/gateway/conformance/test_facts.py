@@ -19,7 +19,7 @@ from gateway.conformance.facts.classes import class_of
 from gateway.conformance.facts.identity import normalised, patient_facts
 from gateway.conformance.facts.mss import sasl_facts
 from gateway.conformance.facts.xdm import MAX_MEMBERS, archive_facts
-from gateway.conformance.judging import verdict_of
+from gateway.conformance.judging import judge_all, verdict_of
 from gateway.conformance.model import Made, Message
 from gateway.operations import OPERATIONS
 from tests.connectors.dmp import samples
@@ -194,7 +194,7 @@ def test_a_message_too_large_to_be_held_keeps_its_envelope(dui: Dui) -> None:
     made = extract(replace(Letter(dui).sent(), request=b"", cut=True), EYES)
     assert made is not None
     assert made.values.keys() == {"v", "partial", "author", "whole", "recipients", "applicative"}
-    verdict = verdict_of(made.values, {"operation": "MSS.SOUMISSION", "environment": "bac_a_sable"})
+    verdict = verdict_of(judge_all(made.values, {"operation": "MSS.SOUMISSION", "environment": "bac_a_sable"}))
     assert verdict is None
 
 
@@ -215,14 +215,14 @@ def test_no_message_makes_the_extractor_or_the_rules_fail(dui: Dui, data: st.Dat
     made = extract(damaged, EYES)
     assert made is not None
     orjson.dumps(made.values)
-    verdict_of(made.values, {"operation": message.operation, "environment": "bac_a_sable"})
+    verdict_of(judge_all(made.values, {"operation": message.operation, "environment": "bac_a_sable"}))
 
 
 def test_an_injected_recursion_does_not_stop_the_extractor(dui: Dui) -> None:
     nested = b"".join(b'Content-Type: multipart/mixed; boundary="b%d"\r\n\r\n--b%d\r\n' % (n, n) for n in range(600))
     made = extract(Message("MSS.SOUMISSION", request=nested + b"\r\n", sender="a@b.mssante.fr"), EYES)
     assert made is not None
-    verdict_of(made.values, {"operation": "MSS.SOUMISSION", "environment": "bac_a_sable"})
+    verdict_of(judge_all(made.values, {"operation": "MSS.SOUMISSION", "environment": "bac_a_sable"}))
 
 
 def test_attachments_beyond_the_bound_are_not_opened(dui: Dui) -> None:

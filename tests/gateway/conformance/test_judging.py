@@ -6,7 +6,7 @@ import copy
 import pytest
 
 from gateway.conformance.facts import extract
-from gateway.conformance.judging import judge_call, state_of, verdict_of
+from gateway.conformance.judging import judge_all, judge_call, state_of, verdict_of
 from gateway.conformance.model import Finding, State
 from gateway.conformance.rules import catalogue, rule_set
 from gateway.conformance.running import MAX_FINDINGS, MAX_PROOFS, Result
@@ -37,7 +37,7 @@ def test_a_rule_observed_nothing_in_a_message_that_was_not_read_whole() -> None:
 
 def test_a_rule_is_asked_about_its_own_operations_only() -> None:
     assert judge_call(catalogue()["CHK-PSC-02"], {"v": 1, "partial": False}, ASKED | {"operation": "PSC.TOKEN"}) == []
-    assert verdict_of({"v": 1, "partial": False}, ASKED | {"operation": "PSC.DISCOVERY"}) is None
+    assert verdict_of(judge_all({"v": 1, "partial": False}, ASKED | {"operation": "PSC.DISCOVERY"})) is None
 
 
 def test_a_result_counts_everything_and_keeps_some() -> None:
