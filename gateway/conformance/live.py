@@ -12,6 +12,7 @@ from pathlib import Path
 
 import orjson
 
+from gateway.access.callers import UNKNOWN_TENANT
 from gateway.conformance.direct import Direct
 from gateway.conformance.facts import extract
 from gateway.conformance.judging import judge_all, verdict_of
@@ -57,7 +58,7 @@ class Observer:
         record.facts = Facts(values, persons)
         found = judge_all(values, {"operation": record.operation, "environment": record.environment})
         record.verdict = verdict_of(found)
-        if record.tenant != "inconnu":  # nobody could read it
+        if record.tenant != UNKNOWN_TENANT:  # nobody could read it
             self.direct.note(record.tenant, record.id, str(record.operation), found, shown)
 
 
