@@ -10,14 +10,28 @@ import typer
 
 from gateway.cli.common import BAD_INPUT, DataFolder, fail
 from gateway.cli.csv_files import bytes_of, refuse
-from gateway.cli.registry_acts import AsJson, By, Et, GrappeId, IfVersion, Why, change, day, done_by, finess, number, told
+from gateway.cli.registry_acts import (
+    AsJson,
+    By,
+    Et,
+    GrappeId,
+    IfVersion,
+    Why,
+    change,
+    day,
+    done_by,
+    finess,
+    grappe_in,
+    number,
+    registry_in,
+    told,
+)
 from gateway.exports.cells import csv_bytes, number_as_text, plain_text
 from gateway.exports.json_rates import to_bytes
 from gateway.grappes.denominator_files import read_denominators, template
 from gateway.grappes.denominators import MOTIFS, SOURCES
 from gateway.grappes.reading import RegistryError
 from gateway.grappes.registrar import Registrar, today_of
-from gateway.grappes.registry import Registry
 from gateway.grappes.tables import TableRefused
 from gateway.journal.journal import Journal
 from gateway.journal.standing import clock_of
@@ -79,19 +93,15 @@ def import_file(
 @app.command("template")
 def write_template(grappe: GrappeId, data: DataFolder = _HERE) -> None:
     """Écrit sur la sortie standard un CSV à compléter : les ESSMS de la grappe et leurs valeurs actuelles."""
-    try:
-        found = Registry.load(data / "gateway" / "grappes").grappe(grappe)
-    except RegistryError as error:
-        fail(str(error), BAD_INPUT)
-    head, *rows = template(found)
+    head, *rows = template(grappe_in(data, grappe))
     sys.stdout.buffer.write(csv_bytes([head, *([number_as_text(row[0]), *map(plain_text, row[1:])] for row in rows)]))
 
 
 def _refuse_early(data: Path, file: Path, content: bytes) -> None:
     """What is wrong with the file, before a gateway is asked to take it."""
-    folder = data / "gateway"
+    registry = registry_in(data)
     try:
-        read_denominators(content, Registry.load(folder / "grappes"), today_of(clock_of(folder)))
+        read_denominators(content, registry, today_of(clock_of(data / "gateway")))
     except RegistryError as error:
         fail(str(error), BAD_INPUT)
     except TableRefused as refused:

@@ -13,14 +13,12 @@ from rich.table import Table
 
 from gateway.cli.common import BAD_INPUT, DataFolder, fail
 from gateway.cli.csv_files import bytes_of, refuse
-from gateway.cli.registry_acts import AsJson, By, done_by
+from gateway.cli.registry_acts import AsJson, By, GrappeId, done_by, grappe_in, registry_in
 from gateway.exports.cells import csv_bytes, number_as_text
 from gateway.exports.json_rates import to_bytes
 from gateway.grappes.deposit import deposit
 from gateway.grappes.extraction import COLUMNS, Received, extractions, latest, read_extraction
-from gateway.grappes.reading import RegistryError
 from gateway.grappes.registrar import today_of
-from gateway.grappes.registry import Registry
 from gateway.grappes.tables import TableRefused
 from gateway.journal.journal import Journal
 from gateway.journal.query import JournalMissing
@@ -39,7 +37,7 @@ def bring(
 ) -> None:  # fmt: skip
     """Inscrit au journal l'extraction d'un DUI, entière ou pas du tout ; une plus récente la remplacera, sans l'effacer."""
     content, folder = bytes_of(file), data / "gateway"
-    registry = _registry(folder)
+    registry = registry_in(data)
     try:
         read_extraction(content, registry, today_of(clock_of(folder)))
     except TableRefused as refused:
@@ -84,17 +82,11 @@ def list_extractions(
 
 
 @app.command("template")
-def template(
-    grappe: Annotated[str, typer.Argument(metavar="GRAPPE", help="Identifiant de la grappe (socle grappe list).")],
-    data: DataFolder = _HERE,
-) -> None:
+def template(grappe: GrappeId, data: DataFolder = _HERE) -> None:
     """Écrit sur la sortie standard un CSV à compléter : une ligne par membre de la grappe, pour le dernier mois fini."""
     today = today_of(clock_of(data / "gateway"))
     last = today.replace(day=1) - timedelta(days=1)
-    try:
-        members = [one for one in _registry(data / "gateway").grappe(grappe).essms if one.is_member(last)]
-    except RegistryError as error:
-        fail(str(error), BAD_INPUT)
+    members = [one for one in grappe_in(data, grappe).essms if one.is_member(last)]
     days = (last.replace(day=1).isoformat(), last.isoformat())
     rows = [[number_as_text(one.finess_et), *days, "", "", "", "", today.isoformat(), "extraction"] for one in members]
     sys.stdout.buffer.write(csv_bytes([[column.name for column in COLUMNS], *rows]))
@@ -120,13 +112,6 @@ def _table(rows: list[Received], standing: Standing) -> Table:
             "" if _stands(row, standing) else "remplacée",
         )  # fmt: skip
     return table
-
-
-def _registry(folder: Path) -> Registry:
-    try:
-        return Registry.load(folder / "grappes")
-    except RegistryError as error:
-        fail(str(error), BAD_INPUT)
 
 
 def _environment(folder: Path) -> str:

@@ -13,10 +13,10 @@ from connectors.nomenclatures.identifiers import luhn_holds
 from gateway.cli.common import BAD_INPUT, DataFolder, fail
 from gateway.cli.grappe_check import check_tables
 from gateway.cli.grappe_import import import_tables
+from gateway.cli.registry_acts import registry_in
 from gateway.exports.json_rates import to_bytes
 from gateway.grappes.model import Essms, Grappe
-from gateway.grappes.reading import RegistryError, example, examples, write_grappe
-from gateway.grappes.registry import Registry
+from gateway.grappes.reading import example, examples, write_grappe
 
 app = typer.Typer(no_args_is_help=True)
 app.command("check")(check_tables)
@@ -67,10 +67,7 @@ def show(
 
 
 def _known(data: Path) -> list[tuple[Grappe, bool]]:
-    try:
-        installed = Registry.load(data / "gateway" / "grappes").grappes
-    except RegistryError as error:
-        fail(str(error), BAD_INPUT)
+    installed = registry_in(data).grappes
     shipped = [example(name) for name in examples() if name not in installed]
     return [(one, True) for one in installed.values()] + [(one, False) for one in shipped]
 

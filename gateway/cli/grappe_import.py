@@ -14,6 +14,7 @@ import typer
 from gateway.cli.admin import act
 from gateway.cli.common import BAD_INPUT, CHECK_FAILED, DataFolder, fail
 from gateway.cli.grappe_check import AsJson, FinessExtraction, Tables, read_tables
+from gateway.cli.registry_acts import registry_in
 from gateway.exports.json_rates import to_bytes
 from gateway.grappes import tables as cells
 from gateway.grappes.importing.checking import Checked
@@ -23,7 +24,6 @@ from gateway.grappes.importing.installing import Identity, differences, grappe_o
 from gateway.grappes.model import Grappe
 from gateway.grappes.reading import RegistryError, check_grappe, write_grappe
 from gateway.grappes.registrar import Registrar
-from gateway.grappes.registry import Registry
 from gateway.journal.journal import Journal
 from gateway.journal.standing import clock_of
 from gateway.settings import Settings
@@ -65,7 +65,7 @@ def import_tables(
 ) -> None:
     """Inscrit une grappe au registre : les numéros confirmés ou décidés, rien d'autre."""
     checked = _checked(tables, finess)
-    previous = _known(data).get(grappe_id)
+    previous = registry_in(data).grappes.get(grappe_id)
     try:
         legal_number, legal_name = _legal(legal)
         rulings = _rulings(confirm, accept, checked.grappe)
@@ -95,13 +95,6 @@ def _checked(tables: list[Path], finess: Path | None) -> Checked:
         more = f" (et {len(found[0].errors) - 1} autres : socle grappe check les liste)" if len(found[0].errors) > 1 else ""
         fail(f"Rien n'a été importé. {found[0].errors[0]}{more}", BAD_INPUT)
     return found[0]
-
-
-def _known(data: Path) -> dict[str, Grappe]:
-    try:
-        return Registry.load(data / "gateway" / "grappes").grappes
-    except RegistryError as error:
-        fail(str(error), BAD_INPUT)
 
 
 def _rulings(confirm: Path | None, accept: list[str] | None, grappe: str) -> list[Ruling]:

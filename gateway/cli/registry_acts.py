@@ -17,6 +17,7 @@ from gateway.exports.json_rates import to_bytes
 from gateway.grappes import tables
 from gateway.grappes.change_model import NONE, MaybeDate
 from gateway.grappes.changes import CHANGES, apply_all
+from gateway.grappes.model import Grappe
 from gateway.grappes.reading import RegistryError
 from gateway.grappes.registrar import Conflict, Registrar
 from gateway.grappes.registry import Registry
@@ -48,7 +49,7 @@ def change(
         wrong = [f"{one['champ'].rpartition('.')[2]}, {one['raison']}" for one in said(error)]
         fail(f"Rien n'a été changé : {' ; '.join(wrong)}.", BAD_INPUT)
 
-    _check_known(data, grappe)
+    grappe_in(data, grappe)  # before a journal is begun for nothing in a folder that has no such grappe
 
     async def alone(journal: Journal) -> dict[str, Any]:
         registrar = Registrar.of(journal, journal.clock)
@@ -75,10 +76,18 @@ def done_by(data: Path, path: str, body: dict[str, Any], alone: Callable[[Journa
         fail(f"Rien n'a été changé : {error}", BAD_INPUT)
 
 
-def _check_known(data: Path, grappe: str) -> None:
-    """Before a journal is begun for nothing in a folder that has no such grappe."""
+def registry_in(data: Path) -> Registry:
+    """Every grappe of the data folder. Ends the command when a file of theirs cannot be used."""
     try:
-        Registry.load(data / "gateway" / "grappes").grappe(grappe)
+        return Registry.load(data / "gateway" / "grappes")
+    except RegistryError as error:
+        fail(str(error), BAD_INPUT)
+
+
+def grappe_in(data: Path, grappe: str) -> Grappe:
+    """One grappe of the data folder. Ends the command when it is not there."""
+    try:
+        return registry_in(data).grappe(grappe)
     except RegistryError as error:
         fail(str(error), BAD_INPUT)
 
