@@ -16,6 +16,7 @@ from gateway.cli.journal import open_reader
 from gateway.cli.journal_filters import Asked, filters_of, with_filters
 from gateway.cli.journal_proof import write_export
 from gateway.exports.journal_lines import lines, warning_for
+from gateway.exports.whole import write_whole
 from gateway.grappes.reading import RegistryError
 from gateway.grappes.registry import Registry
 from gateway.journal.filters import Filters
@@ -103,14 +104,10 @@ def _proved(data: Path, rows: Iterable[Row], wanted: Wanted, out: Path | None, w
 
 def _written(path: Path, write: Callable[[Path], None]) -> Path:
     """The file, whole or not at all."""
-    draft = path.with_name(path.name + ".part")
     try:
-        write(draft)
-        draft.replace(path)
+        write_whole(path, write)
     except OSError as error:
         fail(f"{path} ne peut pas être écrit ({error.strerror}) : choisissez un autre endroit par -o.", BAD_INPUT)
-    finally:
-        draft.unlink(missing_ok=True)
     return path
 
 

@@ -1,7 +1,7 @@
 """`socle usage export --sign`: beside the files, the entries behind the measures with their proof, and one signature over all."""
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from hashlib import file_digest
 from pathlib import Path
@@ -10,6 +10,7 @@ from gateway.access.sight import places_of
 from gateway.cli.journal import open_reader
 from gateway.cli.journal_proof import signer_of_last, write_export
 from gateway.exports.edition import Edition
+from gateway.exports.whole import write_whole
 from gateway.journal.filters import Filters, period
 from gateway.journal.proof.signed_files import text_of
 
@@ -26,21 +27,11 @@ def sign(data: Path, out: Path, edition: Edition, files: Sequence[Path]) -> list
     )
     with open_reader(data) as reader:
         rows = ((entry["log"], entry["seq"], body) for body, entry in reader.select(filters))
-        _write_whole(proof, lambda draft: write_export(data, draft, rows, asked, edition.warning, []))
+        write_whole(proof, lambda draft: write_export(data, draft, rows, asked, edition.warning, []))
     digests = {path.name: _sha256(path) for path in (*files, proof)}
     note = signer_of_last(data).sign(text_of(digests))
-    _write_whole(signature, lambda draft: draft.write_text(note, "utf-8"))
+    write_whole(signature, lambda draft: draft.write_text(note, "utf-8"))
     return [proof, signature]
-
-
-def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """The file whole, or not at all."""
-    draft = path.with_name(f"{path.name}.part")
-    try:
-        write(draft)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _sha256(path: Path) -> str:

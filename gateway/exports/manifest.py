@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from gateway.exports.cells import local_and_utc
 from gateway.exports.edition import Edition
 from gateway.exports.fhir_measures import FHIR_VERSION
 from gateway.exports.json_rates import to_bytes
+from gateway.exports.whole import write_whole
 from gateway.usage.measure import Measure
 
 
@@ -39,12 +41,7 @@ def write(folder: Path, files: Sequence[File]) -> list[Path]:
     written = []
     for file in files:
         path = folder / file.name
-        draft = path.with_name(f"{file.name}.part")
-        try:
-            draft.write_bytes(file.content)
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
+        write_whole(path, partial(Path.write_bytes, data=file.content))
         written.append(path)
     return written
 
