@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
-from gateway.exports.cells import comma, csv_bytes, local_and_utc, number_as_text, or_empty, plain_text
+from gateway.exports.cells import comma, csv_table, local_and_utc, number_as_text, or_empty, plain_text
 from gateway.exports.definitions import POPULATION_NOTE, denominator_source, numerator_source
 from gateway.exports.edition import Edition
 from gateway.usage.indicators import INDICATORS
@@ -23,8 +23,7 @@ COLUMNS = (
 
 def ars_lines(edition: Edition) -> bytes:
     """One line per ET, window and indicator. ValueError: mixed environments."""
-    warning = edition.warning
-    return csv_bytes([*([] if warning is None else [[warning]]), COLUMNS, *_lines(edition)])
+    return csv_table(COLUMNS, _lines(edition), edition.warning)
 
 
 def _lines(edition: Edition) -> Iterator[list[str]]:

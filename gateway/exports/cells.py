@@ -44,6 +44,11 @@ def local_and_utc(at: datetime, zone: tzinfo = PARIS) -> tuple[str, str]:
     return at.astimezone(zone).isoformat(timespec="seconds"), utc
 
 
+def csv_table(columns: Iterable[str], rows: Iterable[Iterable[str]], warning: str | None) -> bytes:
+    """A whole file: the warning when there is one, the header, the rows."""
+    return csv_bytes([*([] if warning is None else [[warning]]), columns, *rows])
+
+
 def csv_bytes(rows: Iterable[Iterable[str]]) -> bytes:
     """A whole file. The cells are written as they are: texts have been through ``plain_text``."""
     text = io.StringIO(newline="")

@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gateway.exports.cells import csv_bytes, local_and_utc, number_as_text, plain_text
+from gateway.exports.cells import csv_table, local_and_utc, number_as_text, plain_text
 from gateway.exports.edition import Edition
 from gateway.exports.workbook import Cell, Column, workbook
 from gateway.usage.activity import Activity
@@ -38,13 +38,13 @@ _TOP = 10  # failure codes of an ESSMS
 
 def coproj_csv(edition: Edition, found: Sequence[Activity]) -> bytes:
     """Sends and failures by week."""
-    warning, stamps = edition.warning, local_and_utc(edition.as_of)
+    stamps = local_and_utc(edition.as_of)
     lines = (
         [number_as_text(str(number)), plain_text(str(name)), str(week), str(channel), str(sent), str(failed), edition.environment,
          *stamps]
         for number, name, week, channel, sent, failed in _weeks(edition, found)
     )  # fmt: skip
-    return csv_bytes([*([] if warning is None else [[warning]]), COLUMNS, *lines])
+    return csv_table(COLUMNS, lines, edition.warning)
 
 
 def coproj_xlsx(

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from gateway.exports.cells import csv_bytes, local_and_utc, number_as_text, or_empty, plain_text
+from gateway.exports.cells import csv_table, local_and_utc, number_as_text, or_empty, plain_text
 from gateway.exports.definitions import POPULATION_NOTE, REACHED
 from gateway.exports.naming import warning_of
 from gateway.usage.measure import Measure
@@ -26,9 +26,8 @@ COLUMNS = (
 def rates_csv(measures: Sequence[Measure], generated_at: datetime) -> bytes:
     """One line per measure. Outside production a line « DONNÉES SIMULÉES » comes before the header. ValueError: mixed
     environments."""
-    warning = warning_of(measures)
     stamps = local_and_utc(generated_at)
-    return csv_bytes([*([] if warning is None else [[warning]]), COLUMNS, *(_line(row, stamps) for row in measures)])
+    return csv_table(COLUMNS, (_line(row, stamps) for row in measures), warning_of(measures))
 
 
 def _line(row: Measure, stamps: tuple[str, str]) -> list[str]:

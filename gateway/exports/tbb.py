@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from gateway.exports.cells import csv_bytes, local_and_utc, number_as_text, plain_text
+from gateway.exports.cells import csv_table, local_and_utc, number_as_text, plain_text
 from gateway.exports.edition import Edition
 from gateway.exports.workbook import Cell, Column, workbook
 from gateway.usage.flows import CHANNELS
@@ -22,7 +22,7 @@ _PLACE = (Column("FINESS ET", 11), Column("Raison sociale", 42), Column("Périod
 
 def tbb_csv(edition: Edition, found: Dashboard) -> bytes:
     """va1.01: attempts by geographic FINESS, period, channel, document type, INS status and outcome."""
-    warning, stamps = edition.warning, local_and_utc(edition.as_of)
+    stamps = local_and_utc(edition.as_of)
     bounds = _bounds(found)
     lines = (
         [
@@ -32,7 +32,7 @@ def tbb_csv(edition: Edition, found: Dashboard) -> bytes:
         ]
         for key, count in found.events.items()
     )  # fmt: skip
-    return csv_bytes([*([] if warning is None else [[warning]]), COLUMNS, *lines])
+    return csv_table(COLUMNS, lines, edition.warning)
 
 
 def tbb_xlsx(edition: Edition, found: Dashboard) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from gateway.exports.cells import csv_bytes, local_and_utc, number_as_text, plain_text
+from gateway.exports.cells import csv_table, local_and_utc, number_as_text, plain_text
 from gateway.exports.json_rates import to_bytes
 
 Item = Mapping[str, Any]
@@ -27,7 +27,7 @@ def failing(run: Item) -> list[Item]:
 
 def vendor_csv(run: Item, exchange: Exchange, warning: str | None) -> bytes:
     """One line per deviation and entry that shows it."""
-    return csv_bytes([*([] if warning is None else [[warning]]), COLUMNS, *_lines(run, exchange)])
+    return csv_table(COLUMNS, _lines(run, exchange), warning)
 
 
 def vendor_json(run: Item, exchange: Exchange, warning: str | None) -> bytes:
