@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from gateway.journal.proof.register import REGISTRY, Head
+from gateway.journal.proof.register import Head
+from gateway.journal.proof.verdict import name_of
 from gateway.journal.record import JournalError
 
 Reason = Literal["shorter", "other", "lost", "key"]
@@ -32,7 +33,7 @@ class Fork:
     at: str | None = None
 
     def __str__(self) -> str:
-        name = f"le journal {self.log}" if self.log != REGISTRY else "le registre (journal 0)"
+        name = name_of(self.log)
         when = "" if self.at is None else f" du {self.at}"
         covered = "" if self.was is None else f"{self.was.size}"
         if self.reason == "shorter":

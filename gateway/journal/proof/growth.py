@@ -4,8 +4,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway.journal.proof import merkle
-from gateway.journal.proof.notes import PublicKey, decode, encode
-from gateway.journal.proof.register import REGISTRY, Head
+from gateway.journal.proof.notes import PublicKey, decode
+from gateway.journal.proof.register import REGISTRY
 from gateway.journal.proof.verdict import Verdict, name_of, of_log
 from gateway.journal.proof.witness import Witness
 
@@ -19,21 +19,17 @@ def verify_witness(content: bytes, keys: Sequence[PublicKey], before: bytes | No
         verdict.signed(old.note, keys, old.head, kept=True)
         _grew(verdict, old, new)
         if verdict.holds:
-            verdict.witness = _heads(old)[0]
+            verdict.witness = old.heads[0]
     return verdict
-
-
-def _heads(witness: Witness) -> list[Head]:
-    return [Head(REGISTRY, witness.head.size, encode(witness.head.root)), *witness.vector]
 
 
 def _grew(verdict: Verdict, old: Witness, new: Witness) -> None:
     if old.head.origin != new.head.origin:
         verdict.fault("other-journal", "ces deux témoins sont de deux journaux différents")
         return
-    now = {head.log: head for head in _heads(new)}
+    now = {head.log: head for head in new.heads}
     proofs = {} if new.since is None else {REGISTRY: (new.since.size, new.since.log_0), **new.since.logs}
-    for before in _heads(old):
+    for before in old.heads:
         name, place = name_of(before.log), f"{before.log}"
         after, (size, proof) = now.get(before.log), proofs.get(before.log, (None, ()))
         if after is None or after.size < before.size:

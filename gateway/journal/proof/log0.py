@@ -52,9 +52,6 @@ class Log0:
     def size(self) -> int:
         return self._hashes.size
 
-    def head(self) -> Head:
-        return Head(REGISTRY, self.size, encode(self._hashes.root_at(self.size)))
-
     def add(self, kind: Kind, now: datetime, **more: Any) -> None:
         """One leaf, durable when this returns. Raises OSError."""
         raw = register.line(self.size, kind, text_of(now), **more)

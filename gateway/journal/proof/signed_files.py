@@ -17,7 +17,6 @@ from gateway.journal.proof.verify import verify
 TITLE = "socle files 1"
 _LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9][A-Za-z0-9._+-]{0,199})")
 _MOST_FILES = 1_000
-_CHUNK = 1 << 20
 
 
 def text_of(digests: Mapping[str, str]) -> str:
@@ -61,8 +60,5 @@ def verify_files(content: bytes, folder: Path, keys: Sequence[PublicKey], witnes
 
 
 def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

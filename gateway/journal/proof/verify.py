@@ -127,18 +127,16 @@ class _Verification:
     def _sizes_of(self, log: int) -> set[int]:
         if self._witness is None:
             return set()
-        if log == REGISTRY:
-            return {self._witness.head.size}
-        return {head.size for head in self._witness.vector if head.log == log}
+        return {head.size for head in self._witness.heads if head.log == log}
 
     def _compare(self, head: Head) -> None:
-        verdict, name = self._verdict, f"journal {head.log}"
+        verdict, name = self._verdict, name_of(head.log)
         if not {f"log-{head.log}.ndjson", f"log-{head.log}.proof"} <= self._archive.names:
-            verdict.fault("left-out-log", f"le {name} manque à l'export : le point de contrôle le couvre", f"{head.log}")
+            verdict.fault("left-out-log", f"{name} manque à l'export : le point de contrôle le couvre", f"{head.log}")
             return
         read = self._log(head.log)
         if read.frontier.size != head.size or encode(read.frontier.root()) != head.root:
-            said = f"le {name} de l'export n'est pas celui que le point de contrôle couvre ({head.size} entrées)"
+            said = f"{name} de l'export n'est pas celui que le point de contrôle couvre ({head.size} entrées)"
             verdict.fault("bad-proof", said, f"{head.log}")
 
     def _read_about(self) -> None:
@@ -179,11 +177,10 @@ class _Verification:
             return
         verdict.signed(witness.note, [*self._keys, *self._former], witness.head, kept=True)
         sizes = {REGISTRY: verdict.head.size if verdict.head else 0} | {head.log: head.size for head in verdict.vector}
-        kept = [Head(REGISTRY, witness.head.size, encode(witness.head.root)), *witness.vector]
-        for head in kept:
+        for head in witness.heads:
             self._compare_head(head, sizes.get(head.log))
         if len(verdict.faults) == before:
-            verdict.witness = kept[0]
+            verdict.witness = witness.heads[0]
 
     def _compare_head(self, kept: Head, size: int | None) -> None:
         verdict = self._verdict

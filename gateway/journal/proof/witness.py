@@ -15,7 +15,7 @@ from typing import Any
 
 from gateway.journal.proof import merkle, register
 from gateway.journal.proof.notes import Checkpoint, Note, NoteError, decode, encode
-from gateway.journal.proof.register import RegisterError, Vector
+from gateway.journal.proof.register import REGISTRY, Head, RegisterError, Vector
 
 FORM = "socle-witness-1"
 LARGEST = 1 << 20
@@ -43,6 +43,11 @@ class Witness:
     vector: Vector
     at: str
     since: Since | None = None
+
+    @property
+    def heads(self) -> Vector:
+        """Of every log at that moment, log 0 first."""
+        return (Head(REGISTRY, self.head.size, encode(self.head.root)), *self.vector)
 
     @classmethod
     def parse(cls, content: bytes) -> Witness:
