@@ -24,7 +24,7 @@ from gateway.usage.counting import Counting
 from gateway.usage.indicators import INDICATORS
 from gateway.usage.measure import DEFINITION_VERSION, Measure
 from gateway.usage.parts import STANDARD, Cause, Options, Past, Vector
-from gateway.usage.periods import Window, add_months
+from gateway.usage.periods import Window
 from gateway.usage.series import Series, declared_start, months_until, window_ending_in
 from gateway.usage.table import View
 from gateway.usage.variants import check
@@ -247,8 +247,3 @@ def _stamped(view: View, rows: Sequence[Measure], version: int, why: Sequence[Ca
         )
         for row in rows
     ]  # fmt: skip
-
-
-def previous_month(day: date) -> date:
-    """The first day of the month before."""
-    return add_months(day.replace(day=1), -1)
