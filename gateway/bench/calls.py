@@ -20,9 +20,9 @@ def calls(first: int, count: int) -> list[Record]:
 
 
 def intent_of(record: Record) -> Intent | None:
-    """What must be durable before the call leaves; None for a read."""
+    """What must be durable before the call leaves; None for a read, and for what is no call."""
     operation = OPERATIONS[str(record.operation)]
-    if not operation.side_effect:
+    if record.kind != "call" or not operation.side_effect:
         return None
     key = record.message or Named("submission", " ".join(document.value for document in record.documents))
     return Intent(key, operation.deadline_s, hashlib.sha256(key.value.encode()).digest(), b'{"ins":"","uniqueIds":[]}')
@@ -37,7 +37,8 @@ def _record(operation: str, n: int) -> Record:
     return record
 
 
-def _bodies(n: int) -> list[Body]:
+def bodies(n: int) -> list[Body]:
+    """Of an ordinary size, and of a digest of their own."""
     digest = hashlib.sha256(b"%d" % n).digest()
     return [Body("request", 24_000, digest), Body("response", 1_200, digest)]
 
@@ -48,13 +49,13 @@ def _person(n: int) -> Named:
 
 def _search(n: int) -> Record:
     record = _record("INS.RECHERCHE_TRAITS", n)
-    record.person, record.ins_status, record.service_code, record.bodies = _person(n), "VALI", "00", _bodies(n)
+    record.person, record.ins_status, record.service_code, record.bodies = _person(n), "VALI", "00", bodies(n)
     return record
 
 
 def _feed(n: int) -> Record:
     record = _record("DMP.TD2.1", n)
-    record.person, record.ins_status, record.document_type, record.bodies = _person(n), "VALI", "34133-9", _bodies(n)
+    record.person, record.ins_status, record.document_type, record.bodies = _person(n), "VALI", "34133-9", bodies(n)
     record.service_code, record.documents = "Success", [Named("document", f"1.2.250.1.999.1.{n}")]
     record.counts_for.append(Count("IND-DMP-01", record.person))
     return record

@@ -1,7 +1,6 @@
 """Twelve months of a grappe's calls, in order of time: what its DUI ask of the services, what fails, what is settled later."""
 from __future__ import annotations
 
-import hashlib
 import random
 from collections import deque
 from collections.abc import Iterator
@@ -9,9 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
+from gateway.bench.calls import bodies
 from gateway.bench.usage_grappe import FIRST_DAY
 from gateway.grappes.model import Essms, Grappe
-from gateway.journal.record import Body, Count, Dui, Exchange, Intent, Named, Outcome, Recipients, Record
+from gateway.journal.record import Count, Dui, Exchange, Named, Outcome, Recipients, Record
 from gateway.operations import OPERATIONS
 
 DAYS = 365
@@ -67,7 +67,7 @@ class _Source:
             persons = essms.persons or 1
             record.person = Named("person", f"{n:03d}{self.rng.randrange(persons):012d}")
             record.ins_status, record.service_code = "VALI", "00" if service == "INS" else "Success"
-            record.bodies = _bodies(self.made)
+            record.bodies = bodies(self.made)
         if record.operation == "DMP.TD2.1":
             record.document_type = _DOCUMENTS[self.made % len(_DOCUMENTS)]
             record.documents = [Named("document", f"1.2.250.1.999.1.{self.made}")]
@@ -126,17 +126,3 @@ def _settled(doubt: Record, at: datetime, rng: random.Random) -> Record:
         doubt.operation, kind="settlement", settles=doubt.id, outcome=outcome, event_time=at,
         detail={"how": "demande", "by": "passerelle"},
     )  # fmt: skip
-
-
-def intent_of(record: Record) -> Intent | None:
-    """What was durable before the call left; None for a read, and for what is no call."""
-    operation = OPERATIONS[str(record.operation)]
-    if record.kind != "call" or not operation.side_effect:
-        return None
-    key = record.message or Named("submission", " ".join(document.value for document in record.documents))
-    return Intent(key, operation.deadline_s, hashlib.sha256(key.value.encode()).digest(), b'{"ins":"","uniqueIds":[]}')
-
-
-def _bodies(n: int) -> list[Body]:
-    digest = hashlib.sha256(b"%d" % n).digest()
-    return [Body("request", 24_000, digest), Body("response", 1_200, digest)]

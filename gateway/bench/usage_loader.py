@@ -11,7 +11,8 @@ from itertools import islice
 from pathlib import Path
 from uuid import uuid4
 
-from gateway.bench.usage_calls import calls, intent_of
+from gateway.bench.calls import intent_of
+from gateway.bench.usage_calls import calls
 from gateway.bench.usage_grappe import bench_grappe
 from gateway.grappes.reading import write_grappe
 from gateway.journal.canonical import draft_of, intended_draft

@@ -11,7 +11,8 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.bench.usage_calls import MIX, calls, intent_of
+from gateway.bench.calls import intent_of
+from gateway.bench.usage_calls import MIX, calls
 from gateway.bench.usage_grappe import FIRST_DAY, bench_grappe
 from gateway.bench.usage_loader import ENVIRONMENT, append, load
 from gateway.grappes.registry import Registry
