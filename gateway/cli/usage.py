@@ -31,6 +31,7 @@ from gateway.usage.money import Stake, lines, stakes
 from gateway.usage.parts import Options
 from gateway.usage.rates import answer
 from gateway.usage.signs import Signs, signs
+from gateway.usage.vector import text_of
 
 app = typer.Typer(no_args_is_help=True)
 app.command("export")(export)
@@ -151,7 +152,7 @@ def _standing(found: list[Measure]) -> list[str]:
         state = {"ouvert": "ouverte", "en_cloture": "en clôture", "clos": "close"}[mine[-1].state]
         said.append(
             f"Fenêtre du {window.start:%d/%m/%Y} au {window.last_day:%d/%m/%Y} : {state}, version {mine[-1].version} ; registre "
-            f"version {mine[-1].registry_version} ; journal {' '.join(f'{log}:{size}' for log, size in mine[-1].vector)}"
+            f"version {mine[-1].registry_version} ; journal {text_of(mine[-1].vector)}"
         )
         said += dict.fromkeys(f"  {cause.text}" for row in mine for cause in row.causes)
         said += [line for row in mine if row.level == "grappe" and row.contractual for line in _left(row)]
