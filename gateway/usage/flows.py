@@ -15,11 +15,11 @@ import orjson
 
 from gateway.grappes.finess import zone_of
 from gateway.journal.canonical import moment_of
+from gateway.usage.breakdown import ABSENT
 from gateway.usage.counting import FAILURES, Counting, Slot
 from gateway.usage.indicators import SOCLE
 from gateway.usage.periods import Window
 
-ABSENT = "absent"  # the entry does not say
 DMP, PRO, CITIZEN = "dmp", "mss_pro", "mss_citoyenne"
 CHANNELS = (DMP, PRO, CITIZEN)
 
