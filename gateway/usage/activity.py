@@ -15,6 +15,7 @@ from gateway.journal.query import JournalReader
 from gateway.usage.counting import Counting, Slot
 from gateway.usage.flows import DMP, flows
 from gateway.usage.periods import Window
+from gateway.usage.vector import selected
 
 #: The value of a sealed reference, None when it cannot be opened.
 Opened = Callable[[str], str | None]
@@ -89,9 +90,7 @@ def activity(
 def psc_users(reader: JournalReader, counting: Counting) -> set[str]:
     """References of the professionals whom Pro Santé Connect ever let in, in this environment and vector."""
     asked = (Filters(operation=one, outcome="ok", environment=counting.environment) for one in _PSC)
-    entries = (entry for filters in asked for _, entry in reader.select(filters))
-    known = dict(counting.vector)
-    return {entry["professional_ref"] for entry in entries if entry["seq"] < known.get(entry["log"], 0)} - {None}
+    return {entry["professional_ref"] for filters in asked for entry in selected(reader, filters, counting.vector)} - {None}
 
 
 def _never_fed(counting: Counting, essms: Essms, end: date) -> int | None:

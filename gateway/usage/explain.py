@@ -15,6 +15,7 @@ from gateway.journal.filters import Filters, Period
 from gateway.journal.query import JournalReader
 from gateway.usage.counting import NEAR, Counting, Slot
 from gateway.usage.indicators import FEEDS
+from gateway.usage.vector import selected
 
 Why = Literal[
     "compte", "deja_compte", "en_doute", "regle_echec", "indecidable", "refuse", "exclu", "non_attribue", "autre_fenetre",
@@ -113,14 +114,13 @@ def _beside(counting: Counting, slot: Slot) -> Iterator[Line]:
 def _repeated(counting: Counting, folder: Path, slot: Slot) -> Iterator[Line]:
     """Accepted calls of the window whose unit another entry counts: a message sent again, in this window or a later one."""
     start, end = (text_of(side) for side in slot.window.bounds(zone_of(slot.finess_et)))
-    sizes = dict(counting.vector)
     with JournalReader(folder) as reader:
         for operation in (name for name, indicator in FEEDS.items() if indicator == slot.indicator):
             asked = Filters(
                 operation=operation, environment=counting.environment, finess_et=slot.finess_et, event=Period(start, end)
             )
-            for _, entry in reader.select(asked):
-                if entry["outcome"] not in ("ok", "succeeded") or entry["seq"] >= sizes.get(entry["log"], 0):
+            for entry in selected(reader, asked, counting.vector):
+                if entry["outcome"] not in ("ok", "succeeded"):
                     continue
                 for count in entry["counts_for"]:
                     if count["indicator"] == slot.indicator:

@@ -17,6 +17,7 @@ from gateway.journal.filters import Filters, Period
 from gateway.journal.query import JournalReader
 from gateway.usage.parts import Vector
 from gateway.usage.periods import Window
+from gateway.usage.vector import selected
 
 NOTE = "pour information : aucune convention n'a d'indicateur INS"
 _SEARCH, _QUALIFIED = "INS.RECHERCHE_TRAITS", "qualifiee"
@@ -50,11 +51,11 @@ class InsLine:
 def ins_lines(folder: Path, environment: str, grappe: Grappe, window: Window, vector: Vector) -> list[InsLine]:
     """One line per ESSMS, by the search index: the calls of the window are opened, and no others. Raises as JournalReader."""
     with JournalReader(folder) as reader:
-        return [_line(reader, environment, essms.finess_et, essms.name, window, dict(vector)) for essms in grappe.essms]
+        return [_line(reader, environment, essms.finess_et, essms.name, window, vector) for essms in grappe.essms]
 
 
 def _line(
-    reader: JournalReader, environment: str, finess_et: str, name: str, window: Window, sizes: dict[int, int]
+    reader: JournalReader, environment: str, finess_et: str, name: str, window: Window, vector: Vector
 ) -> InsLine:
     start, end = (text_of(side) for side in window.bounds(zone_of(finess_et)))
     persons: set[str] = set()
@@ -62,9 +63,7 @@ def _line(
     succeeded = 0
     for service in ("INS", "DMP"):
         asked = Filters(kind="call", service=service, environment=environment, finess_et=finess_et, event=Period(start, end))
-        for _, entry in reader.select(asked):
-            if entry["seq"] >= sizes.get(entry["log"], 0):
-                continue
+        for entry in selected(reader, asked, vector):
             found = entry["operation"] == _SEARCH and entry["outcome"] == "ok"
             if entry["operation"] == _SEARCH:
                 results[entry["service_code"] or entry["outcome"] or _OTHER] += 1

@@ -4,12 +4,16 @@ The logs only grow, so a vector names one state of the journal for ever: the sam
 """
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 import apsw
 import orjson
 
 from gateway.journal.canonical import moment_of
+from gateway.journal.filters import Filters
+from gateway.journal.query import JournalReader
 from gateway.journal.store import POS_BITS
 from gateway.usage.parts import Vector
 
@@ -28,6 +32,12 @@ def inside(vector: Vector) -> str:
 def covers(vector: Vector, place: int) -> bool:
     """Whether the entry at ``place`` (log and seq in one integer) is in it."""
     return place & (1 << POS_BITS) - 1 < dict(vector).get(place >> POS_BITS, 0)
+
+
+def selected(reader: JournalReader, filters: Filters, vector: Vector) -> Iterator[dict[str, Any]]:
+    """The entries that are asked for, of those that the vector covers; the oldest first."""
+    sizes = dict(vector)
+    return (entry for _, entry in reader.select(filters) if entry["seq"] < sizes.get(entry["log"], 0))
 
 
 def last_event(journal: apsw.Connection, vector: Vector, among: int = 100) -> datetime | None:
