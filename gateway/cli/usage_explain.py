@@ -11,6 +11,7 @@ from gateway.cli.common import BAD_INPUT, DataFolder, fail
 from gateway.cli.usage_asked import AsJson, InEnvironment, Source, question, source_of
 from gateway.exports.json_rates import to_bytes
 from gateway.grappes.model import Grappe
+from gateway.usage.causes import touching
 from gateway.usage.closings import Closings, key_of
 from gateway.usage.counting import Counting, Slot
 from gateway.usage.explain import SAID, Explained, Line, explain
@@ -81,12 +82,12 @@ def _history(source: Source, measure: Measure) -> list[dict[str, Any]]:
     said = []
     for closed in known:
         row = closed.rows.get(key_of(measure))
-        touching = [cause for cause in closed.causes if cause.touches([measure.finess_et or ""], measure.indicator)]
+        why = touching(closed.causes, [measure.finess_et or ""], measure.indicator)
         said.append({
             "version": closed.version, "numerator": row and row.numerator, "denominator": row and row.denominator,
             "in_doubt": row and row.in_doubt, "entry": [closed.place.log, closed.place.seq],
             "vector": [list(size) for size in closed.vector], "registry_version": closed.registry_version,
-            "causes": [cause.item() for cause in touching],
+            "causes": [cause.item() for cause in why],
         })  # fmt: skip
     return said
 
