@@ -18,13 +18,13 @@ from gateway.grappes.reading import RegistryError
 from gateway.grappes.registry import Registry
 from gateway.grappes.versions import load_version
 from gateway.journal.filters import Filters
-from gateway.journal.proof import snapshot
 from gateway.journal.proof.register import RegisterError
+from gateway.journal.proof.snapshot import snapshot_root
 from gateway.journal.query import JournalMissing, JournalReader
 from gateway.journal.record import JournalError
 from gateway.settings import Environment
 from gateway.usage.counting import Counting
-from gateway.usage.parts import STANDARD, Options
+from gateway.usage.parts import STANDARD, Options, Vector
 from gateway.usage.periods import FIRST_PERIOD_MONTHS, add_months, parse_month
 from gateway.usage.rates import Asked, NoSuchVersion, NotReproduced, Versions
 from gateway.usage.source import journal_of
@@ -84,7 +84,7 @@ def journal_errors(data: Path) -> Iterator[None]:
 
 def question(
     source: Source, *, first: str | None, months: int, month: str | None, version: int | None, options: Options = STANDARD,
-    breakdown: bool = False, trend: bool = False,
+    vector: Vector | None = None, breakdown: bool = False, trend: bool = False,
 ) -> Asked:  # fmt: skip
     """Ends the command for what cannot be asked together, or lies in the future."""
     if month is not None and first is not None:
@@ -95,10 +95,10 @@ def question(
         fail(f"--months {months} : entre {FIRST_PERIOD_MONTHS}, la première période, et {MOST_MONTHS}.", BAD_INPUT)
     start = None if first is None else past_month(first, "--from", source.now)
     asked = None if month is None else past_month(month, "--month", source.now)
-    last = snapshot.latest(source.folder)
+    root = snapshot_root(source.folder, None if vector is None else dict(vector))
     return Asked(
         source.environment, source.now, start=start, months=None if asked else months, month=asked, version=version,
-        options=options, breakdown=breakdown, trend=trend, snapshot_root=None if last is None else last.root,
+        options=options, vector=vector, breakdown=breakdown, trend=trend, snapshot_root=root,
     )  # fmt: skip
 
 

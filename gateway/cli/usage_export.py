@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +20,6 @@ from gateway.exports.opened import FORMATS as OPENED
 from gateway.exports.opened import opened_files
 from gateway.exports.pack import MAKERS, files_of
 from gateway.exports.standing import ACTION, before_exports
-from gateway.journal.proof.snapshot import latest
 from gateway.usage.measure import Measure
 from gateway.usage.rates import answer
 
@@ -78,10 +76,10 @@ def _editions(
 ) -> list[Edition]:
     """One per grappe that has a window there, the journal being read before the entry of the export is written."""
     with source_of(data, environment, grappe) as source:
-        asked = question(source, first=first, months=months, month=month, version=version, breakdown=True, trend=True)
-        vector = before_exports(source.journal)
-        snapshot = latest(source.folder, dict(vector))
-        asked = replace(asked, vector=vector, snapshot_root=None if snapshot is None else snapshot.root)
+        asked = question(
+            source, first=first, months=months, month=month, version=version, vector=before_exports(source.journal),
+            breakdown=True, trend=True,
+        )  # fmt: skip
         found = answer(source.journal, source.registry, asked, grappe, source.versions)
         if not found and version is not None:
             fail(f"--version {version} : rien n'a été clos de {month}. Pour clore : « socle usage close ».", BAD_INPUT)

@@ -23,7 +23,7 @@ from gateway.grappes.registry import Registry
 from gateway.grappes.versions import load_version, sha256_of
 from gateway.journal.filters import is_within
 from gateway.journal.proof.register import RegisterError
-from gateway.journal.proof.snapshot import latest
+from gateway.journal.proof.snapshot import snapshot_root
 from gateway.usage.counting import Counting, Slot
 from gateway.usage.explain import explain
 from gateway.usage.indicators import SOCLE
@@ -121,10 +121,9 @@ class Moment:
 def _root(folder: Path, vector: Vector) -> str | None:
     """Root of the last snapshot inside the vector."""
     try:
-        snapshot = latest(folder, dict(vector))
+        return snapshot_root(folder, dict(vector))
     except RegisterError:
         raise Problem("illisible", "Les points de contrôle du journal se contredisent : prévenez l'exploitant.") from None
-    return None if snapshot is None else snapshot.root
 
 
 def _answered(ask: Callable[[], list[Measure]]) -> list[Measure]:

@@ -56,9 +56,9 @@ def latest(folder: Path, within: Mapping[int, int] | None = None) -> Snapshot | 
     return None
 
 
-def snapshot_root(folder: Path) -> str | None:
-    """The root to print on a measure or an export: of the last snapshot, in base64."""
-    snapshot = latest(folder)
+def snapshot_root(folder: Path, within: Mapping[int, int] | None = None) -> str | None:
+    """The root to print on a measure or an export: of the last snapshot, in base64. As ``latest``."""
+    snapshot = latest(folder, within)
     return None if snapshot is None else snapshot.root
 
 
