@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 import orjson
 import typer
@@ -23,14 +22,13 @@ from gateway.grappes.importing.decisions import DecisionRefused, Ruling, accepte
 from gateway.grappes.importing.installing import Identity, differences, grappe_of
 from gateway.grappes.model import Grappe
 from gateway.grappes.reading import RegistryError, check_grappe, write_grappe
-from gateway.grappes.registrar import Registrar
+from gateway.grappes.registrar import Registrar, today_of
 from gateway.journal.journal import Journal
 from gateway.journal.standing import clock_of
 from gateway.settings import Settings
 
 _PATH = "/admin/grappes"
 _BY = "import"  # an import without any decision
-_PARIS = ZoneInfo("Europe/Paris")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,7 @@ def import_tables(
         rulings = _rulings(confirm, accept, checked.grappe)
         if rulings and by is None:
             raise DecisionRefused("décisions sans auteur : donnez --by, un organisme ou un rôle (« amoa »), jamais une personne.")
-        today = clock_of(data / "gateway").business().astimezone(_PARIS).date()
+        today = today_of(clock_of(data / "gateway"))
         terms = Terms(by or _BY, today, as_typed, legal_number, legal_name)
         dated, carried = _given("--date", day, cells.day), _given("--porteur", porteur, cells.finess)
         plan = _planned(checked, Identity(grappe_id, today, name, ars, source, dated, carried), rulings, previous, terms)
