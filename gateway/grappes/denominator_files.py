@@ -104,13 +104,12 @@ def _check_name(row: Row, number: str, names: dict[str, tuple[str, int]]) -> Non
 
 
 def _check(row: Row, change: DenominateurChange, registry: Registry, today: date) -> Grappe | None:
-    grappe = registry.grappe_of(change.finess_et)
-    if grappe is None:
-        if registry.is_legal_entity(change.finess_et):
-            row.wrong("finess_et", "numéro d'entité juridique (EJ) ; donnez le numéro géographique (ET) de l'ESSMS.")
-        else:
-            row.wrong("finess_et", "FINESS inconnu du registre : aucune grappe n'a cet ESSMS (socle grappe show).")
+    unknown = registry.why_not_essms(change.finess_et)
+    if unknown is not None:
+        row.wrong("finess_et", unknown)
         return None
+    grappe = registry.grappe_of(change.finess_et)
+    assert grappe is not None
     [essms] = [one for one in change.apply(grappe).essms if one.finess_et == change.finess_et]
     [new] = [one for one in essms.denominators if one.since == change.since]
     problem = why_not(essms, new, today)

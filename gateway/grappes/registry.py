@@ -105,6 +105,14 @@ class Registry:
     def is_legal_entity(self, number: str) -> bool:
         return number in self._state.legal
 
+    def why_not_essms(self, number: str) -> str | None:
+        """Why a value cannot be given to this number, in French; None when it is an ESSMS's."""
+        if self.is_legal_entity(number):
+            return "numéro d'entité juridique (EJ) ; donnez le numéro géographique (ET) de l'ESSMS."
+        if self.essms(number) is None:
+            return "FINESS inconnu du registre : aucune grappe n'a cet ESSMS (socle grappe show)."
+        return None
+
     def attribute(self, institutions: Sequence[str], caller: Caller, at: datetime) -> Attribution:
         """The ESSMS of a DMP feed.
 
