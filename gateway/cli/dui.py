@@ -70,10 +70,10 @@ def list_extractions(
             found = list(extractions(connection, _environment(folder)))
     except JournalMissing:
         fail(f"Aucun journal dans {data} : indiquez le bon dossier par --data.", BAD_INPUT)
-    standing = {(one.entry_id, one.extraction) for one in latest(iter(found)).values()}
-    rows = sorted((one for one in found if every or _stands(one, standing)), key=lambda one: (one.extraction.window, one.rank))
+    standing = set(latest(found).values())
+    rows = sorted((one for one in found if every or one in standing), key=lambda one: (one.extraction.window, one.rank))
     if as_json:
-        items = [{**one.extraction.item(), "entry": one.entry_id, "stands": _stands(one, standing)} for one in rows]
+        items = [{**one.extraction.item(), "entry": one.entry_id, "stands": one in standing} for one in rows]
         sys.stdout.buffer.write(to_bytes({"extractions": items}))
     elif rows:
         Console(highlight=False, markup=False, width=130).print(_table(rows, standing))
@@ -92,14 +92,7 @@ def template(grappe: GrappeId, data: DataFolder = _HERE) -> None:
     sys.stdout.buffer.write(csv_bytes([[column.name for column in COLUMNS], *rows]))
 
 
-Standing = set[tuple[str, Any]]
-
-
-def _stands(one: Received, standing: Standing) -> bool:
-    return (one.entry_id, one.extraction) in standing
-
-
-def _table(rows: list[Received], standing: Standing) -> Table:
+def _table(rows: list[Received], standing: set[Received]) -> Table:
     table = Table(box=None, pad_edge=False)
     for title in ("FINESS ET", "Période", "Présents", "Actifs", "Avec projet", "Avec événement", "Extrait le", "Source", ""):
         table.add_column(title, justify="right" if title in ("Présents", "Actifs", "Avec projet", "Avec événement") else "left")
@@ -109,7 +102,7 @@ def _table(rows: list[Received], standing: Standing) -> Table:
         period = f"{one.since:%m/%Y}" if one.months == 1 else f"{one.since:%m/%Y}, {one.months} mois"
         table.add_row(
             one.finess_et, period, *map(str, counts), f"{one.extracted_on:%d/%m/%Y}", one.source,
-            "" if _stands(row, standing) else "remplacée",
+            "" if row in standing else "remplacée",
         )  # fmt: skip
     return table
 

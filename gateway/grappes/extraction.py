@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Literal
@@ -189,12 +189,10 @@ def _of(row: Row) -> Extraction | None:
 
 
 def _check(row: Row, one: Extraction, registry: Registry, today: date) -> None:
-    essms = registry.essms(one.finess_et)
-    if registry.is_legal_entity(one.finess_et):
-        row.wrong("finess_et", "numéro d'entité juridique (EJ) ; donnez le numéro géographique (ET) de l'ESSMS.")
-    elif essms is None:
-        row.wrong("finess_et", "FINESS inconnu du registre : aucune grappe n'a cet ESSMS (socle grappe show).")
-    elif not _was_member(essms, one):
+    essms, unknown = registry.essms(one.finess_et), registry.why_not_essms(one.finess_et)
+    if unknown is not None:
+        row.wrong("finess_et", unknown)
+    elif essms is not None and not _was_member(essms, one):
         row.wrong("periode_debut", "l'ESSMS n'est membre de sa grappe à aucun jour de cette période.")
     for name, count in (("projet", one.active_files_with_project), ("evenement", one.active_files_with_event)):
         if count > one.active_files:
@@ -229,7 +227,7 @@ def extractions(connection: apsw.Connection, environment: str, vector: Mapping[i
             yield Received(Extraction.of(item), entry["id"], entry["log"], entry["seq"], entry["tenant"])
 
 
-def latest(received: Iterator[Received]) -> dict[tuple[str, date, date], Received]:
+def latest(received: Iterable[Received]) -> dict[tuple[str, date, date], Received]:
     """By (finess_et, since, until), the one that stands."""
     standing: dict[tuple[str, date, date], Received] = {}
     for one in received:
