@@ -10,6 +10,7 @@ import csv
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from gateway.grappes.importing.places import Unreadable
@@ -40,7 +41,7 @@ class FinessFile:
     document: str
     day: str | None = None
     known: dict[str, Known] = field(default_factory=dict)
-    legal: dict[str, int] = field(default_factory=dict)
+    legal: set[str] = field(default_factory=set)
     rows: int = 0
 
 
@@ -58,7 +59,7 @@ def read_finess(path: Path, wanted: Collection[str]) -> FinessFile:
                 if known.finess_et in asked:
                     found.known[known.finess_et] = known
                 if known.finess_ej in asked:
-                    found.legal[known.finess_ej] = found.legal.get(known.finess_ej, 0) + 1
+                    found.legal.add(known.finess_ej)
     except OSError as error:
         raise Unreadable(f"{path.name} : lecture impossible ({error.strerror}).") from error
     except csv.Error as error:
@@ -83,7 +84,7 @@ def _records(name: str, lines: Iterator[str], found: FinessFile) -> Iterator[Kno
         return
     day = _DAY.search(first)
     found.day = day[0] if day else None
-    for cells in csv.reader(_chained(first, lines), delimiter=";", quoting=csv.QUOTE_NONE):
+    for cells in csv.reader(chain([first], lines), delimiter=";", quoting=csv.QUOTE_NONE):
         if len(cells) > 3 and cells[0].strip().lower() == _NATIVE:
             yield _native([cell.strip() for cell in cells])
 
@@ -104,11 +105,6 @@ def _native(cells: list[str]) -> Known:
 def _routed(text: str) -> str | None:
     found = _ROUTED.fullmatch(text)
     return found[1] if found else None
-
-
-def _chained(first: str, lines: Iterator[str]) -> Iterator[str]:
-    yield first
-    yield from lines
 
 
 def _decoded(line: bytes) -> str:

@@ -6,7 +6,7 @@ functions list; none of them chooses.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from connectors.nomenclatures.identifiers import is_finess, is_siren, is_siret
 from gateway.grappes.finess import normalise
@@ -152,8 +152,4 @@ def kind_of(number: str) -> str:
 
 
 def _held(made: Iterable[str], department: str | None) -> list[str]:
-    return list(_once(one for one in made if holds(one, department)))
-
-
-def _once(values: Iterable[str]) -> Iterator[str]:
-    yield from dict.fromkeys(values)
+    return list(dict.fromkeys(one for one in made if holds(one, department)))
