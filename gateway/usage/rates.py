@@ -176,11 +176,11 @@ class _Source:
             if closed is None:
                 raise NoSuchVersion(known[-1].version if known else 0)
             return self._again(view, window, closed)
+        if known and same(self._rows(view.plain, window), known[-1]):
+            return self._again(view, window, known[-1])
         rows = self._rows(view, window)
         if not known:
             return self._with_trend(view, rows)
-        if same(rows, known[-1]):
-            return self._again(view, window, known[-1])
         why = causes(view, window, known[-1], self._kept(view.grappe, known[-1].registry_version))
         return self._with_trend(view, _stamped(view, rows, known[-1].version + 1, why))
 
@@ -210,11 +210,10 @@ class _Source:
     def _with_trend(self, view: View, rows: list[Measure]) -> list[Measure]:
         if not self._asked.trend:
             return rows
-        plain = replace(view, digests=False, breakdown=False)
         window = rows[0].window
         earlier = [one for one in view.series.all() if one.end <= window.start][-(_TREND - 1):]
         past: dict[tuple[str, str | None, str | None, str], list[Past]] = {}
-        for one in [*(self._rows(plain, other) for other in earlier), rows]:
+        for one in [*(self._rows(view.plain, other) for other in earlier), rows]:
             for row in one:
                 kept = past.setdefault((row.level, row.finess_et, row.finess_ej, row.indicator), [])
                 kept.append(Past(row.window, row.numerator, row.denominator))

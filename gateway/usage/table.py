@@ -49,6 +49,11 @@ class View:
     def grappe(self) -> Grappe:
         return self.series.grappe
 
+    @property
+    def plain(self) -> View:
+        """The same numbers, and nothing that opens their detail."""
+        return replace(self, digests=False, breakdown=False)
+
 
 def rows(view: View, window: Window, indicator: str) -> list[Measure]:
     """Each ESSMS measured in the window, each legal entity that has one, then the grappe."""
