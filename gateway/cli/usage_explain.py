@@ -17,6 +17,7 @@ from gateway.usage.counting import Counting, Slot
 from gateway.usage.explain import SAID, Explained, Line, explain
 from gateway.usage.indicators import DUI, INDICATORS
 from gateway.usage.measure import SIMULATED, Measure
+from gateway.usage.parts import percent
 from gateway.usage.rates import answer
 
 _HOW = {
@@ -105,12 +106,11 @@ def _item(measure: Measure, opened: Explained | None, history: list[dict[str, An
 def _lines(measure: Measure, opened: Explained | None, history: list[dict[str, Any]]) -> list[str]:
     window = measure.window
     said = [SIMULATED] if measure.simulated else []
-    rate = "—" if measure.tenths is None else f"{measure.tenths // 10},{measure.tenths % 10} %"
     said += [
         f"{INDICATORS[measure.indicator].label}, {measure.name} ({measure.finess_et}), du {window.start:%d/%m/%Y} au "
         f"{window.last_day:%d/%m/%Y}",
-        f"{measure.numerator} / {'—' if measure.denominator is None else measure.denominator} = {rate} ; version "
-        f"{measure.version} ({measure.state}) ; {measure.options.label}",
+        f"{measure.numerator} / {'—' if measure.denominator is None else measure.denominator} = {percent(measure.tenths)} ; "
+        f"version {measure.version} ({measure.state}) ; {measure.options.label}",
     ]
     if opened is None:
         source = measure.source_detail or "aucune extraction ni déclaration pour cette fenêtre"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
 
-from gateway.usage.parts import STANDARD, Breakdown, Cause, Closing, External, Options, Past, Projection, Vector
+from gateway.usage.parts import STANDARD, Breakdown, Cause, Closing, External, Options, Past, Projection, Vector, tenths_of
 from gateway.usage.periods import Window
 
 #: hors_champ: an AHI structure that SONS does not fund has no MSSanté nor DMP target (programme-indicateurs §1).
@@ -118,7 +118,7 @@ class Measure:
     @property
     def tenths(self) -> int | None:
         """The rate in tenths of a percent, rounded half up; for display."""
-        return None if not self.denominator else (2000 * self.numerator + self.denominator) // (2 * self.denominator)
+        return tenths_of(self.numerator, self.denominator)
 
     @property
     def rate(self) -> float | None:

@@ -108,6 +108,16 @@ class External:
     received: date | None = None
 
 
+def tenths_of(numerator: int, denominator: int | None) -> int | None:
+    """A rate in tenths of a percent, rounded half up; None without a denominator."""
+    return None if not denominator else (2000 * numerator + denominator) // (2 * denominator)
+
+
+def percent(tenths: int | None) -> str:
+    """Tenths of a percent as French writes them; « — » for none."""
+    return "—" if tenths is None else f"{tenths // 10},{tenths % 10} %"
+
+
 @dataclass(frozen=True, slots=True)
 class Past:
     """An earlier window of the same row."""
@@ -119,10 +129,7 @@ class Past:
     @property
     def rate(self) -> str:
         """In percent with one decimal, half up, as French writes it; « — » without a denominator."""
-        if not self.denominator:
-            return "—"
-        tenths = (2000 * self.numerator + self.denominator) // (2 * self.denominator)
-        return f"{tenths // 10},{tenths % 10} %"
+        return percent(tenths_of(self.numerator, self.denominator))
 
     def item(self) -> dict[str, Any]:
         return {
