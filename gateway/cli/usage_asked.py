@@ -25,7 +25,7 @@ from gateway.journal.record import JournalError
 from gateway.settings import Environment
 from gateway.usage.counting import Counting
 from gateway.usage.parts import STANDARD, Options, Vector
-from gateway.usage.periods import FIRST_PERIOD_MONTHS, add_months, parse_month
+from gateway.usage.periods import FIRST_PERIOD_MONTHS, MOST_MONTHS, add_months, parse_month
 from gateway.usage.rates import Asked, NoSuchVersion, NotReproduced, Versions
 from gateway.usage.source import journal_of
 from gateway.usage.variants import NoSuchOption
@@ -33,7 +33,6 @@ from gateway.usage.variants import NoSuchOption
 GrappeId = Annotated[str | None, typer.Option("--grappe", help="Identifiant de la grappe ; toutes par défaut.")]
 InEnvironment = Annotated[str, typer.Option("--environment", help="bac_a_sable, recette, charge ou production.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Sortie JSON.")]
-MOST_MONTHS = 120
 _PARIS = ZoneInfo("Europe/Paris")
 
 

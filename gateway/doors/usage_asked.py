@@ -10,11 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.doors.journal_asked import Problem
 from gateway.settings import Environment
-from gateway.usage.periods import FIRST_PERIOD_MONTHS, add_months, parse_month
+from gateway.usage.periods import FIRST_PERIOD_MONTHS, MOST_MONTHS, add_months, parse_month
 
 _MONTH = r"^\d{4}-(0[1-9]|1[0-2])$"
 _GRAPPE = r"^[a-z0-9][a-z0-9-]{0,63}$"
-MOST_MONTHS = 120
 _SETTLED = timedelta(days=8)  # after its end plus the grace, nothing in an open window still depends on the hour
 _EARLIEST = timedelta(hours=14)  # no zone is further ahead of UTC
 _TAG = re.compile(r'\s*(?:W/)?("[^"]*")\s*')

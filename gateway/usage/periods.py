@@ -12,6 +12,8 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 FIRST_PERIOD_MONTHS = 3
+#: That one question may ask.
+MOST_MONTHS = 120
 _MONTH = re.compile(r"(?P<year>\d{4})-(?P<month>0[1-9]|1[0-2])")
 
 
