@@ -106,8 +106,6 @@ class Moment:
 
     def _measures(self, asked: Asked, grappe: str) -> list[Measure]:
         found = _answered(lambda: answer(self._db, self._registry, asked, grappe, self._version))
-        if not found and asked.version is not None:
-            raise Problem("version", "Cette fenêtre n'a aucune version close.")
         if not found:
             raise Problem("parametre", "Aucune fenêtre de mesure ne finit ce mois-là.", parametres=["mois"])
         return found
