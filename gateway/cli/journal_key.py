@@ -4,6 +4,7 @@ Alone, `socle journal key` gives the public key of the journal's checkpoints (de
 """
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -46,16 +47,13 @@ def add(
     bound = _known_grappes(data, grappes or [])
 
     async def alone(journal: Journal) -> dict[str, Any]:
-        try:
-            secret = await rights.add(
-                _present(data), journal, journal.clock, name=name, rights=asked, tenant=tenant, by=by, grappes=bound
-            )
-        except rights.KeyRefused as refused:
-            fail(str(refused), BAD_INPUT)
+        secret = await rights.add(
+            _present(data), journal, journal.clock, name=name, rights=asked, tenant=tenant, by=by, grappes=bound
+        )
         return {"name": name, "key": secret}
 
     body = {"name": name, "rights": asked, "tenant": tenant, "grappes": bound, "by": by}
-    done = act(data, Settings().environment, "/admin/journal/keys", body, alone)
+    done = _change(data, "/admin/journal/keys", body, alone)
     if as_json:
         _print(done)
         return
@@ -84,12 +82,9 @@ def rotate(name: Name, by: By = "administrateur", data: DataFolder = Path(".socl
     check_author(by)
 
     async def alone(journal: Journal) -> dict[str, Any]:
-        try:
-            return {"name": name, "key": await rights.rotate(_present(data), journal, journal.clock, name=name, by=by)}
-        except rights.KeyRefused as refused:
-            fail(str(refused), BAD_INPUT)
+        return {"name": name, "key": await rights.rotate(_present(data), journal, journal.clock, name=name, by=by)}
 
-    done = act(data, Settings().environment, "/admin/journal/keys/rotate", {"name": name, "by": by}, alone)
+    done = _change(data, "/admin/journal/keys/rotate", {"name": name, "by": by}, alone)
     if as_json:
         _print(done)
     else:
@@ -102,17 +97,24 @@ def remove(name: Name, by: By = "administrateur", data: DataFolder = Path(".socl
     check_author(by)
 
     async def alone(journal: Journal) -> dict[str, Any]:
-        try:
-            await rights.remove(_present(data), journal, journal.clock, name=name, by=by)
-        except rights.KeyRefused as refused:
-            fail(str(refused), BAD_INPUT)
+        await rights.remove(_present(data), journal, journal.clock, name=name, by=by)
         return {"name": name, "removed": True}
 
-    done = act(data, Settings().environment, "/admin/journal/keys/remove", {"name": name, "by": by}, alone)
+    done = _change(data, "/admin/journal/keys/remove", {"name": name, "by": by}, alone)
     if as_json:
         _print(done)
     else:
         typer.echo(f"Clé « {name} » retirée.")
+
+
+def _change(
+    data: Path, path: str, body: dict[str, Any], alone: Callable[[Journal], Awaitable[dict[str, Any]]]
+) -> dict[str, Any]:
+    """What was done to the keys; ends the command when it is refused."""
+    try:
+        return act(data, Settings().environment, path, body, alone)
+    except rights.KeyRefused as refused:
+        fail(str(refused), BAD_INPUT)
 
 
 def _known_grappes(data: Path, names: list[str]) -> list[str]:
