@@ -69,12 +69,7 @@ def show(
 ) -> None:
     """Montre une entrée en entier, et ce qu'on en a su après coup."""
     with open_reader(data) as reader:
-        found = reader.find(name)
-        if not found:
-            fail(f"Aucune entrée « {name} » dans le journal de {data} : vérifiez l'identifiant (socle journal list).", BAD_INPUT)
-        if len(found) > 1:
-            fail(f"« {name} » : plusieurs entrées commencent ainsi ; donnez-en plus (socle journal list --id {name}).", BAD_INPUT)
-        [entry] = found
+        entry = entry_named(reader, data, name)
         later = reader.entries(Filters(settles=entry["id"])).entries
         warning = warning_for([entry["environment"]])
         if as_json:
@@ -133,6 +128,16 @@ def open_reader(data: Path) -> Iterator[JournalReader]:
             typer.echo(f"Indexation de {late} entrées, une fois pour toutes …", err=True)
             _index(data)
         yield reader
+
+
+def entry_named(reader: JournalReader, data: Path, name: str) -> dict[str, Any]:
+    """The one entry that ``name`` means: an identifier, its beginning, or a number as 1/42. Ends the command otherwise."""
+    found = reader.find(name)
+    if not found:
+        fail(f"Aucune entrée « {name} » dans le journal de {data} : vérifiez l'identifiant (socle journal list).", BAD_INPUT)
+    if len(found) > 1:
+        fail(f"« {name} » : plusieurs entrées commencent ainsi ; donnez-en plus (socle journal list --id {name}).", BAD_INPUT)
+    return found[0]
 
 
 def _index(data: Path) -> None:

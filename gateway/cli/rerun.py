@@ -8,8 +8,8 @@ import orjson
 import typer
 
 from gateway.cli.admin import need_gateway, post
-from gateway.cli.common import BAD_INPUT, By, DataFolder, check_author, fail
-from gateway.cli.journal import open_reader
+from gateway.cli.common import By, DataFolder, check_author
+from gateway.cli.journal import entry_named, open_reader
 
 
 def rerun(
@@ -21,12 +21,9 @@ def rerun(
     """Refait un appel sans effet dont la requête est gardée en entier ; c'est un nouvel appel, qui ne compte pas."""
     check_author(by)
     with open_reader(data) as reader:
-        found = reader.find(name)
-    if len(found) != 1:
-        why = "plusieurs entrées commencent ainsi" if found else "aucune entrée"
-        fail(f"« {name} » : {why} dans le journal de {data} (socle journal list).", BAD_INPUT)
+        entry = entry_named(reader, data, name)
     need_gateway(data)
-    done = post(data, "/admin/journal/rerun", {"entry": found[0]["id"], "by": by})
+    done = post(data, "/admin/journal/rerun", {"entry": entry["id"], "by": by})
     if as_json:
         typer.echo(orjson.dumps(done, option=orjson.OPT_INDENT_2).decode())
         return

@@ -9,7 +9,7 @@ import typer
 
 from gateway.cli.admin import act
 from gateway.cli.common import BAD_INPUT, DataFolder, fail
-from gateway.cli.journal import open_reader
+from gateway.cli.journal import entry_named, open_reader
 from gateway.journal.journal import Journal
 from gateway.journal.query import Filters
 from gateway.journal.record import NotInDoubt
@@ -33,7 +33,8 @@ def settle(
         fail(f"« {outcome} » : issue inconnue ; possibles : {', '.join(_DECISIONS)}.", BAD_INPUT)
     if not by.strip() or not reason.strip():
         fail("Un règlement porte le nom de qui décide (--by) et sa raison (--reason) : aucun ne peut être vide.", BAD_INPUT)
-    entry = _named(data, entry)
+    with open_reader(data) as reader:
+        entry = str(entry_named(reader, data, entry)["id"])
     refusal = _why_not(data, entry)
     if refusal is not None:
         fail(refusal, BAD_INPUT)
@@ -50,17 +51,6 @@ def settle(
         typer.echo(orjson.dumps(done, option=orjson.OPT_INDENT_2).decode())
     else:
         typer.echo(f"Entrée {entry} réglée : {_SAID[outcome]} (règlement {done['settlement']}).")
-
-
-def _named(data: Path, name: str) -> str:
-    """The identifier of the one entry that ``name`` means, as `journal show` reads it; ends the command otherwise."""
-    with open_reader(data) as reader:
-        found = reader.find(name)
-    if len(found) > 1:
-        fail(f"Plusieurs entrées commencent par « {name} » : donnez l'identifiant en entier (socle journal list).", BAD_INPUT)
-    if not found:
-        fail(f"Aucune entrée « {name} » dans le journal de {data} : vérifiez l'identifiant (socle journal list).", BAD_INPUT)
-    return str(found[0]["id"])
 
 
 def _why_not(data: Path, entry_id: str) -> str | None:
