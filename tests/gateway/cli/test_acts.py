@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,14 +13,13 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from connectors.wire.clock import SystemClock
-from connectors.wire.serving import HttpService, Running
 from gateway.cli.main import app
 from gateway.doors.console import Console
 from gateway.journal import backup as copies
 from gateway.journal.journal import Journal
 from gateway.journal.query import JournalReader
 from gateway.journal.record import Named
-from tests.gateway.journal.world import feed, open_journal, rows
+from tests.gateway.journal.world import ADMIN_KEY, feed, listening, open_journal, rows
 
 MATRICULE = "275126322074974"
 PHRASE = "une phrase de passe de test\n"
@@ -57,14 +55,9 @@ async def held(alone: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Jo
     """The same, open behind a console that listens."""
     clock = SystemClock(OFFSET, 3)
     journal = open_journal(alone / "gateway", environment="production", clock=clock)
-    monkeypatch.setenv("SOCLE_PORTS", '{"console": 0}')
-    running = await Running.start([HttpService("console", Console(journal, clock, "production", "une cle", {}, lambda: 0).app())])
-    (alone / "sandbox").mkdir()
-    (alone / "sandbox" / "sandbox.json").write_bytes(orjson.dumps({"admin_key": "une cle"}))
-    port = int(running.urls["console"].rpartition(":")[2])
-    (alone / "run.json").write_bytes(orjson.dumps({"pid": os.getpid(), "ports": {"console": port}}))
-    yield journal
-    await running.stop(1)
+    console = Console(journal, clock, "production", ADMIN_KEY, {}, lambda: 0)
+    async with listening(alone, console.app(), monkeypatch):
+        yield journal
     await journal.close()
 
 

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from functools import partial
@@ -19,7 +18,6 @@ from cryptography.x509.oid import NameOID
 from typer.main import get_command
 
 from connectors.wire.clock import SystemClock
-from connectors.wire.serving import HttpService, Running
 from gateway.cli.main import app
 from gateway.doors.console import Console
 from gateway.doors.registry_api import RegistryApi
@@ -31,7 +29,7 @@ from gateway.journal.journal import Journal
 from gateway.usage.source import journal_of
 from tests.gateway.grappes.test_denominators import HEAD
 from tests.gateway.grappes.world import GRAPPE, LES_CARMES, SAINT_TRONC, noted, put, the
-from tests.gateway.journal.world import open_journal
+from tests.gateway.journal.world import ADMIN_KEY, listening, open_journal
 
 BOX = "carmes@ccas.mssante.test"
 SOCLE = get_command(app)  # made once: it is most of what an invocation costs
@@ -223,17 +221,11 @@ async def held(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[R
     clock = SystemClock()
     journal = open_journal(shell.data / "gateway", clock=clock)
     registrar = Registrar.of(journal, clock)
-    monkeypatch.setenv("SOCLE_PORTS", '{"console": 0}')
-    console = Console(journal, clock, "bac_a_sable", "une cle", {}, lambda: 0)
+    console = Console(journal, clock, "bac_a_sable", ADMIN_KEY, {}, lambda: 0)
     served = console.app()
     RegistryApi(registrar, "bac_a_sable", console.check_admin).mount(served)
-    running = await Running.start([HttpService("console", served)])
-    (shell.data / "sandbox").mkdir()
-    (shell.data / "sandbox" / "sandbox.json").write_bytes(orjson.dumps({"admin_key": "une cle"}))
-    port = int(running.urls["console"].rpartition(":")[2])
-    (shell.data / "run.json").write_bytes(orjson.dumps({"pid": os.getpid(), "ports": {"console": port}}))
-    yield registrar
-    await running.stop(1)
+    async with listening(shell.data, served, monkeypatch):
+        yield registrar
     await journal.close()
 
 

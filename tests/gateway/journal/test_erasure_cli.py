@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,12 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from connectors.wire.clock import SystemClock
-from connectors.wire.serving import HttpService, Running
 from gateway.cli.main import app
 from gateway.doors.console import Console
 from gateway.journal.journal import Journal
 from gateway.journal.query import JournalReader
 from gateway.journal.record import Named
-from tests.gateway.journal.world import feed, open_journal, rows
+from tests.gateway.journal.world import ADMIN_KEY, feed, listening, open_journal, rows
 
 MATRICULE = "275126322074974"
 
@@ -47,15 +45,9 @@ async def alone(tmp_path: Path) -> Path:
 async def held(alone: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Journal]:
     """The same, open behind a console that listens: its port is in run.json, its key in the manifest."""
     journal = open_journal(alone / "gateway")
-    console = Console(journal, SystemClock(), "bac_a_sable", "une cle", {}, lambda: 0)
-    monkeypatch.setenv("SOCLE_PORTS", '{"console": 0}')
-    running = await Running.start([HttpService("console", console.app())])
-    (alone / "sandbox").mkdir()
-    (alone / "sandbox" / "sandbox.json").write_bytes(orjson.dumps({"admin_key": "une cle"}))
-    port = int(running.urls["console"].rpartition(":")[2])
-    (alone / "run.json").write_bytes(orjson.dumps({"pid": os.getpid(), "ports": {"console": port}}))
-    yield journal
-    await running.stop(1)
+    console = Console(journal, SystemClock(), "bac_a_sable", ADMIN_KEY, {}, lambda: 0)
+    async with listening(alone, console.app(), monkeypatch):
+        yield journal
     await journal.close()
 
 
@@ -124,7 +116,7 @@ async def test_a_folder_without_journal_and_an_odd_name_are_refused(alone: Path,
 async def test_the_console_repeats_nothing_of_a_wrong_request(held: Journal, alone: Path, body: bytes) -> None:
     port = orjson.loads((alone / "run.json").read_bytes())["ports"]["console"]
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
-        answer = await http.post("/admin/erasure", content=body, headers={"X-Socle-Admin-Key": "une cle"})
+        answer = await http.post("/admin/erasure", content=body, headers={"X-Socle-Admin-Key": ADMIN_KEY})
         assert answer.status_code == 400
         assert b"27512632207497" not in answer.content
         without = await http.post("/admin/erasure", content=b'{"matricule": "275126322074974", "by": "x"}')

@@ -1,17 +1,25 @@
 """The smallest world in which a journal lives."""
 from __future__ import annotations
 
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import apsw
+import orjson
+import pytest
+from fastapi import FastAPI
 
 from connectors.wire.clock import SystemClock
+from connectors.wire.serving import HttpService, Running
 from gateway.journal.journal import FILE_NAME, Journal
 from gateway.journal.record import Body, Count, Exchange, Named, Outcome, Record
 
 BORN = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+ADMIN_KEY = "une cle"
 SENDER = "cadre@ehpad.mssante.test"
 
 
@@ -33,6 +41,19 @@ class HandClock:
 def open_journal(folder: Path, journal_class: type[Journal] = Journal, **changes: Any) -> Journal:
     settings: dict[str, Any] = {"environment": "bac_a_sable", "clock": SystemClock(), "ballast_bytes": 1 << 18}
     return journal_class.open(folder, **(settings | changes))
+
+
+@asynccontextmanager
+async def listening(data: Path, console: FastAPI, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    """A console as a command finds that of the gateway on this folder: its port in run.json, its key in the manifest."""
+    monkeypatch.setenv("SOCLE_PORTS", '{"console": 0}')
+    running = await Running.start([HttpService("console", console)])
+    (data / "sandbox").mkdir()
+    (data / "sandbox" / "sandbox.json").write_bytes(orjson.dumps({"admin_key": ADMIN_KEY}))
+    port = int(running.urls["console"].rpartition(":")[2])
+    (data / "run.json").write_bytes(orjson.dumps({"pid": os.getpid(), "ports": {"console": port}}))
+    yield
+    await running.stop(1)
 
 
 def feed(outcome: Outcome | None = None, *, person: Named | None = None, bodies: list[Body] | None = None) -> Record:
