@@ -2,22 +2,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
 
 from mocks.mssante.app import MssanteMock
 from mocks.sandbox.world import World
-from tests.mocks.mssante.bench import APPLICATION, COLLEAGUE, SHARED, Dialogue, certified, dialogue, make_world, message, plain
+from tests.mocks.mssante.bench import APPLICATION, COLLEAGUE, SHARED, Dialogue, certified, dialogue, message, plain
 from tests.mocks.mssante.bench import serving as serve
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = make_world(tmp_path)
-    yield world
-    world.trace.close()
 
 
 @pytest.fixture

@@ -3,9 +3,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from email import message_from_bytes
-from pathlib import Path
 
 import aiosmtplib
 import pytest
@@ -24,19 +23,11 @@ from tests.mocks.mssante.bench import (
     USAGER,
     Dialogue,
     dialogue,
-    make_world,
     message,
     pki,
     serving,
     xoauth2,
 )
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = make_world(tmp_path)
-    yield world
-    world.trace.close()
 
 
 @pytest.fixture
