@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +92,9 @@ class _Opened:
     def vendors(self) -> Iterator[File]:
         """A pair of files for each vendor whose software sent something for the grappe."""
         for tenant, run in self._runs.items():
-            name = f"editeur-{_slug(tenant)}"
-            yield File(self.edition.name(name, "csv"), vendor_csv(run, self._exchange, self.edition.warning))
-            yield File(self.edition.name(name, "json"), vendor_json(run, self._exchange, self.edition.warning))
+            name, exchange = f"editeur-{_slug(tenant)}", cache(self._exchange)  # both files show the same entries
+            yield File(self.edition.name(name, "csv"), vendor_csv(run, exchange, self.edition.warning))
+            yield File(self.edition.name(name, "json"), vendor_json(run, exchange, self.edition.warning))
 
     @cached_property
     def _days(self) -> tuple[date, date]:
@@ -119,8 +119,9 @@ class _Opened:
         evidence = Evidence(self._reader, folder, edition.environment, population)
         header = Header(Vendor(tenant), edition.environment, tenant, event, edition.as_of)
         last = max((log << POS_BITS | size - 1 for log, size in self._counting.vector), default=-1)
+        rules = _of_vendors()
         with JournalWindow.open(folder, edition.environment, event=event, tenant=tenant, until=last) as window:
-            return run_item(header, _of_vendors(), run_rules(window, _of_vendors()), evidence.describe)
+            return run_item(header, rules, run_rules(window, rules), evidence.describe)
 
     @cached_property
     def _vault(self) -> Vault | None:
