@@ -127,7 +127,8 @@ def write_export(
 ) -> dict[int, int]:
     """The zip of these lines, under a snapshot taken now; how many of each log. Raises OSError."""
     kept = [_witness(one) for one in witnesses]
-    made, signer = snapshot_now(data, "export"), signer_of_last(data)
+    made = snapshot_now(data, "export")
+    signer = _signer_of(data, made)
     try:
         with out.open("wb") as file:
             return export.write(file, data / "gateway", made, signer, lines, export.Export(asked, warning, kept))
@@ -139,6 +140,10 @@ def signer_of_last(data: Path) -> Signer:
     """The key that signed the last snapshot; ends the command when it is not there any more."""
     made = snapshot.latest(data / "gateway")
     assert made is not None, "a snapshot was taken before"
+    return _signer_of(data, made)
+
+
+def _signer_of(data: Path, made: Snapshot) -> Signer:
     signer = SigningKey(data / "gateway" / "keys").present(made.origin)
     try:
         if signer is None:
