@@ -7,13 +7,14 @@ from __future__ import annotations
 import csv
 import io
 import re
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TypeVar
 
 from connectors.nomenclatures.identifiers import is_finess_form
+from gateway.grappes.importing.names import without_accents
+from gateway.grappes.importing.numbers import is_scientific
 
 MAX_BYTES = 1 << 20
 MAX_ROWS = 5000
@@ -22,7 +23,6 @@ _MAX_NUMBER = 999_999
 _SAVE = "Dans le tableur : Enregistrer sous, « CSV UTF-8 (délimité par des points-virgules) »."
 _ISO = re.compile(r"(?P<y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})")
 _FRENCH = re.compile(r"(?P<d>\d{2})/(?P<m>\d{2})/(?P<y>\d{4})")
-_SCIENTIFIC = re.compile(r"\d+([.,]\d+)?[eE][+]?\d+")
 _QUOTED = re.compile(r'="([^"]*)"')  # as our own exports write a number that must stay text
 
 T = TypeVar("T")
@@ -160,8 +160,7 @@ def _header(cells: list[str], columns: Sequence[Column], line: int, refused: Cal
 
 def simplified(text: str) -> str:
     """A column's name without accents, capitals, spaces: ``Dossiers actifs`` is dossiers_actifs."""
-    bare = "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
-    return re.sub(r"[^a-z0-9]+", "_", bare.strip().lower()).strip("_")
+    return re.sub(r"[^a-z0-9]+", "_", without_accents(text).strip().lower()).strip("_")
 
 
 def _plain(cell: str) -> str:
@@ -176,7 +175,7 @@ def finess(text: str) -> str:
     """A geographic number as it is; what a spreadsheet did to it is said, never mended."""
     if not text:
         raise ValueError("FINESS absent.")
-    if _SCIENTIFIC.fullmatch(text):
+    if is_scientific(text):
         raise ValueError("FINESS changé en nombre par le tableur : mettez la colonne au format Texte et ressaisissez-le.")
     bare = "".join(text.split()).upper()
     if bare.isdecimal() and len(bare) == 8:

@@ -40,10 +40,13 @@ _SPELLED = re.compile(r"(?<![A-Z0-9])(?:[A-Z] ){2,}[A-Z](?![A-Z0-9])")  # « C.C
 _ALIKE = 0.86
 
 
+def without_accents(text: str) -> str:
+    return "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
+
+
 def fold(text: str) -> str:
     """Capitals without accents, everything else than letters and digits a single space."""
-    bare = "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
-    bare = bare.upper().replace("Œ", "OE").replace("Æ", "AE")
+    bare = without_accents(text).upper().replace("Œ", "OE").replace("Æ", "AE")
     return " ".join("".join(char if char.isascii() and char.isalnum() else " " for char in bare).split())
 
 
