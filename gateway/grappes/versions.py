@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,7 +109,8 @@ def in_force(folder: Path) -> list[Grappe]:
 
 def noted(gateway: Path) -> dict[str, Noted]:
     """The last version of each grappe that the journal of this gateway folder has an entry for; without a journal, none."""
-    return {one["detail"]["grappe"]: noted_in(one["detail"]) for one in registry_entries(gateway)}
+    details = [one["detail"] for one in registry_entries(gateway)]
+    return {said["grappe"]: Noted(said["version"], said["sha256"]) for said in details}
 
 
 def registry_entries(gateway: Path) -> list[dict[str, Any]]:
@@ -130,10 +130,6 @@ def file_of(folder: Path, grappe_id: str, number: int) -> bytes | None:
     """The bytes of one version; None when there is no file."""
     path = _path(folder, grappe_id, number)
     return path.read_bytes() if path.exists() else None
-
-
-def noted_in(detail: Mapping[str, object]) -> Noted:
-    return Noted(int(str(detail["version"])), str(detail["sha256"]))
 
 
 def _as_noted(folder: Path, grappe_id: str, said: Noted) -> Grappe:
