@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from gateway.grappes.importing import values
 from gateway.grappes.importing.files import Documents, belief, grids_of
 from gateway.grappes.importing.finess_file import Known
-from gateway.grappes.importing.joining import Site, join, number_of, postcode_of
+from gateway.grappes.importing.joining import Site, join, number_of, site_postcode
 from gateway.grappes.importing.legal import Entity, entities_of, entity_of
 from gateway.grappes.importing.names import has_mark, simplified
 from gateway.grappes.importing.numbers import department_in, department_of, department_of_postcode, holds
@@ -124,7 +124,7 @@ def _numbers_of(entity: Entity) -> list[str]:
 
 
 def _expected(site: Site, owner: Entity | None) -> Expected:
-    postcode = next(filter(None, map(postcode_of, site.rows)), None)
+    postcode = site_postcode(site)
     if postcode is not None and department_of_postcode(postcode) is not None:
         return Expected(department_of_postcode(postcode), certain=True)
     said = next(filter(None, (department_in(row.text("departement")) for row in site.rows)), None)
@@ -145,7 +145,7 @@ def _establishment(site: Site, typed: list[Cell], owner: Entity | None, verdict:
         projet = "mise_en_conformite"
     return Establishment(
         ligne=site.ligne, name=name, og=site.text("og"), ville=site.text("ville"),
-        postcode=next(filter(None, map(postcode_of, site.rows)), None), typed=tuple(typed), verdict=verdict, entity=owner,
+        postcode=site_postcode(site), typed=tuple(typed), verdict=verdict, entity=owner,
         persons=persons, projet=projet, sons=values.yes_or_no(site.text("sons")),
         category=values.category_in(site.text("activite"), site.text("secteur"), name), remarks=tuple(remarks),
     )  # fmt: skip

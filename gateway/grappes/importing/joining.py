@@ -66,6 +66,11 @@ def postcode_of(row: Row) -> str | None:
     return None
 
 
+def site_postcode(site: Site) -> str | None:
+    """The first one that some document gives."""
+    return next(filter(None, map(postcode_of, site.rows)), None)
+
+
 def number_of(row: Row) -> str | None:
     return plain(row.typed("finess_et")) or None
 
@@ -175,7 +180,7 @@ def _match(sites: Sequence[Site], fresh: Sequence[Site], passes: Sequence[Callab
 def _go_together(key: Callable[[Site], Hashable | None], ours: list[Site], theirs: list[Site]) -> bool:
     """One of each; several that share a number follow their order. A name alone joins nothing across two postcodes."""
     if key is _name:
-        return len(ours) == len(theirs) == 1 and None in (_postcode(ours[0]), _postcode(theirs[0]))
+        return len(ours) == len(theirs) == 1 and None in (site_postcode(ours[0]), site_postcode(theirs[0]))
     return len(ours) == len(theirs) and (len(ours) == 1 or key is not _POSTCODE_AND_NAME)
 
 
@@ -184,7 +189,7 @@ def _match_alike(free: list[Site], left: list[Site]) -> list[Site]:
     by_postcode: dict[str | None, tuple[list[Site], list[Site]]] = defaultdict(lambda: ([], []))
     for side, members in enumerate((free, left)):
         for site in members:
-            by_postcode[_postcode(site)][side].append(site)
+            by_postcode[site_postcode(site)][side].append(site)
     joined: list[Site] = []
     for postcode, (ours, theirs) in by_postcode.items():
         pairs = [(mine, other) for mine in ours for other in theirs if postcode and _are_alike(mine, other)]
@@ -209,10 +214,6 @@ def _number(site: Site) -> str | None:
     return next(filter(None, map(number_of, site.rows)), None)
 
 
-def _postcode(site: Site) -> str | None:
-    return next(filter(None, map(postcode_of, site.rows)), None)
-
-
 def _name(site: Site) -> str | None:
     return next(filter(None, map(name_of, site.rows)), None)
 
@@ -225,9 +226,9 @@ def _all(*parts: Callable[[Site], str | None]) -> Callable[[Site], Hashable | No
     return key
 
 
-_POSTCODE_AND_NAME = _all(_postcode, _name)
+_POSTCODE_AND_NAME = _all(site_postcode, _name)
 # A name under its postcode is tried before the number alone: two numbers swapped between rows would otherwise pass unseen.
 _PASSES = (
-    _all(_number, _postcode, _name), _POSTCODE_AND_NAME, _all(_number, _name), _all(_number, _postcode), _number, _name,
+    _all(_number, site_postcode, _name), _POSTCODE_AND_NAME, _all(_number, _name), _all(_number, site_postcode), _number, _name,
 )  # fmt: skip
 _NAME_PASSES = (_POSTCODE_AND_NAME, _name)
