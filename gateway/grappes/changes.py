@@ -23,6 +23,7 @@ from gateway.grappes.model import (
     Grappe,
     LegalEntity,
     Level,
+    Projet,
     Statut,
     StatutDenominateur,
 )
@@ -40,7 +41,7 @@ class MembreChange(ChangeModel):
     finess_ej: Finess | None = None
     category: str | None = Field(None, pattern=r"^[0-9]{3}$")
     sector: str | None = Field(None, pattern=r"^SA[0-9]{2}$")
-    projet: Literal["acquisition", "mise_en_conformite"] | None = None
+    projet: Projet | None = None
 
     def apply(self, grappe: Grappe) -> Grappe:
         essms = grappe.find(self.finess_et)
@@ -71,7 +72,7 @@ class EssmsChange(EssmsChangeModel):
     """What an ESSMS is in the project."""
 
     kind: Literal["essms"] = "essms"
-    projet: Literal["acquisition", "mise_en_conformite"] | None = None
+    projet: Projet | None = None
     dui_product: Text | None = None
     date_demarrage: MaybeDate = None
     facture_recue: MaybeDate = None

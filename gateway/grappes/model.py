@@ -19,6 +19,8 @@ StatutDenominateur = Literal["provisoire", "declare", "arrete"]
 Motif = Literal["sejour_inferieur_2_mois", "accueil_ponctuel", "mesure_judiciaire", "part_hors_L312_1", "autre"]
 #: At which level the ARS and the grappe agreed that a target is reached (programme-indicateurs §5, trap 5).
 Level = Literal["essms", "og", "grappe"]
+#: What an ESSMS is paid for.
+Projet = Literal["acquisition", "mise_en_conformite"]
 
 _STRICT = ConfigDict(extra="forbid")
 
@@ -160,7 +162,7 @@ class Essms:
     member_until: date | None = None
     ligne: int | None = None
     name_saisi: str | None = None  # when the source's spelling was corrected
-    projet: Literal["acquisition", "mise_en_conformite"] | None = None
+    projet: Projet | None = None
     justification: str = ""
     decision: Decision | None = None
     denominators: tuple[Denominator, ...] = ()

@@ -14,7 +14,8 @@ from gateway.grappes.importing.numbers import department_in, department_of, depa
 from gateway.grappes.importing.places import Cell, Place, Unreadable
 from gateway.grappes.importing.rules import Expected, Verdict, judge, shared
 from gateway.grappes.importing.tables import Table, table_of
-from gateway.grappes.importing.values import NotACount, Projet
+from gateway.grappes.importing.values import NotACount
+from gateway.grappes.model import Projet
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,9 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
 
 from gateway.grappes.importing.names import fold, simplified, words
-
-Projet = Literal["acquisition", "mise_en_conformite"]
+from gateway.grappes.model import Projet
 
 _YES = words("OUI OUL QUI QUL OUT 0UI 0UL O Y YES X VRAI")
 _NO = words("NON N0N NOM N NO FAUX")
