@@ -13,7 +13,7 @@ import typer
 from gateway.cli import usage_asked
 from gateway.cli.common import BAD_INPUT, CHECK_FAILED, DataFolder, fail
 from gateway.cli.french import counted
-from gateway.cli.usage_asked import AsJson, GrappeId, InEnvironment, Source, journal_errors, question, source_of
+from gateway.cli.usage_asked import AsJson, GrappeId, InEnvironment, Source, journal_errors, measured, question, source_of
 from gateway.cli.usage_close import close
 from gateway.cli.usage_explain import explain_command
 from gateway.cli.usage_export import export
@@ -29,7 +29,6 @@ from gateway.usage.ins import InsLine, ins_lines
 from gateway.usage.measure import PRODUCTION, SIMULATED, Measure
 from gateway.usage.money import Stake, lines, stakes
 from gateway.usage.parts import Options
-from gateway.usage.rates import answer
 from gateway.usage.signs import Signs, signs
 from gateway.usage.vector import text_of
 
@@ -68,9 +67,7 @@ def rates(
             source, first=first, months=months, month=month, version=version, options=options, breakdown=detail,
             trend=month is not None,
         )  # fmt: skip
-        found = answer(source.journal, source.registry, asked, grappe, source.versions)
-        if not found:
-            fail(f"Aucune fenêtre ne finit en {month} : la première période de trois mois n'y est pas finie.", BAD_INPUT)
+        found = measured(source, asked, grappe)
         more = _More(source, found) if detail else None
         if as_json:
             sys.stdout.buffer.write(to_bytes(envelope(found) | ({} if more is None else more.item())))

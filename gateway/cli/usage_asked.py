@@ -24,9 +24,10 @@ from gateway.journal.query import JournalMissing, JournalReader
 from gateway.journal.record import JournalError
 from gateway.settings import Environment
 from gateway.usage.counting import Counting
+from gateway.usage.measure import Measure
 from gateway.usage.parts import STANDARD, Options, Vector
 from gateway.usage.periods import FIRST_PERIOD_MONTHS, MOST_MONTHS, add_months, parse_month
-from gateway.usage.rates import Asked, NoSuchVersion, NotReproduced, Versions
+from gateway.usage.rates import Asked, NoSuchVersion, NotReproduced, Versions, answer
 from gateway.usage.source import journal_of
 from gateway.usage.variants import NoSuchOption
 
@@ -99,6 +100,15 @@ def question(
         source.environment, source.now, start=start, months=None if asked else months, month=asked, version=version,
         options=options, vector=vector, breakdown=breakdown, trend=trend, snapshot_root=root,
     )  # fmt: skip
+
+
+def measured(source: Source, asked: Asked, grappe: str | None) -> list[Measure]:
+    """The measures that are asked. Ends the command when no window ends in the month."""
+    found = answer(source.journal, source.registry, asked, grappe, source.versions)
+    if not found:
+        month = str(asked.month)[:7]
+        fail(f"Aucune fenêtre ne finit en {month} : la première période de trois mois n'y est pas finie.", BAD_INPUT)
+    return found
 
 
 def past_month(text: str, option: str, now: datetime) -> date:

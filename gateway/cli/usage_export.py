@@ -11,7 +11,7 @@ import typer
 from gateway.cli.admin import note
 from gateway.cli.common import BAD_INPUT, By, DataFolder, check_author, fail
 from gateway.cli.journal import open_reader
-from gateway.cli.usage_asked import GrappeId, InEnvironment, Source, journal_errors, question, source_of
+from gateway.cli.usage_asked import GrappeId, InEnvironment, Source, journal_errors, measured, question, source_of
 from gateway.cli.usage_signing import sign as sign_files
 from gateway.exports.assembling import assembled
 from gateway.exports.edition import Edition
@@ -21,7 +21,6 @@ from gateway.exports.opened import opened_files
 from gateway.exports.pack import MAKERS, files_of
 from gateway.exports.standing import ACTION, before_exports
 from gateway.usage.measure import Measure
-from gateway.usage.rates import answer
 
 _KNOWN = (*MAKERS, *OPENED)
 _ALL = "tout"
@@ -80,11 +79,7 @@ def _editions(
             source, first=first, months=months, month=month, version=version, vector=before_exports(source.journal),
             breakdown=True, trend=True,
         )  # fmt: skip
-        found = answer(source.journal, source.registry, asked, grappe, source.versions)
-        if not found and version is not None:
-            fail(f"--version {version} : rien n'a été clos de {month}. Pour clore : « socle usage close ».", BAD_INPUT)
-        if not found:
-            fail(f"Aucune fenêtre ne finit en {month} : la première période de trois mois n'y est pas finie.", BAD_INPUT)
+        found = measured(source, asked, grappe)
         return [_edition(source, list(rows)) for _, rows in groupby(found, key=lambda row: row.grappe)]
 
 
