@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.exports.cells import PARIS
-from gateway.exports.definitions import LEVELS, POPULATION_NOTE, REACHED, STATES, WINDOWS
+from gateway.exports.definitions import LEVELS, POPULATION_NOTE, REACHED, STATES, WINDOWS, unmeasured
 from gateway.exports.edition import Edition
 from gateway.exports.pdf import page_images, pdf
 from gateway.exports.workbook import Column, workbook
 from gateway.usage.indicators import INDICATORS
 from gateway.usage.measure import Measure
+from gateway.usage.parts import percent
 from gateway.usage.periods import Window
 
 MONTHS = (
@@ -122,23 +123,13 @@ def _cell(row: Measure | None) -> dict[str, Any]:
     if row.status in ("non_calculable", "hors_champ"):
         short = "n. c." if row.status == "non_calculable" else "h. ch."
         return {"fraction": fraction, "rate": short, "state": "nc", "trend": _trend(row)}
-    rate = f"{percent(row)} {REACHED[row.reached]}"
+    rate = f"{percent(row.tenths)} {REACHED[row.reached]}"
     return {"fraction": fraction, "rate": rate, "state": _CELL[row.reached], "trend": _trend(row)}
 
 
 def _trend(row: Measure) -> list[float | None]:
     past = [one.numerator / one.denominator if one.denominator else None for one in row.trend][-_TREND:]
     return [None] * (_TREND - len(past)) + past
-
-
-def unmeasured(row: Measure) -> bool:
-    """Whether nobody gave a number for it: the DUI's rates need an extraction."""
-    return INDICATORS[row.indicator].fed_by == "extraction" and row.source_detail is None
-
-
-def percent(row: Measure) -> str:
-    """``83,3 %``, or a dash when there is no rate."""
-    return "—" if row.tenths is None else f"{row.tenths // 10},{row.tenths % 10} %"
 
 
 def copil_xlsx(edition: Edition, boxes: Sequence[Box]) -> bytes:

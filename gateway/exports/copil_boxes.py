@@ -3,10 +3,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from gateway.exports.copil import Box, percent, unmeasured
+from gateway.exports.copil import Box
+from gateway.exports.definitions import unmeasured
 from gateway.exports.edition import Edition
 from gateway.usage.indicators import INDICATORS
 from gateway.usage.measure import Measure
+from gateway.usage.parts import percent
 
 _OVER_PERSONS = ("IND-MSS-01", "IND-DMP-01", "IND-DUI-01")
 _UNRESOLVED = {"a_verifier": "à vérifier, gardé tel que saisi", "corrige_propose": "corrigé par décision"}
@@ -75,8 +77,8 @@ def _distance(row: Measure) -> str:
     if row.reached is None or row.remaining is None:
         return "non calculable"
     if row.reached:
-        return f"cible atteinte ({percent(row)})"
-    said = f"{percent(row)}, il manque {row.remaining}"
+        return f"cible atteinte ({percent(row.tenths)})"
+    said = f"{percent(row.tenths)}, il manque {row.remaining}"
     if row.projection is None:
         return said
     if row.projection.on is not None:

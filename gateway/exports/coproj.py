@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gateway.exports.cells import csv_table, local_and_utc, number_as_text, plain_text
+from gateway.exports.definitions import CHANNELS
 from gateway.exports.edition import Edition
 from gateway.exports.workbook import Cell, Column, workbook
 from gateway.usage.activity import Activity
 from gateway.usage.ins import NOTE, InsLine
 
-LABELS = {"dmp": "DMP", "mss_pro": "MSSanté professionnelle", "mss_citoyenne": "MSSanté citoyenne"}
 COLUMNS = (
     "finess_et", "raison_sociale", "semaine", "canal", "envois", "echecs", "environnement", "arrete_le", "arrete_le_utc",
 )  # fmt: skip
@@ -53,7 +53,7 @@ def coproj_xlsx(
     """``runs``: the conformance run of each vendor, by tenant."""
     with workbook(edition.as_of, f"COPROJ, grappe {edition.grappe.name}", edition.warning) as (book, content):
         weekly = (*_PLACE, Column("Semaine", 10), Column("Canal", 24), Column("Envois", 9), Column("Échecs", 9))
-        rows = ((number, name, week, LABELS[str(channel)], sent, failed)
+        rows = ((number, name, week, CHANNELS[str(channel)], sent, failed)
                 for number, name, week, channel, sent, failed in _weeks(edition, found))  # fmt: skip
         book.sheet("Par semaine", weekly, rows, ["Semaines ISO, à l'heure locale de l'ESSMS."])
         book.sheet("Échecs", _CODES, _failures(edition, found), [f"Les {_TOP} codes les plus fréquents de chaque ESSMS."])
@@ -65,14 +65,15 @@ def coproj_xlsx(
 
 def _weeks(edition: Edition, found: Sequence[Activity]) -> Iterator[tuple[Cell, ...]]:
     for one in found:
+        name = edition.member_name(one.finess_et)
         for week in sorted({*one.sent, *one.failed}):
-            yield (one.finess_et, _name(edition, one), week.week, week.channel, one.sent.get(week, 0), one.failed.get(week, 0))
+            yield (one.finess_et, name, week.week, week.channel, one.sent.get(week, 0), one.failed.get(week, 0))
 
 
 def _failures(edition: Edition, found: Sequence[Activity]) -> Iterator[tuple[Cell, ...]]:
     for one in found:
         for channel, code, count in one.codes[:_TOP]:
-            yield (one.finess_et, _name(edition, one), LABELS[channel], code, count)
+            yield (one.finess_et, edition.member_name(one.finess_et), CHANNELS[channel], code, count)
 
 
 def _missing(edition: Edition, found: Sequence[Activity]) -> Iterator[tuple[Cell, ...]]:
@@ -83,8 +84,8 @@ def _missing(edition: Edition, found: Sequence[Activity]) -> Iterator[tuple[Cell
     for one in found:
         silent = "non vérifiable ici" if one.silent is None else ", ".join(one.silent) or "aucune"
         yield (
-            one.finess_et, _name(edition, one), one.professionals, one.without_psc, one.qualified, one.never_fed, silent,
-            doubts.get(one.finess_et, 0),
+            one.finess_et, edition.member_name(one.finess_et), one.professionals, one.without_psc, one.qualified,
+            one.never_fed, silent, doubts.get(one.finess_et, 0),
         )  # fmt: skip
 
 
@@ -98,8 +99,3 @@ def _acceptance(runs: Mapping[str, dict[str, Any]]) -> Iterator[tuple[Cell, ...]
     for tenant, run in sorted(runs.items()):
         for check in run["controles"]:
             yield (tenant, check["id"], check["titre"], _STATES[check["etat"]], check["observations"], check["ecarts"])
-
-
-def _name(edition: Edition, one: Activity) -> str:
-    member = edition.member(one.finess_et)
-    return one.finess_et if member is None else member.name

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from gateway.usage.indicators import INDICATORS
 from gateway.usage.measure import Measure
 
 #: Of every output, until the annex of instruction 2025/40 is obtained (programme-indicateurs-2 §2).
@@ -27,6 +28,7 @@ STATUS = {
 STATES = {"ouvert": "ouvert", "en_cloture": "en clôture", "clos": "clos"}
 LEVELS = {"essms": "ESSMS", "og": "organisme gestionnaire", "grappe": "grappe"}
 WINDOWS = {"premiere": "première période", "mensuelle": "mois"}
+CHANNELS = {"dmp": "DMP", "mss_pro": "MSSanté professionnelle", "mss_citoyenne": "MSSanté citoyenne"}
 REACHED = {True: "oui", False: "non", None: "nc"}
 
 #: How the numerators of the journal are counted, where the conventions are silent.
@@ -46,6 +48,12 @@ COUNTING = (
 def scoring_of(indicator: str) -> Literal["ratio", "proportion"]:
     """Messages over persons may exceed one; the four others are parts of their denominators."""
     return "ratio" if indicator == "IND-MSS-01" else "proportion"
+
+
+def unmeasured(row: Measure) -> bool:
+    """Whether nobody gave a number for it: the DUI's rates need an extraction."""
+    return INDICATORS[row.indicator].fed_by == "extraction" and row.source_detail is None
+
 
 def denominator_source(row: Measure) -> str:
     """Who gave the divisor, and how final it is; the grappe's own words when it has no source of its own."""

@@ -101,3 +101,8 @@ class Edition:
 
     def member(self, finess_et: str | None) -> Essms | None:
         return None if finess_et is None else self.grappe.find(finess_et)
+
+    def member_name(self, finess_et: str) -> str:
+        """Its number, for one that the registry has not."""
+        member = self.member(finess_et)
+        return finess_et if member is None else member.name

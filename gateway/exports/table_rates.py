@@ -11,10 +11,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from gateway.exports.definitions import POPULATION_NOTE, STATUS, WINDOWS
+from gateway.exports.definitions import POPULATION_NOTE, STATUS, WINDOWS, unmeasured
 from gateway.exports.naming import warning_of
-from gateway.usage.indicators import DUI, INDICATORS
+from gateway.usage.indicators import INDICATORS
 from gateway.usage.measure import Measure
+from gateway.usage.parts import percent
 
 _NO_EXTRACTION = "aucune extraction du DUI ni déclaration"
 _REACHED = {True: "oui", False: "non", None: "—"}
@@ -38,7 +39,7 @@ def rates_table(measures: Sequence[Measure], width: int = 118) -> str:
     without = []
     for (_, window, _), rows in groupby(measures, key=lambda row: (row.grappe, row.window, row.indicator)):
         found, period = list(rows), f"{WINDOWS[window.kind]} du {window.start:%d/%m/%Y} au {window.last_day:%d/%m/%Y}"
-        if found[0].indicator in DUI and all(row.source_detail is None for row in found):
+        if all(map(unmeasured, found)):
             without.append(f"{INDICATORS[found[0].indicator].label} : {_NO_EXTRACTION}, {period}.")
         else:
             _print(console, found, period)
@@ -80,7 +81,7 @@ def _cells(row: Measure, *, narrow: bool) -> tuple[str, ...]:
         str(row.numerator),
         str(row.in_doubt),
         "—" if row.denominator is None else str(row.denominator),
-        "—" if row.tenths is None else f"{row.tenths // 10},{row.tenths % 10} %",
+        percent(row.tenths),
         *(() if narrow else (f"{row.target} %",)),
         _REACHED[row.reached],
         STATUS[row.status] + (f", v{row.version}" if row.state == "clos" and not narrow else ""),

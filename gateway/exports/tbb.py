@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from gateway.exports.cells import csv_table, local_and_utc, number_as_text, plain_text
+from gateway.exports.definitions import CHANNELS as CHANNEL_NAMES
 from gateway.exports.edition import Edition
 from gateway.exports.workbook import Cell, Column, workbook
 from gateway.usage.flows import CHANNELS
@@ -15,7 +16,6 @@ COLUMNS = (
     "resultat", "envois", "documents", "environnement", "passerelle", "arrete_le", "arrete_le_utc",
 )  # fmt: skip
 QUALIFIED = "qualifiee"
-_LABELS = {"dmp": "DMP", "mss_pro": "MSSanté professionnelle", "mss_citoyenne": "MSSanté citoyenne"}
 _PERIODS = {"mois_courant": "mois courant", "annee_courante": "année courante", "annee_precedente": "année précédente"}
 _PLACE = (Column("FINESS ET", 11), Column("Raison sociale", 42), Column("Période", 16), Column("Du", 11), Column("Au", 11))
 
@@ -26,7 +26,7 @@ def tbb_csv(edition: Edition, found: Dashboard) -> bytes:
     bounds = _bounds(found)
     lines = (
         [
-            number_as_text(key.finess_et), plain_text(_name(edition, key.finess_et)), key.period, *bounds[key.period],
+            number_as_text(key.finess_et), plain_text(edition.member_name(key.finess_et)), key.period, *bounds[key.period],
             key.channel, plain_text(key.document_type), key.ins_status, _outcome(key), str(count), str(found.documents[key]),
             edition.environment, edition.software, *stamps,
         ]
@@ -53,7 +53,7 @@ def tbb_xlsx(edition: Edition, found: Dashboard) -> bytes:
 def _attempts(edition: Edition, found: Dashboard) -> Iterator[tuple[Cell, ...]]:
     for key, count in found.events.items():
         yield (
-            *_place(edition, found, key.finess_et, key.period), _LABELS[key.channel], key.document_type, key.ins_status,
+            *_place(edition, found, key.finess_et, key.period), CHANNEL_NAMES[key.channel], key.document_type, key.ins_status,
             _outcome(key), count, found.documents[key],
         )  # fmt: skip
 
@@ -68,7 +68,7 @@ def _sent(edition: Edition, found: Dashboard) -> Iterator[tuple[Cell, ...]]:
             of = {status: count for (*place, status), count in totals.items() if place == [number, period, channel]}
             qualified, absent, total = of.get(QUALIFIED, 0), of.get("absent", 0), sum(of.values())
             place = _place(edition, found, number, period)
-            yield (*place, _LABELS[channel], total, qualified, total - qualified - absent, absent)
+            yield (*place, CHANNEL_NAMES[channel], total, qualified, total - qualified - absent, absent)
 
 
 def _failed(edition: Edition, found: Dashboard) -> Iterator[tuple[Cell, ...]]:
@@ -86,16 +86,11 @@ def _places(found: Dashboard) -> list[tuple[str, str]]:
 
 def _place(edition: Edition, found: Dashboard, number: str, period: str) -> tuple[Cell, ...]:
     one = next(one for one in found.periods if one.name == period)
-    return number, _name(edition, number), _PERIODS[period], one.start, one.last_day
+    return number, edition.member_name(number), _PERIODS[period], one.start, one.last_day
 
 
 def _bounds(found: Dashboard) -> dict[str, tuple[str, str]]:
     return {one.name: (one.start.isoformat(), one.last_day.isoformat()) for one in found.periods}
-
-
-def _name(edition: Edition, number: str) -> str:
-    member = edition.member(number)
-    return number if member is None else member.name
 
 
 def _outcome(key: Key) -> str:
