@@ -107,6 +107,7 @@ class UsageApi:
         """Chaque entrée de la fenêtre et de l'ESSMS, une fois, avec la raison pour laquelle elle compte ou non ; des références,
         jamais une personne ni un message."""
         key = await self._key(request, asked.grappe, "usage", "metadata")
+        asked.check(self.clock.business())
         if self.registry.grappe(asked.grappe).find(asked.finess_et) is None:
             absent = Problem("entree", "Aucun établissement de ce numéro dans cette grappe.")
             why = of_another(key, self.registry, tenant=None, finess_et=asked.finess_et)

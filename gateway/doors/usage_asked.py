@@ -12,7 +12,7 @@ from gateway.doors.journal_asked import Problem
 from gateway.settings import Environment
 from gateway.usage.periods import FIRST_PERIOD_MONTHS, MOST_MONTHS, add_months, parse_month
 
-_MONTH = r"^\d{4}-(0[1-9]|1[0-2])$"
+_MONTH = r"^[1-9]\d{3}-(0[1-9]|1[0-2])$"
 _GRAPPE = r"^[a-z0-9][a-z0-9-]{0,63}$"
 _SETTLED = timedelta(days=8)  # after its end plus the grace, nothing in an open window still depends on the hour
 _EARLIEST = timedelta(hours=14)  # no zone is further ahead of UTC
@@ -31,6 +31,14 @@ class _Asked(BaseModel):
     environment: Environment | None = Field(None, description="Environnement ; celui de la passerelle par défaut.")
     version: int | None = Field(None, ge=1, description="Version close de la fenêtre de « mois » ; la dernière par défaut.")
 
+    mois: str | None = Field(None, pattern=_MONTH, description="AAAA-MM : la seule fenêtre qui finit ce mois-là.")
+
+    def check(self, now: datetime) -> None:
+        """Raises Problem for a month that has not begun."""
+        for name, text in (("mois", self.mois), ("from", self.start)):
+            if text is not None and parse_month(text) > (now + _EARLIEST).date():
+                raise Problem("parametre", "Ce mois est à venir : rien n'y est compté.", parametres=[name])
+
     @property
     def first_month(self) -> date | None:
         return None if self.start is None else parse_month(self.start)
@@ -39,20 +47,17 @@ class _Asked(BaseModel):
 class AskedRates(_Asked):
     """Which measures."""
 
-    mois: str | None = Field(None, pattern=_MONTH, description="AAAA-MM : la seule fenêtre qui finit ce mois-là.")
     months: int | None = Field(
         None, ge=FIRST_PERIOD_MONTHS, le=MOST_MONTHS, description="Nombre de mois, les trois de la première période compris."
     )
 
     def check(self, now: datetime) -> None:
-        """Raises Problem for parameters that do not go together, or for a month that has not begun."""
+        """Raises Problem for parameters that do not go together too."""
         if self.mois is not None and self.months is not None:
             raise Problem("parametre", "« mois » donne une fenêtre, « months » plusieurs : choisissez.", parametres=["months"])
         if self.version is not None and self.mois is None:
             raise Problem("parametre", "Une version est celle d'une fenêtre : donnez aussi « mois ».", parametres=["version"])
-        for name, month in (("mois", self.month), ("from", self.first_month)):
-            if month is not None and month > (now + _EARLIEST).date():
-                raise Problem("parametre", "Ce mois est à venir : rien n'y est compté.", parametres=[name])
+        super().check(now)
 
     @property
     def month(self) -> date | None:

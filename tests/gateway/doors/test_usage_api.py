@@ -91,6 +91,7 @@ async def test_without_a_month_every_window(world: UsageWorld) -> None:
     (f"grappe={MINE}&mois=2027-03&environment=essai", "parametre", ["environment"]),
     (f"grappe={MINE}&mois=2027-03&environment=production", "parametre", ["environment"]),  # nothing is there: no rate of 0 %
     (f"grappe={MINE}&mois=2029-01", "parametre", ["mois"]),
+    (f"grappe={MINE}&mois=0000-01", "parametre", ["mois"]),
     (f"grappe={MINE}&from=2029-01&months=3", "parametre", ["from"]),
     (f"grappe={MINE}&from=2026-12&mois=2027-01", "parametre", ["mois"]),
     (f"grappe={MINE}&from=2026-12&mois=2027-03&version=2", "version", None),
@@ -246,6 +247,13 @@ async def test_many_readers_at_once(world: UsageWorld) -> None:
 # --- opening a numerator ------------------------------------------------------------------------------------------------------
 
 DETAIL = f"/api/usage/explain?grappe={MINE}&mois=2027-03&from=2026-12&finess_et={CARMES}"
+
+
+async def test_no_numerator_is_opened_in_a_month_to_come(world: UsageWorld) -> None:
+    key = await world.key("amoa", "usage", "metadata", grappes=(MINE,))
+    for month in ("2029-01", "9999-12"):
+        answer = await world.get(f"{DETAIL.replace('2027-03', month)}&indicateur=IND-DMP-01", key)
+        assert (answer.status_code, answer.json()["parametres"]) == (400, ["mois"]), answer.text
 
 
 async def test_a_numerator_opens_to_its_entries(world: UsageWorld) -> None:
