@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from connectors.wire.clock import Clock
-from gateway.access.rights import admin_record
 from gateway.journal.canonical import text_of
 from gateway.journal.journal import Journal
 from gateway.journal.record import JournalError
@@ -71,7 +70,7 @@ class Denials:
             "from": text_of(since), "to": text_of(self.clock.real()),
         }  # fmt: skip
         try:
-            await self.journal.write(admin_record(self.clock, detail))
+            await self.journal.write(self.journal.admin(detail))
         except JournalError as error:
             log.warning("denial_held", extra={"error": type(error).__name__})
             self._windows[key].held.update(held)

@@ -13,12 +13,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
-from connectors.wire.clock import Clock
 from gateway.grappes.versions import may_name
 from gateway.journal.filters import Filters
 from gateway.journal.journal import Journal
 from gateway.journal.query import JournalReader
-from gateway.journal.record import Record
 
 #: metadata: entries without what they stand for; body: kept messages and the names behind refs; settle: decide of a call in
 #: doubt, make a call again; export: whole files; usage: rates, aggregated by ESSMS at least.
@@ -101,7 +99,7 @@ class Keys:
 
 
 async def add(
-    keys: Keys, journal: Journal, clock: Clock, *, name: str, rights: Iterable[str], tenant: str | None, by: str,
+    keys: Keys, journal: Journal, *, name: str, rights: Iterable[str], tenant: str | None, by: str,
     grappes: Iterable[str] = (),
 ) -> str:  # fmt: skip
     """Make a key, note it, and return its secret, which is nowhere else. Raises KeyRefused, JournalFull, JournalStopped.
@@ -122,7 +120,7 @@ async def add(
     detail: dict[str, Any] = {"change": "added", "name": name, "rights": asked, "tenant": tenant, "sha256": _digest(secret)}
     if bound:
         detail["grappes"] = bound
-    await _note(keys, journal, clock, detail | {"by": by})
+    await _note(keys, journal, detail | {"by": by})
     return secret
 
 
@@ -143,33 +141,26 @@ def _check_bounds(asked: Iterable[Right], tenant: str | None, grappes: list[str]
         raise KeyRefused("Grappe : donnez son identifiant, tel que le montre socle grappe list.")
 
 
-async def remove(keys: Keys, journal: Journal, clock: Clock, *, name: str, by: str) -> None:
+async def remove(keys: Keys, journal: Journal, *, name: str, by: str) -> None:
     """Take a key away and note it. Raises KeyRefused when there is none of this name, JournalFull, JournalStopped."""
     if keys.named(name) is None:
         raise KeyRefused(f"Aucune clé « {name} » : voyez socle journal key list.")
-    await _note(keys, journal, clock, {"change": "removed", "name": name, "by": by})
+    await _note(keys, journal, {"change": "removed", "name": name, "by": by})
 
 
-async def rotate(keys: Keys, journal: Journal, clock: Clock, *, name: str, by: str) -> str:
+async def rotate(keys: Keys, journal: Journal, *, name: str, by: str) -> str:
     """Another secret for the same key, returned; the old one opens nothing any more. Raises as ``remove``."""
     if keys.named(name) is None:
         raise KeyRefused(f"Aucune clé « {name} » : voyez socle journal key list.")
     secret = _PREFIX + secrets.token_urlsafe(32)
-    await _note(keys, journal, clock, {"change": "rotated", "name": name, "sha256": _digest(secret), "by": by})
+    await _note(keys, journal, {"change": "rotated", "name": name, "sha256": _digest(secret), "by": by})
     return secret
 
 
-async def _note(keys: Keys, journal: Journal, clock: Clock, detail: dict[str, Any]) -> None:
+async def _note(keys: Keys, journal: Journal, detail: dict[str, Any]) -> None:
     detail = {"action": ACTION, **detail}
-    await journal.write(admin_record(clock, detail))
+    await journal.write(journal.admin(detail))
     keys.take(detail)
-
-
-def admin_record(clock: Clock, detail: dict[str, Any]) -> Record:
-    """An admin entry of the gateway itself: ``{"action", "by", …}``, codes only."""
-    return Record(
-        None, kind="admin", tenant="passerelle", event_time=clock.business(), clock_version=clock.version, detail=detail
-    )
 
 
 def _digest(secret: str) -> str:

@@ -2,6 +2,7 @@
 
 Alone, `socle journal key` gives the public key of the journal's checkpoints (decision 0026).
 """
+
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
@@ -47,9 +48,7 @@ def add(
     bound = _known_grappes(data, grappes or [])
 
     async def alone(journal: Journal) -> dict[str, Any]:
-        secret = await rights.add(
-            _present(data), journal, journal.clock, name=name, rights=asked, tenant=tenant, by=by, grappes=bound
-        )
+        secret = await rights.add(_present(data), journal, name=name, rights=asked, tenant=tenant, by=by, grappes=bound)
         return {"name": name, "key": secret}
 
     body = {"name": name, "rights": asked, "tenant": tenant, "grappes": bound, "by": by}
@@ -82,7 +81,7 @@ def rotate(name: Name, by: By = "administrateur", data: DataFolder = Path(".socl
     check_author(by)
 
     async def alone(journal: Journal) -> dict[str, Any]:
-        return {"name": name, "key": await rights.rotate(_present(data), journal, journal.clock, name=name, by=by)}
+        return {"name": name, "key": await rights.rotate(_present(data), journal, name=name, by=by)}
 
     done = _change(data, "/admin/journal/keys/rotate", {"name": name, "by": by}, alone)
     if as_json:
@@ -97,7 +96,7 @@ def remove(name: Name, by: By = "administrateur", data: DataFolder = Path(".socl
     check_author(by)
 
     async def alone(journal: Journal) -> dict[str, Any]:
-        await rights.remove(_present(data), journal, journal.clock, name=name, by=by)
+        await rights.remove(_present(data), journal, name=name, by=by)
         return {"name": name, "removed": True}
 
     done = _change(data, "/admin/journal/keys/remove", {"name": name, "by": by}, alone)
@@ -107,9 +106,7 @@ def remove(name: Name, by: By = "administrateur", data: DataFolder = Path(".socl
         typer.echo(f"Clé « {name} » retirée.")
 
 
-def _change(
-    data: Path, path: str, body: dict[str, Any], alone: Callable[[Journal], Awaitable[dict[str, Any]]]
-) -> dict[str, Any]:
+def _change(data: Path, path: str, body: dict[str, Any], alone: Callable[[Journal], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
     """What was done to the keys; ends the command when it is refused."""
     try:
         return act(data, Settings().environment, path, body, alone)

@@ -14,7 +14,6 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from connectors.wire.clock import Clock
-from gateway.access.rights import admin_record
 from gateway.conformance.direct import Direct
 from gateway.doors.journal_asked import Problem
 from gateway.doors.reading import Gate, problem_route, responses
@@ -61,7 +60,7 @@ class DirectApi:
         if key.tenant is None:
             told = "Une valeur n'est montrée qu'à l'éditeur qui l'a envoyée : prenez une clé liée à un éditeur (--tenant)."
             raise await self.gate.refusal(key, "editeur", Problem("droit", told))
-        await self.journal.write(admin_record(self.clock, {"action": "live_read", "by": key.name}))
+        await self.journal.write(self.journal.admin({"action": "live_read", "by": key.name}))
         headers = {"Cache-Control": "no-store"}
         return StreamingResponse(self._lines(key.tenant, asked), media_type=_LINES, headers=headers)
 

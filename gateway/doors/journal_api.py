@@ -2,6 +2,7 @@
 
 A key bound to a vendor sees the entries of its own software; for what is another's it is told that there is no such entry.
 """
+
 from __future__ import annotations
 
 import asyncio
@@ -18,7 +19,7 @@ from fastapi.responses import StreamingResponse
 
 from connectors.wire.clock import Clock
 from gateway.access.denials import Denials
-from gateway.access.rights import Key, KeyRefused, Keys, Right, add, admin_record, remove, rotate
+from gateway.access.rights import Key, KeyRefused, Keys, Right, add, remove, rotate
 from gateway.access.sight import of_another, within
 from gateway.doors.journal_asked import (
     Asked,
@@ -154,23 +155,22 @@ class JournalApi:
     async def _add_key(self, new: NewKey) -> Response:
         try:
             secret = await add(
-                self.keys, self.journal, self.clock, name=new.name, rights=new.rights, tenant=new.tenant, by=new.by,
-                grappes=new.grappes,
-            )  # fmt: skip
+                self.keys, self.journal, name=new.name, rights=new.rights, tenant=new.tenant, by=new.by, grappes=new.grappes
+            )
         except KeyRefused as refused:
             return as_json({"detail": str(refused)}, 409)
         return as_json({"name": new.name, "key": secret})
 
     async def _rotate_key(self, one: GoneKey) -> Response:
         try:
-            secret = await rotate(self.keys, self.journal, self.clock, name=one.name, by=one.by)
+            secret = await rotate(self.keys, self.journal, name=one.name, by=one.by)
         except KeyRefused as refused:
             return as_json({"detail": str(refused)}, 409)
         return as_json({"name": one.name, "key": secret})
 
     async def _remove_key(self, gone: GoneKey) -> Response:
         try:
-            await remove(self.keys, self.journal, self.clock, name=gone.name, by=gone.by)
+            await remove(self.keys, self.journal, name=gone.name, by=gone.by)
         except KeyRefused as refused:
             return as_json({"detail": str(refused)}, 409)
         return as_json({"name": gone.name, "removed": True})
@@ -205,7 +205,7 @@ class JournalApi:
             return await asyncio.to_thread(run)
 
     async def _note(self, detail: dict[str, Any]) -> None:
-        await self.journal.write(admin_record(self.clock, detail))
+        await self.journal.write(self.journal.admin(detail))
 
 
 def _page(reader: JournalReader, filters: Filters, asked: AskedPage, *, effort: int) -> Page:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 
 from connectors.wire.clock import Clock
-from gateway.access.rights import Key, Right, admin_record
+from gateway.access.rights import Key, Right
 from gateway.access.sight import may_read, of_another
 from gateway.doors.journal_asked import Problem
 from gateway.doors.reading import Gate, problem_route, responses
@@ -97,7 +97,7 @@ class UsageApi:
 
         tagged = await self._tagged(request, key, asked, forme, build)
         if tagged.content is not None:
-            await self.journal.write(admin_record(self.clock, {
+            await self.journal.write(self.journal.admin({
                 "action": "export", "by": key.name, "format": forme, "grappe": asked.grappe,
                 "filters": sorted(asked.model_fields_set),
             }))  # fmt: skip

@@ -12,7 +12,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from connectors.wire.clock import Clock
-from gateway.access.rights import admin_record
 from gateway.grappes import denominators, versions
 from gateway.grappes.change_model import ChangeModel
 from gateway.grappes.changes import apply_all
@@ -202,7 +201,7 @@ class Registrar:
         detail = {"action": versions.ACTION, "by": by, **saved.item()}
         if why is not None:
             detail["why"] = Named("label", why)
-        return admin_record(self.clock, detail)
+        return self.journal.admin(detail)
 
 
 def today_of(clock: Clock) -> date:
