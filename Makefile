@@ -45,7 +45,7 @@ $(VENV)/.ready: requirements-dev.lock pyproject.toml
 	@touch $@
 
 lock: $(VENV)/.ready  ## refait les listes verrouillées
-	@$(UV) pip compile -q pyproject.toml --extra load --generate-hashes --no-header --no-emit-index-url --python-version 3.11 -o requirements.lock
+	@$(UV) pip compile -q pyproject.toml --extra load --extra postgres --generate-hashes --no-header --no-emit-index-url --python-version 3.11 -o requirements.lock
 	@$(UV) pip compile -q pyproject.toml --all-extras --group dev --generate-hashes --no-header --no-emit-index-url --python-version 3.11 -o requirements-dev.lock
 
 clean:  ## efface l'environnement (jamais les données)
