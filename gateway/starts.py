@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 ACTION = "settings"
 _NOT_SAID = {"data"}
+_ABSENT = object()
 
 
 def values_of(settings: Settings, tenants: Iterable[str]) -> dict[str, Any]:
@@ -33,7 +34,7 @@ def values_of(settings: Settings, tenants: Iterable[str]) -> dict[str, Any]:
 def changed(before: dict[str, Any] | None, now: dict[str, Any]) -> list[str]:
     """The names whose values differ, those that came or went included; every name the first time."""
     before = before or {}
-    return sorted(name for name in before.keys() | now.keys() if before.get(name, _exact) != now.get(name, _exact))
+    return sorted(name for name in before.keys() | now.keys() if before.get(name, _ABSENT) != now.get(name, _ABSENT))
 
 
 async def note_start(journal: Journal, settings: Settings, tenants: Iterable[str]) -> list[str]:

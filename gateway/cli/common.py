@@ -1,11 +1,12 @@
 """What the commands share: the data folder option and one-line French errors with the exit codes of design §9."""
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+
+from gateway.journal.authors import is_author
 
 CHECK_FAILED, BAD_INPUT, UNAVAILABLE, REFUSED_TO_START = 1, 2, 3, 4
 
@@ -14,13 +15,13 @@ DataFolder = Annotated[
 ]
 
 By = Annotated[str, typer.Option("--by", help="Qui le demande, pour l'entrée du journal : minuscules, chiffres, point, tiret.")]
-_WHO = re.compile(r"[a-z0-9._-]{1,64}")
 
 
 def check_author(by: str) -> None:
     """Ends the command for a ``--by`` that an entry cannot hold in clear."""
-    if not _WHO.fullmatch(by):
-        fail("--by : lettres minuscules, chiffres, point et tiret, 64 caractères au plus.", BAD_INPUT)
+    if not is_author(by):
+        form = "lettres minuscules, chiffres, point et tiret, 64 caractères au plus"
+        fail(f"--by : un organisme ou un rôle ({form}), jamais le numéro d'une personne.", BAD_INPUT)
 
 
 def fail(message: str, code: int) -> NoReturn:

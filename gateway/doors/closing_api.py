@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from connectors.wire.clock import Clock
 from gateway.grappes.reading import RegistryError
+from gateway.journal.authors import Author
 from gateway.journal.journal import Journal
 from gateway.journal.record import JournalError
 from gateway.usage.closing import Closer
@@ -20,7 +21,7 @@ from gateway.usage.rates import NotReproduced
 class Wanted(BaseModel):
     """Which grappe; all of them without."""
 
-    by: str = Field(pattern=r"^[a-z0-9._-]{1,64}$")
+    by: Author
     grappe: str | None = Field(None, pattern=r"^[a-z0-9-]{1,64}$")
 
 

@@ -21,6 +21,7 @@ from gateway.access.denials import UNKNOWN, Denials
 from gateway.access.deposits import Deposits
 from gateway.access.identities import IdentityRefused, MutualService, from_pem
 from gateway.conformance.direct import Direct
+from gateway.journal.authors import Author
 from gateway.journal.erasure import erase
 from gateway.journal.journal import Journal
 from gateway.journal.record import JournalFull, NotInDoubt, Record
@@ -62,7 +63,7 @@ class TouchNote(BaseModel):
 class Asked(BaseModel):
     """Who asks for an administrative act, for its entry."""
 
-    by: str = Field(pattern=r"^[a-z0-9._-]{1,64}$")
+    by: Author
 
 
 class BackupNote(Asked):

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from gateway.access.rights import Key
 from gateway.access.sight import Within
 from gateway.exports.journal_lines import Format
+from gateway.journal.authors import Author
 from gateway.journal.filters import ALWAYS, Filters, Period, period
 from gateway.journal.record import Kind, Outcome
 from gateway.operations import OPERATIONS, Service
@@ -18,7 +19,6 @@ from gateway.settling import Decision
 
 _PAGE = "docs/journal-lecture.md#probleme-"
 _REF = r"^[0-9a-f]{32}$"
-_WHO = r"^[a-z0-9._-]{1,64}$"
 _KNOWN_OPERATIONS: list[Any] = sorted(OPERATIONS)
 
 
@@ -121,14 +121,14 @@ class NewKey(BaseModel):
     rights: list[str]
     tenant: str | None = None
     grappes: list[str] = Field(default_factory=list)
-    by: str = Field(pattern=_WHO)
+    by: Author
 
 
 class GoneKey(BaseModel):
     """A key to take away, or whose secret to change."""
 
     name: str
-    by: str = Field(pattern=_WHO)
+    by: Author
 
 
 def is_parameter(name: str) -> bool:

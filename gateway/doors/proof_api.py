@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 from fastapi import Depends, FastAPI
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
+from gateway.journal.authors import Author
 from gateway.journal.journal import Journal
 from gateway.journal.proof import acts
 from gateway.journal.proof.notary import Notary
@@ -24,7 +25,7 @@ class Signature(BaseModel):
 
 
 class Rotation(BaseModel):
-    by: str = Field(pattern=r"^[a-z0-9._-]{1,64}$")
+    by: Author
 
 
 class ProofApi:

@@ -29,6 +29,7 @@ from gateway.grappes.model import Grappe
 from gateway.grappes.reading import RegistryError, parse_grappe, write_grappe
 from gateway.grappes.registrar import Conflict, Registrar, Saved
 from gateway.grappes.tables import MAX_BYTES, TableRefused
+from gateway.journal.authors import Author
 from gateway.journal.record import JournalFull
 
 GrappeId = Annotated[str, InPath(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
@@ -43,7 +44,7 @@ class _Asked(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    by: str = Field(pattern=r"^[a-z0-9._-]{1,64}$")
+    by: Author
     why: str | None = Field(None, min_length=1, max_length=2000)
 
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from gateway.doors.journal_asked import Problem
 from gateway.doors.reading import Gate, as_json, problem_route, responses
 from gateway.grappes.registry import Registry
+from gateway.journal.authors import Author
 from gateway.journal.journal import Journal
 from gateway.journal.query import JournalReader, KeptMessage
 from gateway.journal.record import JournalFull
@@ -27,7 +28,7 @@ class AskedRerun(BaseModel):
     """What the command asks."""
 
     entry: str = Field(pattern=_ID)
-    by: str = Field(pattern=r"^[a-z0-9._-]{1,64}$")
+    by: Author
 
 
 @dataclass(slots=True)

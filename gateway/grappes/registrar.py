@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -19,6 +18,7 @@ from gateway.grappes.differences import Difference, compare
 from gateway.grappes.model import Grappe
 from gateway.grappes.reading import RegistryError, check_grappe
 from gateway.grappes.registry import Registry
+from gateway.journal.authors import is_author
 from gateway.journal.journal import Journal
 from gateway.journal.record import JournalFull, Named, Record
 
@@ -26,7 +26,6 @@ log = logging.getLogger(__name__)
 
 BY_HAND = "fichier"  # who changed a current file without saying it
 _PARIS = ZoneInfo("Europe/Paris")
-_WHO = re.compile(r"[a-z0-9._-]{1,64}")
 
 
 class Conflict(RegistryError):
@@ -131,7 +130,7 @@ class Registrar:
         return await asyncio.shield(task)
 
     async def _save(self, make: Callable[[], list[Grappe]], by: str, why: str | None, expected: Mapping[str, int]) -> list[Saved]:
-        if not _WHO.fullmatch(by):
+        if not is_author(by):
             raise RegistryError(f"Auteur « {by} » refusé : un organisme ou un rôle, en minuscules, chiffres, point ou tiret.")
         async with self._turn:
             for name, number in expected.items():

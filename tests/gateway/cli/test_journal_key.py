@@ -80,7 +80,7 @@ def test_a_key_of_an_amoa_is_bound_to_its_grappes(data: Path) -> None:
     (("add", "x", "--rights", "usage", "--tenant", "editeur-a"), "une clé liée à un éditeur ne le lit pas"),
     (("add", "x", "--right", "metadata", "--tenant", "a", "--grappe", "marseille-hyeres"), "à un éditeur ou à des grappes"),
     (("add", "Mme X", "--right", "body"), "Nom de clé"),
-    (("add", "x", "--right", "body", "--by", "Mme X"), "--by : lettres minuscules"),
+    (("add", "x", "--right", "body", "--by", "Mme X"), "--by : un organisme ou un rôle"),
     (("remove", "x"), "Aucune clé « x »"),
 ])  # fmt: skip
 def test_what_cannot_be_is_one_line_and_leaves_no_entry(data: Path, words: tuple[str, ...], said: str) -> None:
