@@ -115,7 +115,10 @@ def _save(data: Path, plan: _Plan, by: str) -> dict[str, Any]:
     expected = {plan.grappe.id: plan.previous.registry_version if plan.previous is not None else 0}
 
     async def alone(journal: Journal) -> dict[str, Any]:
-        [saved] = await Registrar.of(journal, journal.clock).save([plan.grappe], by=by, expected=expected)
+        registrar = Registrar.of(journal, journal.clock)
+        by_hand = {one.grappe: one.version for one in await registrar.adopt()}  # the plan began with that file
+        known = {name: by_hand.get(name, number) for name, number in expected.items()}
+        [saved] = await registrar.save([plan.grappe], by=by, expected=known)
         return saved.item()
 
     body = {"grappe": orjson.loads(write_grappe(plan.grappe)), "by": by}

@@ -189,6 +189,16 @@ def test_the_smallest_change_makes_a_version(tmp_path: Path, tables: Path) -> No
     assert installed(tmp_path).registry_version == 2
 
 
+def test_a_file_changed_by_hand_gets_a_version_of_its_own_first(tmp_path: Path, tables: Path) -> None:
+    run(tmp_path, tables)
+    current = tmp_path / "data" / "gateway" / "grappes" / "est.json"
+    current.write_bytes(current.read_bytes().replace(b"RA Deux MC", b"RA Deux"))
+    (tables / "convention.csv").write_text(TABLE.replace(f"{EJ};{A}", f"01 000 003 2;{A}"), "utf-8")
+    _, said = run(tmp_path, tables, "--yes")
+    assert "registre en version 3" in said, said
+    assert [(one["version"], one["by"]) for one in reversed(changes(tmp_path))] == [(1, "import"), (2, "fichier"), (3, "import")]
+
+
 def test_decisions_are_prepared_by_check_filled_in_and_read_back(tmp_path: Path, tables: Path) -> None:
     asked = tmp_path / "decisions.csv"
     CliRunner().invoke(app, ["check", str(tables), "--decisions", str(asked)])
