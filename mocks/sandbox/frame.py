@@ -1,0 +1,188 @@
+"""The frame around the parts of the control API: the key, how long a body may be, every error a problem, the description."""
+from __future__ import annotations
+
+import hmac
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+
+from mocks.sandbox.api import PROBLEM_SCHEMA, Refused, problem
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+KEY_HEADER = "X-Socle-Control-Key"
+DOCUMENT = "/openapi.json"  # the only path that asks for no key: it tells nothing of this sandbox
+MAX_BODY = 64 * 1024
+
+_ALWAYS = (b"x-socle-mock", b"control")
+
+log = logging.getLogger(__name__)
+
+
+def framed(app: FastAPI) -> None:
+    """Make every error of this application a problem, those of the framework included."""
+
+    async def refused(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, Refused)
+        return problem(error.status, error.text, error.more)
+
+    async def invalid(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        first = error.errors()[0]
+        unreadable = first["loc"] == ("body",) and first["type"] != "missing"
+        if unreadable:
+            return problem(400, "Requête illisible : un objet JSON est attendu (Content-Type: application/json).")
+        return problem(422, told(first))
+
+    async def framework(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        if error.status_code == 405:
+            allowed = ", ".join(sorted(_methods(app, request.scope)))
+            return problem(405, f"Cette route n'a pas cette méthode ; possibles : {allowed}.", headers={"Allow": allowed})
+        if error.status_code == 404:
+            return problem(404, f"Aucune route de ce nom dans l'API de contrôle : voyez {DOCUMENT}.")
+        return problem(400, "Requête illisible.")
+
+    async def broken(_request: Request, error: Exception) -> Response:
+        log.error("control_failed", exc_info=error)
+        return problem(500, "Le bac à sable n'a pas pu répondre : voyez le journal du processus « mocks ».")
+
+    app.add_exception_handler(Refused, refused)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, framework)
+    app.add_exception_handler(Exception, broken)
+
+
+#: French for what pydantic found; what was sent is not repeated, the name of a field is.
+_SAID: Mapping[str, str] = {
+    "missing": "« {name} » est attendu.",
+    "extra_forbidden": "Champ inconnu « {name} ».",
+    "literal_error": "« {name} » : valeur inconnue ; possibles : {expected}.",
+    "greater_than": "« {name} » est un nombre plus grand que {gt}.",
+    "greater_than_equal": "« {name} » est un nombre d'au moins {ge}.",
+    "less_than": "« {name} » est un nombre plus petit que {lt}.",
+    "less_than_equal": "« {name} » est un nombre d'au plus {le}.",
+    "finite_number": "« {name} » est un nombre fini.",
+    "string_too_long": "« {name} » a au plus {max_length} caractères.",
+    "string_too_short": "« {name} » a au moins {min_length} caractères.",
+    "too_long": "« {name} » a au plus {max_length} éléments.",
+    "too_short": "« {name} » a au moins {min_length} éléments.",
+    "string_type": "« {name} » est du texte.",
+    "bool_type": "« {name} » vaut true ou false.",
+    "bool_parsing": "« {name} » vaut true ou false.",
+    "int_type": "« {name} » est un nombre entier.",
+    "int_parsing": "« {name} » est un nombre entier.",
+    "float_type": "« {name} » est un nombre.",
+    "float_parsing": "« {name} » est un nombre.",
+    "list_type": "« {name} » est une liste.",
+    "value_error": "« {name} » : {error}",
+}
+
+
+def told(error: Mapping[str, Any]) -> str:
+    """One error of pydantic, as a French sentence that names the field."""
+    path = [str(part) for part in error["loc"][1:]] or [str(error["loc"][0])]
+    said = _SAID.get(error["type"], "« {name} » n'a pas la forme attendue : voyez " + DOCUMENT + ".")
+    context = {name: str(value).replace(" or ", " ou ") for name, value in error.get("ctx", {}).items()}
+    return said.format(**{**context, "name": ".".join(path)[:60]})
+
+
+def _methods(app: FastAPI, scope: Mapping[str, Any]) -> set[str]:
+    """Every method of the path asked for: the framework alone knows one route's."""
+    found = [route for route in app.routes if route.matches(dict(scope))[0] is not Match.NONE]
+    return {method for route in found for method in getattr(route, "methods", None) or ()}
+
+
+class Guard:
+    """In front of the application: the key first, then a body that is short enough, and JSON where it says so.
+
+    large  bytes that the body of a path may have, where ``MAX_BODY`` is not enough
+    """
+
+    def __init__(self, app: FastAPI, key: str, large: Mapping[str, int]) -> None:
+        self._app, self._key, self._large = app, key.encode(), large
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)  # type: ignore[arg-type]
+            return
+        answered = _marked(send)
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        if scope["path"] != DOCUMENT and not hmac.compare_digest(headers.get(KEY_HEADER.lower().encode(), b""), self._key):
+            said = f"Clé de contrôle absente ou fausse : donnez {KEY_HEADER} (« control_key » du manifeste sandbox.json)."
+            await problem(401, said)(scope, receive, answered)  # type: ignore[arg-type]
+            return
+        limit = self._large.get(scope["path"], MAX_BODY)
+        body = await _read(receive, limit)
+        if body is None:
+            return
+        refusal = _unfit(body, headers.get(b"content-type", b""), limit)
+        if refusal is not None:
+            await refusal(scope, receive, answered)  # type: ignore[arg-type]
+            return
+        await self._app(scope, _replayed(body, receive), answered)  # type: ignore[arg-type]
+
+
+async def _read(receive: Receive, limit: int) -> bytes | None:
+    """The body, up to one byte over the limit; None when the client left."""
+    body = bytearray()
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        body += message.get("body", b"")[: limit + 1 - len(body)]
+        more = message.get("more_body", False)
+    return bytes(body)
+
+
+def _unfit(body: bytes, content_type: bytes, limit: int) -> Response | None:
+    if len(body) > limit:
+        return problem(413, f"Requête trop longue : au plus {limit} octets.")
+    if body and (not content_type or b"json" in content_type):
+        try:
+            orjson.loads(body)  # stricter than the framework: no NaN, no half character
+        except orjson.JSONDecodeError:
+            return problem(400, "Requête illisible : du JSON est attendu.")
+    return None
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    pending = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> dict[str, Any]:
+        return pending.pop() if pending else await receive()
+
+    return replay
+
+
+def _marked(send: Send) -> Send:
+    async def marked(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), _ALWAYS]}
+        await send(message)
+
+    return marked
+
+
+def described(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document: the key, and the one form of every error."""
+    document = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes, tags=app.openapi_tags
+    )
+    parts = document.setdefault("components", {})
+    parts.setdefault("schemas", {})["Probleme"] = PROBLEM_SCHEMA
+    parts["securitySchemes"] = {
+        "cle": {"type": "apiKey", "in": "header", "name": KEY_HEADER, "description": "« control_key » du manifeste sandbox.json."}
+    }
+    document["security"] = [{"cle": []}]
+    return document
