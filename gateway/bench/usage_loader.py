@@ -15,8 +15,8 @@ from gateway.bench.calls import intent_of
 from gateway.bench.usage_calls import calls
 from gateway.bench.usage_grappe import bench_grappe
 from gateway.grappes.reading import write_grappe
-from gateway.journal.canonical import draft_of, intended_draft
 from gateway.journal.database import open_for_writing
+from gateway.journal.drafts import draft_of, intended_draft
 from gateway.journal.journal import FILE_NAME, LOCK_NAME
 from gateway.journal.lock import FolderLock
 from gateway.journal.record import Record

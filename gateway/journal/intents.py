@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import apsw
-import orjson
 
-from gateway.journal.canonical import Draft
+from gateway.journal.drafts import Draft, recalled
 from gateway.journal.rows import Rows, in_groups
 
 
@@ -76,7 +75,7 @@ class Intents:
         drafts = []
         for call_id, key_ref, deadline, commitment, blob, draft in found:
             self._fresh[call_id] = Kept(key_ref, deadline, commitment, blob)
-            drafts.append(orjson.loads(draft))
+            drafts.append(recalled(draft))
         return drafts
 
     def flush(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from connectors.wire.clock import Clock
-from gateway.journal.canonical import draft_of, intended_draft, named_in
+from gateway.journal.drafts import draft_of, intended_draft
 from gateway.journal.durable import sync_folder
 from gateway.journal.lock import FolderLock
 from gateway.journal.record import Claim, Doubt, Entry, Intent, JournalFull, KeyUse, Named, Record
@@ -128,7 +128,7 @@ class Journal:
         self.reserve(record)
         draft = intended_draft(record, self._environment, self._clock)
         try:
-            named = self._store.refs.lookups([*named_in(draft), *([] if intent.key is None else [intent.key])])
+            named = self._store.refs.lookups(draft.named if intent.key is None else [*draft.named, intent.key])
             await self._writer.run_job(lambda store: store.add_intent(draft, intent, record.claim), named=named, owed=True)
         except Exception:  # not when cancelled: the intent may then be on disk, and still has to be closed
             if not reserved:
@@ -146,7 +146,7 @@ class Journal:
         claims = [record.claim and _told(record.claim, record) for record in records]
         entries: list[Entry] = await self._writer.run_job(
             lambda store: [store.append(draft, claim) for draft, claim in zip(drafts, claims, strict=True)],
-            named=self._store.refs.lookups([named for draft in drafts for named in named_in(draft)]),
+            named=self._store.refs.lookups([named for draft in drafts for named in draft.named]),
             owed="call" in [record.kind for record in records],
             then=lambda: self._owed.difference_update([record.id for record in records]),
         )
@@ -163,7 +163,7 @@ class Journal:
 
         def job(store: Store) -> dict[str, Any]:
             done = work(store)
-            store.append(draft | {"detail": draft["detail"] | done})
+            store.append(draft.changed(detail=draft.content["detail"] | done))
             return done
 
         done: dict[str, Any] = await self._writer.run_job(job)

@@ -30,9 +30,9 @@ def recover(store: Store) -> int:
         with store.transaction():
             drafts = store.intents.of_dead_boots(_BATCH)
             for draft in drafts:
-                draft["flags"].append(STOPPED_WITH_INTENT)
-                draft["exchanges"] = draft["exchanges"] or [{"code": None, "upstream_us": 0}]
-                store.append(draft)
+                flags, exchanges = draft.content["flags"], draft.content["exchanges"]
+                begun = exchanges or [{"code": None, "upstream_us": 0}]
+                store.append(draft.changed(flags=[*flags, STOPPED_WITH_INTENT], exchanges=begun))
         recovered += len(drafts)
         if len(drafts) < _BATCH:
             return recovered

@@ -12,7 +12,8 @@ import orjson
 
 from connectors.wire.clock import Clock
 from gateway.journal import database
-from gateway.journal.canonical import Draft, encode, inheriting, moment_of, resolved, text_of
+from gateway.journal.canonical import BOOT_ID, LOG, RECORDED_AT, SEQ, Hole, moment_of, text_of
+from gateway.journal.drafts import Draft, Salted, inheriting
 from gateway.journal.facts import FactRows
 from gateway.journal.intents import Intents, Kept
 from gateway.journal.own_keys import OwnKeys
@@ -48,8 +49,7 @@ class Store:
         self._salts = Rows(self._db, "bodies (pos, n, role, salt)", columns=4)
         self._blobs = Rows(self._db, "blobs (pos, n, sealed_key, sealed)", columns=4)
         self._keys = Rows(self._db, "keys (tenant, operation, key_ref, log, seq, state)", 6, _UNLESS_SUCCEEDED)
-        self._now = clock.real()
-        self._recorded_at = text_of(self._now)
+        self._begin()
         self._last_recorded: str = self._db.execute("SELECT recorded_at FROM entries ORDER BY pos DESC LIMIT 1").get or ""
         self._next_seq: int = self._take_lease()
 
@@ -57,8 +57,7 @@ class Store:
     def transaction(self) -> Iterator[None]:
         """Commits durably on leaving; on any error nothing of it stays, in the file or in memory."""
         first = self._next_seq
-        self._now = self._clock.real()
-        self._recorded_at = text_of(self._now)
+        self._begin()
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -92,16 +91,17 @@ class Store:
 
     def add_intent(self, draft: Draft, intent: Intent, claim: Claim | None = None) -> None:
         """Raises KeyTaken when another call has the key that ``claim`` wants."""
-        draft = resolved(draft, self.refs.ref_of)
+        call_id, operation = draft.content["id"], draft.content["operation"]
+        said = self._refs_in(draft)
         if claim is not None:
-            self.own_keys.take(draft["id"], draft["person_ref"], claim)
+            self.own_keys.take(call_id, _said(draft.content["person_ref"], said), claim)
         kept = Kept(
             None if intent.key is None else self.refs.ref_of(intent.key),
             text_of(self._now + timedelta(seconds=intent.deadline_s)),
             None if intent.commitment is None else self.keyed(intent.commitment),
-            None if intent.blob is None else self.vault.seal(draft["id"], intent.blob),
+            None if intent.blob is None else self.vault.seal(call_id, intent.blob),
         )
-        self.intents.open(draft["id"], draft["operation"], kept, encode(draft))
+        self.intents.open(call_id, operation, kept, draft.template.filled(said))
 
     # -- entries
 
@@ -110,22 +110,22 @@ class Store:
 
         Raises NotInDoubt for a settlement of an entry that is unknown or already settled.
         """
-        if draft["kind"] == "settlement":
+        if draft.content["kind"] == "settlement":
             draft = self._settled(draft)
+        if self._recorded_at < self._last_recorded:
+            draft = draft.changed(flags=[*draft.content["flags"], CLOCK_WENT_BACK])
         seq, self._next_seq = self._next_seq, self._next_seq + 1
         pos = self.log_id << POS_BITS | seq
-        entry = resolved(draft, self.refs.ref_of)
-        facts = entry.pop("facts", None)
-        entry["log"], entry["seq"] = self.log_id, seq
-        entry["recorded_at"], entry["boot_id"] = self._recorded_at, self.boot_id
-        if self._recorded_at < self._last_recorded:
-            entry["flags"] = [*draft["flags"], CLOCK_WENT_BACK]
-        if draft["bodies"]:
-            entry["bodies"] = self._keep_bodies(pos, entry["id"], draft["bodies"])
-        body = encode(entry)
+        said = self._refs_in(draft)
+        said.update(self._late)
+        said[SEQ] = str(seq)
+        body = draft.template.filled(said)
+        entry = self._resolved(draft.content, seq, said)
         self._insert(pos, entry, body)
-        if facts is not None:
-            self._facts.add(pos, facts)
+        for n, salted in enumerate(draft.salted):
+            self._keep_beside(pos, n, entry["id"], salted)
+        if draft.facts is not None:
+            self._facts.add(pos, draft.facts)
         if entry["kind"] == "call":
             self._close_intent(pos, entry)
         if claim is not None:
@@ -169,6 +169,11 @@ class Store:
 
     # -- inside
 
+    def _begin(self) -> None:
+        self._now = self._clock.real()
+        self._recorded_at = text_of(self._now)
+        self._late: dict[Hole, str] = {BOOT_ID: self.boot_id, LOG: str(self.log_id), RECORDED_AT: self._recorded_at}
+
     def _take_lease(self) -> int:
         # Whoever held it is dead, since the folder's lock is ours; the new owner fences it off all the same.
         seq: int = self._db.execute(
@@ -200,6 +205,18 @@ class Store:
         for rows in (self._entries, self._salts, self._blobs, self._keys, self._units, self._beside, self._facts):
             rows.forget()
 
+    def _refs_in(self, draft: Draft) -> dict[Hole, str]:
+        return {named: self.refs.ref_of(named) for named in draft.named}
+
+    def _resolved(self, content: dict[str, Any], seq: int, said: dict[Hole, str]) -> dict[str, Any]:
+        """What an entry says of itself where its rows beside are made from it: its place, its person, its units."""
+        entry = content.copy()
+        entry["log"], entry["seq"], entry["recorded_at"] = self.log_id, seq, self._recorded_at
+        entry["person_ref"] = _said(content["person_ref"], said)
+        if content["counts_for"]:
+            entry["counts_for"] = [count | {"unit_ref": _said(count["unit_ref"], said)} for count in content["counts_for"]]
+        return entry
+
     def _insert(self, pos: int, entry: dict[str, Any], body: bytes) -> None:
         self._entries.add(
             (
@@ -209,13 +226,11 @@ class Store:
             )
         )  # fmt: skip
 
-    def _keep_bodies(self, pos: int, entry_id: str, bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Their salts, and the messages that are kept, each sealed under ``<entry id>|<n>``; returns what the entry says."""
-        for n, body in enumerate(bodies):
-            self._salts.add((pos, n, body["role"], bytes.fromhex(body["salt"])))
-            if body["kept"] is not None:
-                self._blobs.add((pos, n, *self.vault.seal_alone(f"{entry_id}|{n}", body["kept"])))
-        return [{"role": body["role"], "size_bytes": body["size_bytes"], "commitment": body["commitment"]} for body in bodies]
+    def _keep_beside(self, pos: int, n: int, entry_id: str, body: Salted) -> None:
+        """The salt of one body, and the message if it is kept, sealed under ``<entry id>|<n>``."""
+        self._salts.add((pos, n, body.role, body.salt))
+        if body.kept is not None:
+            self._blobs.add((pos, n, *self.vault.seal_alone(f"{entry_id}|{n}", body.kept)))
 
     def _close_intent(self, pos: int, entry: dict[str, Any]) -> None:
         intent = self.intents.close(entry["id"])
@@ -238,14 +253,16 @@ class Store:
         self._keys.add((tenant, operation, key_ref, self.log_id, seq, state))
 
     def _settled(self, draft: Draft) -> Draft:
-        doubt = self._db.execute("DELETE FROM doubts WHERE entry_id = ? RETURNING pos, key_ref", (draft["settles"],)).fetchone()
+        settles = draft.content["settles"]
+        doubt = self._db.execute("DELETE FROM doubts WHERE entry_id = ? RETURNING pos, key_ref", (settles,)).fetchone()
         if doubt is None:
-            raise NotInDoubt(f"entry {draft['settles']} is not in doubt")
+            raise NotInDoubt(f"entry {settles} is not in doubt")
         pos, key_ref = doubt
         self._flush()  # the entry in doubt may have come in this very transaction
         draft = inheriting(draft, orjson.loads(self._db.execute("SELECT body FROM entries WHERE pos = ?", (pos,)).get))
         if key_ref is not None:
-            self._note_key(draft["tenant"], draft["operation"], key_ref, self._next_seq, draft["outcome"])
+            said = draft.content
+            self._note_key(said["tenant"], said["operation"], key_ref, self._next_seq, said["outcome"])
         return draft
 
 
@@ -305,6 +322,10 @@ SELECT entry_id, pos, tenant, operation, person_ref, commitment, deadline, blob 
 WHERE operation IN (SELECT value FROM json_each(?)) AND blob IS NOT NULL AND not_found = ? AND since <= ? AND deadline <= ?
 ORDER BY pos LIMIT ?
 """
+
+
+def _said(value: Any, said: dict[Hole, str]) -> Any:
+    return said[value] if isinstance(value, Named) else value
 
 
 def _doubt(row: tuple[Any, ...], blob: bytes | None = None) -> Doubt:

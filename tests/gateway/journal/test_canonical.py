@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.journal import canonical, refs
+from gateway.journal import drafts, refs
 from gateway.journal import vault as vaults
-from gateway.journal.canonical import draft_of, encode, text_of
+from gateway.journal.canonical import encode, text_of
+from gateway.journal.drafts import draft_of
 from gateway.journal.record import Body, Count, Dui, Exchange, Named, Recipients, Record
 from gateway.journal.store import Store
 from gateway.journal.vault import Vault
@@ -40,7 +41,7 @@ def _complete_record() -> Record:
 
 def test_the_form_of_an_entry_is_pinned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     numbers = count(1)
-    for user in (canonical, vaults):
+    for user in (drafts, vaults):
         monkeypatch.setattr(user, "random_bytes", lambda size: next(numbers).to_bytes(2, "big") * (size // 2))
     monkeypatch.setattr(refs.Refs, "_name", lambda self: (next(numbers).to_bytes(2, "big") * 8).hex())
     clock = HandClock()
@@ -110,7 +111,7 @@ def test_times_are_utc_with_six_digits() -> None:
 )
 def test_a_record_that_cannot_be_an_entry_is_refused_before_it_is_queued(changes: dict[str, object], reason: str) -> None:
     record = feed("ok")
-    assert draft_of(record, "bac_a_sable", HandClock())["outcome"] == "ok"
+    assert draft_of(record, "bac_a_sable", HandClock()).content["outcome"] == "ok"
     with pytest.raises(ValueError, match=reason):
         draft_of(replace(record, **changes), "bac_a_sable", HandClock())  # type: ignore[arg-type]
 

@@ -1,0 +1,208 @@
+"""Entries before their commit (design §5): everything that a caller can say, and can get wrong, of one.
+
+A draft is refused while it is made, so that one bad record never reaches the transaction it would share with others.
+"""
+from __future__ import annotations
+
+import hashlib
+from typing import Any, NamedTuple
+
+import orjson
+
+from connectors.wire.clock import Clock
+from gateway.journal.canonical import BOOT_ID, LOG, RECORDED_AT, SEQ, VERSION, Template, template, text_of
+from gateway.journal.randomness import random_bytes
+from gateway.journal.record import Body, Facts, Kind, Named, Outcome, Record
+from gateway.operations import OPERATIONS
+
+_SALT_BYTES = 16
+_LATE = {"boot_id": BOOT_ID, "log": LOG, "recorded_at": RECORDED_AT, "seq": SEQ}
+
+
+class Salted(NamedTuple):
+    """What lies beside an entry that commits to a body: the salt of the commitment, and the copy that is kept."""
+
+    role: str
+    salt: bytes
+    kept: bytes | None
+
+
+class Draft(NamedTuple):
+    """An entry that its commit completes.
+
+    content   its JSON as a dict, with ``Named`` and ``Late`` values where there is no text yet
+    template  the same encoded
+    named     the values that want a ref, in the order in which new ones are drawn
+    salted    its bodies, in their order
+    """
+
+    content: dict[str, Any]
+    template: Template
+    named: list[Named]
+    salted: list[Salted]
+    facts: Facts | None
+
+    def changed(self, **fields: Any) -> Draft:
+        """The draft with other fields of its JSON."""
+        return _draft(self.content | fields, self.salted, self.facts)
+
+
+def draft_of(record: Record, environment: str, clock: Clock) -> Draft:
+    """Raises ValueError when the record cannot be an entry: no fitting outcome, a naive time, a float, nothing settled."""
+    _check(record, record.outcome)
+    salted, commitments = _bodies(record.bodies)
+    return _draft(_content(record, record.outcome, commitments, environment, clock), salted, record.facts)
+
+
+def intended_draft(record: Record, environment: str, clock: Clock) -> Draft:
+    """The draft of a call under way: what recovery will complete if nobody does, without having read an acknowledgement.
+
+    It is stored alone, so its bodies carry their salts; and no copy of a message, as an intent holds none.
+    """
+    _check(record, "in_doubt")
+    salted, commitments = _bodies(record.bodies)
+    bodies = [said | {"salt": body.salt.hex(), "kept": None} for said, body in zip(commitments, salted, strict=True)]
+    content = _content(record, "in_doubt", bodies, environment, clock) | {"time_basis": "estimated"}
+    for name in _LATE:
+        del content[name]
+    return _draft(content, [], None)
+
+
+def recalled(stored: bytes) -> Draft:
+    """The draft of an entry, from that of the intent of a call that nobody will close."""
+    content = orjson.loads(stored) | _LATE
+    salted = [Salted(body["role"], bytes.fromhex(body.pop("salt")), body.pop("kept")) for body in content["bodies"]]
+    return _draft(content, salted, None)
+
+
+def inheriting(settlement: Draft, settled: dict[str, Any]) -> Draft:
+    """A settlement with what it does not say itself taken from the entry it settles, so that it can be counted alone."""
+    said = settlement.content
+    fields = {name: settled[name] for name in _INHERITED if said[name] in (None, [])}
+    fields["tenant"], fields["dui"] = settled["tenant"], settled["dui"]
+    if said["time_basis"] == "estimated":  # nobody read an acknowledgement: the time is still the first call's
+        fields["event_time"] = settled["event_time"]
+    return settlement.changed(**fields)
+
+
+_INHERITED = (
+    "service", "operation", "finess_et", "finess_ej", "attribution", "professional_ref", "person_ref", "ins_status",
+    "document_type", "channel", "message_ref", "recipients", "document_refs", "counts_for", "fault",
+)  # fmt: skip
+_OUTCOMES: dict[Kind, set[Outcome | None]] = {
+    "call": {"ok", "refused", "invalid", "unauthorised", "failed", "cut", "in_doubt"},
+    "settlement": {"succeeded", "failed", "undecidable"},
+    "admin": {None},
+    "gap": {None},
+}
+
+
+def _draft(content: dict[str, Any], salted: list[Salted], facts: Facts | None) -> Draft:
+    return Draft(content, template(content), _named_in(content), salted, facts)
+
+
+def _content(
+    record: Record, outcome: Outcome | None, bodies: list[dict[str, Any]], environment: str, clock: Clock
+) -> dict[str, Any]:
+    # In the order of the keys: sorting them again then costs next to nothing.
+    event_time, time_basis = record.event_time, record.time_basis
+    if event_time is None:
+        event_time, time_basis = clock.business(), "estimated"
+    operation, upstream_us = OPERATIONS.get(record.operation or ""), 0
+    exchanges = []
+    for exchange in record.exchanges:
+        exchanges.append({"code": exchange.code, "upstream_us": exchange.upstream_us})
+        upstream_us += exchange.upstream_us
+    return {
+        "attribution": record.attribution,
+        "bodies": bodies,
+        "boot_id": BOOT_ID,
+        "channel": record.channel,
+        "clock_version": record.clock_version or clock.version,
+        "counts_for": [{"indicator": count.indicator, "unit_ref": count.unit} for count in record.counts_for],
+        "detail": record.detail,
+        "document_refs": list(record.documents),
+        "document_type": record.document_type,
+        "dui": {"nil": record.dui.nil, "product": record.dui.product, "version": record.dui.version},
+        "environment": environment,
+        "event_time": text_of(event_time),
+        "exchanges": exchanges,
+        "fault": record.fault,
+        "finess_ej": record.finess_ej,
+        "finess_et": record.finess_et,
+        "flags": list(record.flags),
+        "id": record.id,
+        "ins_status": record.ins_status,
+        "kind": record.kind,
+        "latencies_us": {"gateway": record.gateway_us, "journal": record.journal_us, "upstream": upstream_us},
+        "log": LOG,
+        "message_ref": record.message,
+        "operation": record.operation,
+        "outcome": outcome,
+        "person_ref": record.person,
+        "professional_ref": record.professional,
+        "recipients": _recipients(record),
+        "recorded_at": RECORDED_AT,
+        "replays": record.replays,
+        "seq": SEQ,
+        "service": operation.service if operation else None,
+        "service_code": record.service_code,
+        "settles": record.settles,
+        "tenant": record.tenant,
+        "time_basis": time_basis,
+        "v": VERSION,
+        "verdict": record.verdict,
+    }
+
+
+def _named_in(content: dict[str, Any]) -> list[Named]:
+    values = [content["professional_ref"], content["person_ref"], content["message_ref"], *content["document_refs"]]
+    for count in content["counts_for"]:
+        values.append(count["unit_ref"])
+    if content["detail"]:
+        values += content["detail"].values()
+    return [value for value in values if isinstance(value, Named)]
+
+
+def _bodies(bodies: list[Body]) -> tuple[list[Salted], list[dict[str, Any]]]:
+    """What lies beside the entry, and what the entry says."""
+    salted, commitments = [], []
+    for body in bodies:
+        salt = random_bytes(_SALT_BYTES)
+        salted.append(Salted(body.role, salt, body.kept))
+        commitment = hashlib.sha256(salt + body.sha256).hexdigest()
+        commitments.append({"commitment": commitment, "role": body.role, "size_bytes": body.size_bytes})
+    return salted, commitments
+
+
+def _recipients(record: Record) -> dict[str, int] | None:
+    counts = record.recipients
+    if counts is None:
+        return None
+    return {"citoyen": counts.citoyen, "interne": counts.interne, "pro": counts.pro, "refused": counts.refused}
+
+
+def _check(record: Record, outcome: Outcome | None) -> None:
+    if outcome not in _OUTCOMES[record.kind]:
+        raise ValueError(f"{outcome} is not the outcome of a {record.kind} entry")
+    if record.kind == "call" and record.operation is None:
+        raise ValueError("a call has an operation, if only an unknown one of its service")
+    if (record.kind == "settlement") != (record.settles is not None):
+        raise ValueError("a settlement names the entry it settles, and nothing else does")
+    if record.detail is not None:
+        _check_exact({name: value for name, value in record.detail.items() if not isinstance(value, Named)})
+    if record.verdict is not None:
+        _check_exact(record.verdict)
+
+
+def _check_exact(value: object) -> None:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise ValueError("keys of an entry are texts")
+            _check_exact(item)
+    elif isinstance(value, list):
+        for item in value:
+            _check_exact(item)
+    elif not (value is None or isinstance(value, str | int)):
+        raise ValueError(f"an entry holds texts, integers, lists and objects, not {type(value).__name__}")
