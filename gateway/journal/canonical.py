@@ -14,60 +14,42 @@ import orjson
 from gateway.journal.record import Named
 
 VERSION = 1
-_NUL = "\0"  # a text of JSON never holds it: a string writes it in six characters
-_IN_QUOTES, _BARE = orjson.Fragment(b'"\0"'), orjson.Fragment(b"\0")
-
-
-class Late:
-    """What only the commit of an entry knows. No dataclass: orjson would write one by itself."""
-
-    def __init__(self, hole: orjson.Fragment) -> None:
-        self.hole = hole
-
-
-BOOT_ID, RECORDED_AT = Late(_IN_QUOTES), Late(_IN_QUOTES)
-LOG, SEQ = Late(_BARE), Late(_BARE)
-Hole = Named | Late
+_NUL = "\0"  # encoded JSON never holds it: a string writes it in six characters
+#: Where the commit will write a text that needs no escape, or a number.
+TEXT_HOLE, NUMBER_HOLE = orjson.Fragment(b'"\0"'), orjson.Fragment(b"\0")
 
 
 class Template(NamedTuple):
-    """Canonical JSON with holes: the texts before, between and after them."""
+    """Canonical JSON with holes: the texts before, between and after them; and the values whose refs fill the first ones."""
 
     texts: list[str]
-    holes: list[Hole]
+    named: list[Named]
 
-    def filled(self, said: Mapping[Hole, str]) -> bytes:
-        """The JSON, given what to write in each hole: a ref, a number, or a text that needs no escape."""
-        whole = [""] * (len(self.texts) + len(self.holes))
+    def filled(self, refs: Mapping[Named, str], *others: str) -> bytes:
+        """The JSON. ``others`` fill the holes that come after those of ``named``. Raises ValueError when one is left."""
+        whole = [""] * (len(self.texts) * 2 - 1)
         whole[::2] = self.texts
-        whole[1::2] = [said[hole] for hole in self.holes]
+        whole[1::2] = [*[refs[named] for named in self.named], *others]
         return "".join(whole).encode()
 
 
 def template(content: dict[str, Any]) -> Template:
-    """``content`` encoded, with a hole for each ``Named`` and ``Late`` in it."""
-    holes: list[Hole] = []
+    """UTF-8, keys sorted by their bytes, no space; a hole for each ``Named``. Half a surrogate pair, which has no UTF-8 form,
+    becomes U+FFFD."""
+    named: list[Named] = []
 
     def hole(value: object) -> orjson.Fragment:
-        if isinstance(value, Named):
-            holes.append(value)
-            return _IN_QUOTES
-        if isinstance(value, Late):
-            holes.append(value)
-            return value.hole
-        raise TypeError
+        if not isinstance(value, Named):
+            raise TypeError
+        named.append(value)
+        return TEXT_HOLE
 
     try:
         text = orjson.dumps(content, hole, orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError:
-        holes.clear()
+        named.clear()
         text = orjson.dumps(_writable(content), hole, orjson.OPT_SORT_KEYS)
-    return Template(text.decode().split(_NUL), holes)
-
-
-def encode(content: dict[str, Any]) -> bytes:
-    """UTF-8, keys sorted by their bytes, no space. Half a surrogate pair becomes U+FFFD: it has no UTF-8 form."""
-    return template(content).filled({})
+    return Template(text.decode().split(_NUL), named)
 
 
 def text_of(moment: datetime) -> str:

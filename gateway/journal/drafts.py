@@ -10,13 +10,22 @@ from typing import Any, NamedTuple
 import orjson
 
 from connectors.wire.clock import Clock
-from gateway.journal.canonical import BOOT_ID, LOG, RECORDED_AT, SEQ, VERSION, Template, template, text_of
+from gateway.journal.canonical import NUMBER_HOLE, TEXT_HOLE, VERSION, Template, template, text_of
 from gateway.journal.randomness import random_bytes
 from gateway.journal.record import Body, Facts, Kind, Named, Outcome, Record
 from gateway.operations import OPERATIONS
 
 _SALT_BYTES = 16
-_LATE = {"boot_id": BOOT_ID, "log": LOG, "recorded_at": RECORDED_AT, "seq": SEQ}
+_LATE = {"recorded_at": TEXT_HOLE, "seq": NUMBER_HOLE}  # the last holes of an entry: no key after "seq" holds a name
+
+
+class Origin(NamedTuple):
+    """Whose entries they are."""
+
+    environment: str
+    clock: Clock
+    log_id: int
+    boot_id: str
 
 
 class Salted(NamedTuple):
@@ -30,7 +39,7 @@ class Salted(NamedTuple):
 class Draft(NamedTuple):
     """An entry that its commit completes.
 
-    content   its JSON as a dict, with ``Named`` and ``Late`` values where there is no text yet
+    content   its JSON as a dict, with ``Named`` values where its refs will be
     template  the same encoded
     named     the values that want a ref, in the order in which new ones are drawn
     salted    its bodies, in their order
@@ -47,14 +56,14 @@ class Draft(NamedTuple):
         return _draft(self.content | fields, self.salted, self.facts)
 
 
-def draft_of(record: Record, environment: str, clock: Clock) -> Draft:
+def draft_of(record: Record, origin: Origin) -> Draft:
     """Raises ValueError when the record cannot be an entry: no fitting outcome, a naive time, a float, nothing settled."""
     _check(record, record.outcome)
     salted, commitments = _bodies(record.bodies)
-    return _draft(_content(record, record.outcome, commitments, environment, clock), salted, record.facts)
+    return _draft(_content(record, record.outcome, commitments, origin), salted, record.facts)
 
 
-def intended_draft(record: Record, environment: str, clock: Clock) -> Draft:
+def intended_draft(record: Record, origin: Origin) -> Draft:
     """The draft of a call under way: what recovery will complete if nobody does, without having read an acknowledgement.
 
     It is stored alone, so its bodies carry their salts; and no copy of a message, as an intent holds none.
@@ -62,15 +71,15 @@ def intended_draft(record: Record, environment: str, clock: Clock) -> Draft:
     _check(record, "in_doubt")
     salted, commitments = _bodies(record.bodies)
     bodies = [said | {"salt": body.salt.hex(), "kept": None} for said, body in zip(commitments, salted, strict=True)]
-    content = _content(record, "in_doubt", bodies, environment, clock) | {"time_basis": "estimated"}
-    for name in _LATE:
+    content = _content(record, "in_doubt", bodies, origin) | {"time_basis": "estimated"}
+    for name in _UNTOLD:
         del content[name]
     return _draft(content, [], None)
 
 
-def recalled(stored: bytes) -> Draft:
+def recalled(stored: bytes, log_id: int, boot_id: str) -> Draft:
     """The draft of an entry, from that of the intent of a call that nobody will close."""
-    content = orjson.loads(stored) | _LATE
+    content = orjson.loads(stored) | _LATE | {"log": log_id, "boot_id": boot_id}
     salted = [Salted(body["role"], bytes.fromhex(body.pop("salt")), body.pop("kept")) for body in content["bodies"]]
     return _draft(content, salted, None)
 
@@ -97,17 +106,18 @@ _OUTCOMES: dict[Kind, set[Outcome | None]] = {
 }
 
 
+_UNTOLD = ("boot_id", "log", "recorded_at", "seq")  # by an intent: another process may make an entry of it
+
+
 def _draft(content: dict[str, Any], salted: list[Salted], facts: Facts | None) -> Draft:
     return Draft(content, template(content), _named_in(content), salted, facts)
 
 
-def _content(
-    record: Record, outcome: Outcome | None, bodies: list[dict[str, Any]], environment: str, clock: Clock
-) -> dict[str, Any]:
+def _content(record: Record, outcome: Outcome | None, bodies: list[dict[str, Any]], origin: Origin) -> dict[str, Any]:
     # In the order of the keys: sorting them again then costs next to nothing.
     event_time, time_basis = record.event_time, record.time_basis
     if event_time is None:
-        event_time, time_basis = clock.business(), "estimated"
+        event_time, time_basis = origin.clock.business(), "estimated"
     operation, upstream_us = OPERATIONS.get(record.operation or ""), 0
     exchanges = []
     for exchange in record.exchanges:
@@ -116,15 +126,15 @@ def _content(
     return {
         "attribution": record.attribution,
         "bodies": bodies,
-        "boot_id": BOOT_ID,
+        "boot_id": origin.boot_id,
         "channel": record.channel,
-        "clock_version": record.clock_version or clock.version,
+        "clock_version": record.clock_version or origin.clock.version,
         "counts_for": [{"indicator": count.indicator, "unit_ref": count.unit} for count in record.counts_for],
         "detail": record.detail,
         "document_refs": list(record.documents),
         "document_type": record.document_type,
         "dui": {"nil": record.dui.nil, "product": record.dui.product, "version": record.dui.version},
-        "environment": environment,
+        "environment": origin.environment,
         "event_time": text_of(event_time),
         "exchanges": exchanges,
         "fault": record.fault,
@@ -135,16 +145,16 @@ def _content(
         "ins_status": record.ins_status,
         "kind": record.kind,
         "latencies_us": {"gateway": record.gateway_us, "journal": record.journal_us, "upstream": upstream_us},
-        "log": LOG,
+        "log": origin.log_id,
         "message_ref": record.message,
         "operation": record.operation,
         "outcome": outcome,
         "person_ref": record.person,
         "professional_ref": record.professional,
         "recipients": _recipients(record),
-        "recorded_at": RECORDED_AT,
+        "recorded_at": TEXT_HOLE,
         "replays": record.replays,
-        "seq": SEQ,
+        "seq": NUMBER_HOLE,
         "service": operation.service if operation else None,
         "service_code": record.service_code,
         "settles": record.settles,

@@ -12,7 +12,7 @@ import orjson
 
 from connectors.wire.clock import Clock
 from gateway.journal import database
-from gateway.journal.canonical import BOOT_ID, LOG, RECORDED_AT, SEQ, Hole, moment_of, text_of
+from gateway.journal.canonical import moment_of, text_of
 from gateway.journal.drafts import Draft, Salted, inheriting
 from gateway.journal.facts import FactRows
 from gateway.journal.intents import Intents, Kept
@@ -49,7 +49,8 @@ class Store:
         self._salts = Rows(self._db, "bodies (pos, n, role, salt)", columns=4)
         self._blobs = Rows(self._db, "blobs (pos, n, sealed_key, sealed)", columns=4)
         self._keys = Rows(self._db, "keys (tenant, operation, key_ref, log, seq, state)", 6, _UNLESS_SUCCEEDED)
-        self._begin()
+        self._now = clock.real()
+        self._recorded_at = text_of(self._now)
         self._last_recorded: str = self._db.execute("SELECT recorded_at FROM entries ORDER BY pos DESC LIMIT 1").get or ""
         self._next_seq: int = self._take_lease()
 
@@ -57,7 +58,8 @@ class Store:
     def transaction(self) -> Iterator[None]:
         """Commits durably on leaving; on any error nothing of it stays, in the file or in memory."""
         first = self._next_seq
-        self._begin()
+        self._now = self._clock.real()
+        self._recorded_at = text_of(self._now)
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -92,16 +94,16 @@ class Store:
     def add_intent(self, draft: Draft, intent: Intent, claim: Claim | None = None) -> None:
         """Raises KeyTaken when another call has the key that ``claim`` wants."""
         call_id, operation = draft.content["id"], draft.content["operation"]
-        said = self._refs_in(draft)
+        refs = self._refs_in(draft)
         if claim is not None:
-            self.own_keys.take(call_id, _said(draft.content["person_ref"], said), claim)
+            self.own_keys.take(call_id, _said(draft.content["person_ref"], refs), claim)
         kept = Kept(
             None if intent.key is None else self.refs.ref_of(intent.key),
             text_of(self._now + timedelta(seconds=intent.deadline_s)),
             None if intent.commitment is None else self.keyed(intent.commitment),
             None if intent.blob is None else self.vault.seal(call_id, intent.blob),
         )
-        self.intents.open(call_id, operation, kept, draft.template.filled(said))
+        self.intents.open(call_id, operation, kept, draft.template.filled(refs))
 
     # -- entries
 
@@ -116,11 +118,9 @@ class Store:
             draft = draft.changed(flags=[*draft.content["flags"], CLOCK_WENT_BACK])
         seq, self._next_seq = self._next_seq, self._next_seq + 1
         pos = self.log_id << POS_BITS | seq
-        said = self._refs_in(draft)
-        said.update(self._late)
-        said[SEQ] = str(seq)
-        body = draft.template.filled(said)
-        entry = self._resolved(draft.content, seq, said)
+        refs = self._refs_in(draft)
+        body = draft.template.filled(refs, self._recorded_at, str(seq))
+        entry = self._resolved(draft.content, seq, refs)
         self._insert(pos, entry, body)
         for n, salted in enumerate(draft.salted):
             self._keep_beside(pos, n, entry["id"], salted)
@@ -169,11 +169,6 @@ class Store:
 
     # -- inside
 
-    def _begin(self) -> None:
-        self._now = self._clock.real()
-        self._recorded_at = text_of(self._now)
-        self._late: dict[Hole, str] = {BOOT_ID: self.boot_id, LOG: str(self.log_id), RECORDED_AT: self._recorded_at}
-
     def _take_lease(self) -> int:
         # Whoever held it is dead, since the folder's lock is ours; the new owner fences it off all the same.
         seq: int = self._db.execute(
@@ -205,16 +200,16 @@ class Store:
         for rows in (self._entries, self._salts, self._blobs, self._keys, self._units, self._beside, self._facts):
             rows.forget()
 
-    def _refs_in(self, draft: Draft) -> dict[Hole, str]:
+    def _refs_in(self, draft: Draft) -> dict[Named, str]:
         return {named: self.refs.ref_of(named) for named in draft.named}
 
-    def _resolved(self, content: dict[str, Any], seq: int, said: dict[Hole, str]) -> dict[str, Any]:
+    def _resolved(self, content: dict[str, Any], seq: int, refs: dict[Named, str]) -> dict[str, Any]:
         """What an entry says of itself where its rows beside are made from it: its place, its person, its units."""
         entry = content.copy()
-        entry["log"], entry["seq"], entry["recorded_at"] = self.log_id, seq, self._recorded_at
-        entry["person_ref"] = _said(content["person_ref"], said)
+        entry["seq"], entry["recorded_at"] = seq, self._recorded_at
+        entry["person_ref"] = _said(content["person_ref"], refs)
         if content["counts_for"]:
-            entry["counts_for"] = [count | {"unit_ref": _said(count["unit_ref"], said)} for count in content["counts_for"]]
+            entry["counts_for"] = [count | {"unit_ref": _said(count["unit_ref"], refs)} for count in content["counts_for"]]
         return entry
 
     def _insert(self, pos: int, entry: dict[str, Any], body: bytes) -> None:
@@ -324,8 +319,8 @@ ORDER BY pos LIMIT ?
 """
 
 
-def _said(value: Any, said: dict[Hole, str]) -> Any:
-    return said[value] if isinstance(value, Named) else value
+def _said(value: Any, refs: dict[Named, str]) -> Any:
+    return refs[value] if isinstance(value, Named) else value
 
 
 def _doubt(row: tuple[Any, ...], blob: bytes | None = None) -> Doubt:
