@@ -16,7 +16,7 @@ from gateway.bench.usage_calls import calls
 from gateway.bench.usage_grappe import bench_grappe
 from gateway.grappes.reading import write_grappe
 from gateway.journal.database import open_for_writing
-from gateway.journal.drafts import Origin, draft_of, intended_draft
+from gateway.journal.drafts import draft_of, intended_draft
 from gateway.journal.journal import FILE_NAME, LOCK_NAME
 from gateway.journal.lock import FolderLock
 from gateway.journal.record import Record
@@ -72,7 +72,6 @@ def append(path: Path, vault: Vault, records: Iterator[Record], told: Callable[[
     """Write the records, each with its intent, as the journal would."""
     clock = _EntryClock()
     store = _HastyStore(path, vault, clock, boot_id=uuid4().hex, log_id=1)
-    origin = Origin(ENVIRONMENT, clock, store.log_id, store.boot_id)
     store.connection().pragma("cache_size", -_CACHE_KIB)
     try:
         done = 0
@@ -80,15 +79,15 @@ def append(path: Path, vault: Vault, records: Iterator[Record], told: Callable[[
             clock.now = max(clock.now, some[0].event_time or clock.now)
             with store.transaction():
                 for record in some:
-                    _write(store, record, origin)
+                    _write(store, record, clock)
             done += len(some)
             told(done)
     finally:
         store.close()
 
 
-def _write(store: Store, record: Record, origin: Origin) -> None:
+def _write(store: Store, record: Record, clock: _EntryClock) -> None:
     intent = intent_of(record)
     if intent is not None:
-        store.add_intent(intended_draft(record, origin), intent)
-    store.append(draft_of(record, origin))
+        store.add_intent(intended_draft(record, ENVIRONMENT, clock), intent)
+    store.append(draft_of(record, ENVIRONMENT, clock))

@@ -5,27 +5,20 @@ A draft is refused while it is made, so that one bad record never reaches the tr
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import orjson
 
 from connectors.wire.clock import Clock
-from gateway.journal.canonical import NUMBER_HOLE, TEXT_HOLE, VERSION, Template, template, text_of
+from gateway.journal.canonical import VERSION, text_of
 from gateway.journal.randomness import random_bytes
 from gateway.journal.record import Body, Facts, Kind, Named, Outcome, Record
 from gateway.operations import OPERATIONS
 
 _SALT_BYTES = 16
-_LATE = {"recorded_at": TEXT_HOLE, "seq": NUMBER_HOLE}  # the last holes of an entry: no key after "seq" holds a name
-
-
-class Origin(NamedTuple):
-    """Whose entries they are."""
-
-    environment: str
-    clock: Clock
-    log_id: int
-    boot_id: str
+_SINGLE = ("message_ref", "person_ref", "professional_ref")
+_LATE = ("boot_id", "log", "recorded_at", "seq")  # keys that the commit of an entry fills
 
 
 class Salted(NamedTuple):
@@ -39,31 +32,53 @@ class Salted(NamedTuple):
 class Draft(NamedTuple):
     """An entry that its commit completes.
 
-    content   its JSON as a dict, with ``Named`` values where its refs will be
-    template  the same encoded
-    named     the values that want a ref, in the order in which new ones are drawn
-    salted    its bodies, in their order
+    content  its JSON as a dict, with ``Named`` values where its refs will be, and nothing yet under the keys in _LATE
+    named    the values that want a ref, in the order in which new ones are drawn
+    salted   its bodies, in their order
     """
 
     content: dict[str, Any]
-    template: Template
     named: list[Named]
     salted: list[Salted]
     facts: Facts | None
 
     def changed(self, **fields: Any) -> Draft:
         """The draft with other fields of its JSON."""
-        return _draft(self.content | fields, self.salted, self.facts)
+        content = self.content | fields
+        return Draft(content, _named_in(content), self.salted, self.facts)
+
+    def resolved(self, refs: Mapping[Named, str]) -> dict[str, Any]:
+        """The JSON with every named value replaced by its ref; a ref already there stays.
+
+        A copy, as a transaction that fails takes its refs with it and the draft may be tried again.
+        """
+        entry = self.content.copy()
+        if not self.named:
+            return entry
+        for name in _SINGLE:
+            entry[name] = refs.get(entry[name], entry[name])
+        if entry["document_refs"]:
+            entry["document_refs"] = [refs.get(item, item) for item in entry["document_refs"]]
+        if entry["counts_for"]:
+            entry["counts_for"] = [
+                {"indicator": count["indicator"], "unit_ref": refs.get(count["unit_ref"], count["unit_ref"])}
+                for count in entry["counts_for"]
+            ]
+        if entry["detail"]:
+            detail = entry["detail"].items()
+            entry["detail"] = {key: refs[value] if isinstance(value, Named) else value for key, value in detail}
+        return entry
 
 
-def draft_of(record: Record, origin: Origin) -> Draft:
+def draft_of(record: Record, environment: str, clock: Clock) -> Draft:
     """Raises ValueError when the record cannot be an entry: no fitting outcome, a naive time, a float, nothing settled."""
     _check(record, record.outcome)
     salted, commitments = _bodies(record.bodies)
-    return _draft(_content(record, record.outcome, commitments, origin), salted, record.facts)
+    content = _content(record, record.outcome, commitments, environment, clock)
+    return Draft(content, _named_in(content), salted, record.facts)
 
 
-def intended_draft(record: Record, origin: Origin) -> Draft:
+def intended_draft(record: Record, environment: str, clock: Clock) -> Draft:
     """The draft of a call under way: what recovery will complete if nobody does, without having read an acknowledgement.
 
     It is stored alone, so its bodies carry their salts; and no copy of a message, as an intent holds none.
@@ -71,17 +86,17 @@ def intended_draft(record: Record, origin: Origin) -> Draft:
     _check(record, "in_doubt")
     salted, commitments = _bodies(record.bodies)
     bodies = [said | {"salt": body.salt.hex(), "kept": None} for said, body in zip(commitments, salted, strict=True)]
-    content = _content(record, "in_doubt", bodies, origin) | {"time_basis": "estimated"}
-    for name in _UNTOLD:
+    content = _content(record, "in_doubt", bodies, environment, clock) | {"time_basis": "estimated"}
+    for name in _LATE:
         del content[name]
-    return _draft(content, [], None)
+    return Draft(content, _named_in(content), [], None)
 
 
-def recalled(stored: bytes, log_id: int, boot_id: str) -> Draft:
+def recalled(stored: bytes) -> Draft:
     """The draft of an entry, from that of the intent of a call that nobody will close."""
-    content = orjson.loads(stored) | _LATE | {"log": log_id, "boot_id": boot_id}
+    content = orjson.loads(stored)
     salted = [Salted(body["role"], bytes.fromhex(body.pop("salt")), body.pop("kept")) for body in content["bodies"]]
-    return _draft(content, salted, None)
+    return Draft(content, [], salted, None)
 
 
 def inheriting(settlement: Draft, settled: dict[str, Any]) -> Draft:
@@ -106,18 +121,13 @@ _OUTCOMES: dict[Kind, set[Outcome | None]] = {
 }
 
 
-_UNTOLD = ("boot_id", "log", "recorded_at", "seq")  # by an intent: another process may make an entry of it
-
-
-def _draft(content: dict[str, Any], salted: list[Salted], facts: Facts | None) -> Draft:
-    return Draft(content, template(content), _named_in(content), salted, facts)
-
-
-def _content(record: Record, outcome: Outcome | None, bodies: list[dict[str, Any]], origin: Origin) -> dict[str, Any]:
+def _content(
+    record: Record, outcome: Outcome | None, bodies: list[dict[str, Any]], environment: str, clock: Clock
+) -> dict[str, Any]:
     # In the order of the keys: sorting them again then costs next to nothing.
     event_time, time_basis = record.event_time, record.time_basis
     if event_time is None:
-        event_time, time_basis = origin.clock.business(), "estimated"
+        event_time, time_basis = clock.business(), "estimated"
     operation, upstream_us = OPERATIONS.get(record.operation or ""), 0
     exchanges = []
     for exchange in record.exchanges:
@@ -126,15 +136,15 @@ def _content(record: Record, outcome: Outcome | None, bodies: list[dict[str, Any
     return {
         "attribution": record.attribution,
         "bodies": bodies,
-        "boot_id": origin.boot_id,
+        "boot_id": None,
         "channel": record.channel,
-        "clock_version": record.clock_version or origin.clock.version,
+        "clock_version": record.clock_version or clock.version,
         "counts_for": [{"indicator": count.indicator, "unit_ref": count.unit} for count in record.counts_for],
         "detail": record.detail,
         "document_refs": list(record.documents),
         "document_type": record.document_type,
         "dui": {"nil": record.dui.nil, "product": record.dui.product, "version": record.dui.version},
-        "environment": origin.environment,
+        "environment": environment,
         "event_time": text_of(event_time),
         "exchanges": exchanges,
         "fault": record.fault,
@@ -145,16 +155,16 @@ def _content(record: Record, outcome: Outcome | None, bodies: list[dict[str, Any
         "ins_status": record.ins_status,
         "kind": record.kind,
         "latencies_us": {"gateway": record.gateway_us, "journal": record.journal_us, "upstream": upstream_us},
-        "log": origin.log_id,
+        "log": None,
         "message_ref": record.message,
         "operation": record.operation,
         "outcome": outcome,
         "person_ref": record.person,
         "professional_ref": record.professional,
         "recipients": _recipients(record),
-        "recorded_at": TEXT_HOLE,
+        "recorded_at": None,
         "replays": record.replays,
-        "seq": NUMBER_HOLE,
+        "seq": None,
         "service": operation.service if operation else None,
         "service_code": record.service_code,
         "settles": record.settles,

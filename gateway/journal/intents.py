@@ -75,7 +75,7 @@ class Intents:
         drafts = []
         for call_id, key_ref, deadline, commitment, blob, draft in found:
             self._fresh[call_id] = Kept(key_ref, deadline, commitment, blob)
-            drafts.append(recalled(draft, self._log_id, self._boot_id))
+            drafts.append(recalled(draft))
         return drafts
 
     def flush(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from connectors.wire.clock import Clock
-from gateway.journal.drafts import Origin, draft_of, intended_draft
+from gateway.journal.drafts import draft_of, intended_draft
 from gateway.journal.durable import sync_folder
 from gateway.journal.lock import FolderLock
 from gateway.journal.record import Claim, Doubt, Entry, Intent, JournalFull, KeyUse, Named, Record
@@ -44,8 +44,7 @@ class Journal:
     ) -> None:
         self.boot_id, self.log_id = store.boot_id, store.log_id
         self.recovered = recovered  # entries that open() wrote for intents of dead processes
-        self._store, self._lock, self._clock = store, lock, clock
-        self._origin = Origin(environment, clock, store.log_id, store.boot_id)
+        self._store, self._lock, self._environment, self._clock = store, lock, environment, clock
         self.folder, self.vault = folder, store.vault
         self._owed: set[str] = set()
         self._room = room
@@ -127,7 +126,7 @@ class Journal:
         so fill ``counts_for`` and the attribution before. Raises JournalFull, JournalStopped, and KeyTaken for a ``claim``."""
         reserved = record.id in self._owed
         self.reserve(record)
-        draft = intended_draft(record, self._origin)
+        draft = intended_draft(record, self._environment, self._clock)
         try:
             named = self._store.refs.lookups(draft.named if intent.key is None else [*draft.named, intent.key])
             await self._writer.run_job(lambda store: store.add_intent(draft, intent, record.claim), named=named, owed=True)
@@ -143,7 +142,7 @@ class Journal:
         an event_time it takes that too, as estimated. Raises NotInDoubt, JournalFull (never for a call with an intent),
         JournalStopped, ValueError for a record that cannot be an entry.
         """
-        drafts = [draft_of(record, self._origin) for record in records]
+        drafts = [draft_of(record, self._environment, self._clock) for record in records]
         claims = [record.claim and _told(record.claim, record) for record in records]
         entries: list[Entry] = await self._writer.run_job(
             lambda store: [store.append(draft, claim) for draft, claim in zip(drafts, claims, strict=True)],
@@ -160,7 +159,7 @@ class Journal:
 
     async def act(self, record: Record, work: Callable[[Store], dict[str, Any]]) -> dict[str, Any]:
         """An administrative act and its entry, in one transaction: ``work`` changes rows, what it returns joins the detail."""
-        draft = draft_of(record, self._origin)
+        draft = draft_of(record, self._environment, self._clock)
 
         def job(store: Store) -> dict[str, Any]:
             done = work(store)

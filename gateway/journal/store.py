@@ -12,7 +12,7 @@ import orjson
 
 from connectors.wire.clock import Clock
 from gateway.journal import database
-from gateway.journal.canonical import moment_of, text_of
+from gateway.journal.canonical import encode, moment_of, text_of
 from gateway.journal.drafts import Draft, Salted, inheriting
 from gateway.journal.facts import FactRows
 from gateway.journal.intents import Intents, Kept
@@ -93,17 +93,17 @@ class Store:
 
     def add_intent(self, draft: Draft, intent: Intent, claim: Claim | None = None) -> None:
         """Raises KeyTaken when another call has the key that ``claim`` wants."""
-        call_id, operation = draft.content["id"], draft.content["operation"]
-        refs = self._refs_in(draft)
+        entry = self._resolved(draft)
+        call_id = entry["id"]
         if claim is not None:
-            self.own_keys.take(call_id, _said(draft.content["person_ref"], refs), claim)
+            self.own_keys.take(call_id, entry["person_ref"], claim)
         kept = Kept(
             None if intent.key is None else self.refs.ref_of(intent.key),
             text_of(self._now + timedelta(seconds=intent.deadline_s)),
             None if intent.commitment is None else self.keyed(intent.commitment),
             None if intent.blob is None else self.vault.seal(call_id, intent.blob),
         )
-        self.intents.open(call_id, operation, kept, draft.template.filled(refs))
+        self.intents.open(call_id, entry["operation"], kept, encode(entry))
 
     # -- entries
 
@@ -114,13 +114,14 @@ class Store:
         """
         if draft.content["kind"] == "settlement":
             draft = self._settled(draft)
-        if self._recorded_at < self._last_recorded:
-            draft = draft.changed(flags=[*draft.content["flags"], CLOCK_WENT_BACK])
         seq, self._next_seq = self._next_seq, self._next_seq + 1
         pos = self.log_id << POS_BITS | seq
-        refs = self._refs_in(draft)
-        body = draft.template.filled(refs, self._recorded_at, str(seq))
-        entry = self._resolved(draft.content, seq, refs)
+        entry = self._resolved(draft)
+        entry["log"], entry["seq"] = self.log_id, seq
+        entry["recorded_at"], entry["boot_id"] = self._recorded_at, self.boot_id
+        if self._recorded_at < self._last_recorded:
+            entry["flags"] = [*entry["flags"], CLOCK_WENT_BACK]
+        body = encode(entry)
         self._insert(pos, entry, body)
         for n, salted in enumerate(draft.salted):
             self._keep_beside(pos, n, entry["id"], salted)
@@ -200,17 +201,8 @@ class Store:
         for rows in (self._entries, self._salts, self._blobs, self._keys, self._units, self._beside, self._facts):
             rows.forget()
 
-    def _refs_in(self, draft: Draft) -> dict[Named, str]:
-        return {named: self.refs.ref_of(named) for named in draft.named}
-
-    def _resolved(self, content: dict[str, Any], seq: int, refs: dict[Named, str]) -> dict[str, Any]:
-        """What an entry says of itself where its rows beside are made from it: its place, its person, its units."""
-        entry = content.copy()
-        entry["seq"], entry["recorded_at"] = seq, self._recorded_at
-        entry["person_ref"] = _said(content["person_ref"], refs)
-        if content["counts_for"]:
-            entry["counts_for"] = [count | {"unit_ref": _said(count["unit_ref"], refs)} for count in content["counts_for"]]
-        return entry
+    def _resolved(self, draft: Draft) -> dict[str, Any]:
+        return draft.resolved({named: self.refs.ref_of(named) for named in draft.named})
 
     def _insert(self, pos: int, entry: dict[str, Any], body: bytes) -> None:
         self._entries.add(
@@ -317,10 +309,6 @@ SELECT entry_id, pos, tenant, operation, person_ref, commitment, deadline, blob 
 WHERE operation IN (SELECT value FROM json_each(?)) AND blob IS NOT NULL AND not_found = ? AND since <= ? AND deadline <= ?
 ORDER BY pos LIMIT ?
 """
-
-
-def _said(value: Any, refs: dict[Named, str]) -> Any:
-    return refs[value] if isinstance(value, Named) else value
 
 
 def _doubt(row: tuple[Any, ...], blob: bytes | None = None) -> Doubt:

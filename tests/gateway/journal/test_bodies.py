@@ -168,11 +168,11 @@ async def test_a_kept_message_is_sealed_by_a_key_of_its_own(tmp_path: Path) -> N
 
 
 async def test_an_intent_holds_no_message(tmp_path: Path) -> None:
-    from gateway.journal.drafts import Origin, intended_draft
+    from gateway.journal.drafts import intended_draft
     from tests.gateway.journal.world import HandClock, feed
 
     record = feed()
     record.bodies = Keeper({"DMP.TD2.1": "full"}).keep(record, request(b"contenu", XML))
-    draft = intended_draft(record, Origin("bac_a_sable", HandClock(), 1, "b"))
+    draft = intended_draft(record, "bac_a_sable", HandClock())
     assert [body["kept"] for body in draft.content["bodies"]] == [None]
     assert replace(record).bodies[0].kept is not None

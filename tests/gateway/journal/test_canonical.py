@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from gateway.journal import drafts, refs
 from gateway.journal import vault as vaults
-from gateway.journal.canonical import template, text_of
-from gateway.journal.drafts import Origin, draft_of
+from gateway.journal.canonical import encode, text_of
+from gateway.journal.drafts import draft_of
 from gateway.journal.record import Body, Count, Dui, Exchange, Named, Recipients, Record
 from gateway.journal.store import Store
 from gateway.journal.vault import Vault
@@ -48,7 +48,7 @@ def test_the_form_of_an_entry_is_pinned(tmp_path: Path, monkeypatch: pytest.Monk
     vault = Vault(tmp_path / "keys", b"k" * 32, b"l" * 32, None, "bac_a_sable")
     store = Store(tmp_path / "journal.sqlite3", vault, clock, boot_id="b" * 32, log_id=1)
     with store.transaction():
-        entry = store.append(draft_of(_complete_record(), Origin("bac_a_sable", clock, 1, "b" * 32)))
+        entry = store.append(draft_of(_complete_record(), "bac_a_sable", clock))
     store.close()
     assert entry.body == GOLDEN.read_bytes()
 
@@ -58,7 +58,7 @@ def test_a_body_is_committed_to_with_its_salt(tmp_path: Path) -> None:
     vault = Vault(tmp_path / "keys", b"k" * 32, b"l" * 32, None, "x")
     store = Store(tmp_path / "journal.sqlite3", vault, clock, boot_id="b", log_id=1)
     with store.transaction():
-        entry = store.append(draft_of(_complete_record(), Origin("x", clock, 1, "b")))
+        entry = store.append(draft_of(_complete_record(), "x", clock))
     store.close()
     [salt] = [row[0] for row in rows(tmp_path, "SELECT salt FROM bodies")]
     [body] = orjson.loads(entry.body)["bodies"]
@@ -75,7 +75,7 @@ _VALUES = st.recursive(
 @given(st.dictionaries(st.text("abcdefgh_", max_size=8), _VALUES, max_size=5))
 def test_anyone_can_write_the_same_bytes(content: dict[str, object]) -> None:
     independent = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
-    assert template(content).filled({}) == independent
+    assert encode(content) == independent
 
 
 async def test_text_that_has_no_utf8_form_does_not_cost_the_entry(tmp_path: Path) -> None:
@@ -110,10 +110,10 @@ def test_times_are_utc_with_six_digits() -> None:
     ],
 )
 def test_a_record_that_cannot_be_an_entry_is_refused_before_it_is_queued(changes: dict[str, object], reason: str) -> None:
-    record, origin = feed("ok"), Origin("bac_a_sable", HandClock(), 1, "b")
-    assert draft_of(record, origin).content["outcome"] == "ok"
+    record = feed("ok")
+    assert draft_of(record, "bac_a_sable", HandClock()).content["outcome"] == "ok"
     with pytest.raises(ValueError, match=reason):
-        draft_of(replace(record, **changes), origin)  # type: ignore[arg-type]
+        draft_of(replace(record, **changes), "bac_a_sable", HandClock())  # type: ignore[arg-type]
 
 
 async def test_a_wall_clock_that_steps_back_is_flagged_and_nothing_repaired(tmp_path: Path) -> None:
