@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from connectors.wire.clock import SystemClock
 from gateway.bench.calls import calls, intent_of
@@ -17,7 +18,7 @@ from gateway.bench.limit import Limit, bare_commits_ms, batches_of, write_prepar
 from gateway.collector import look_less_often
 from gateway.journal.journal import FILE_NAME, Journal
 from gateway.journal.record import Record
-from gateway.journal.writer import Done, Job, Writer
+from gateway.journal.writer import Job, Writer
 
 _CALLERS = {1: 1_000, 16: 4_000, 64: 12_000, 256: 12_000}  # and how many entries at most
 _RATES = (50, 200, 500)
@@ -31,7 +32,7 @@ _TRANSPORT = "en processus"
 class _CountingWriter(Writer):
     commits = 0
 
-    def _commit(self, batch: list[Job]) -> list[Done]:
+    def _commit(self, batch: list[Job]) -> list[Any]:
         self.commits += 1
         return super()._commit(batch)
 

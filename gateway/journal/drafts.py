@@ -18,6 +18,16 @@ from gateway.operations import OPERATIONS
 
 _SALT_BYTES = 16
 _SINGLE = ("message_ref", "person_ref", "professional_ref")
+#: An entry that says nothing yet. In the order of the keys, which costs a third less to encode; copied, as a dictionary of that
+#: size is twice as quick to copy as to make.
+_BLANK: dict[str, Any] = {
+    "attribution": None, "bodies": [], "boot_id": None, "channel": None, "clock_version": 0, "counts_for": [], "detail": None,
+    "document_refs": [], "document_type": None, "dui": None, "environment": "", "event_time": "", "exchanges": [], "fault": None,
+    "finess_ej": None, "finess_et": None, "flags": [], "id": "", "ins_status": None, "kind": "", "latencies_us": None,
+    "log": None, "message_ref": None, "operation": None, "outcome": None, "person_ref": None, "professional_ref": None,
+    "recipients": None, "recorded_at": None, "replays": None, "seq": None, "service": None, "service_code": None,
+    "settles": None, "tenant": "", "time_basis": "", "v": VERSION, "verdict": None,
+}  # fmt: skip
 _LATE = ("boot_id", "log", "recorded_at", "seq")  # keys that the commit of an entry fills
 
 
@@ -124,55 +134,51 @@ _OUTCOMES: dict[Kind, set[Outcome | None]] = {
 def _content(
     record: Record, outcome: Outcome | None, bodies: list[dict[str, Any]], environment: str, clock: Clock
 ) -> dict[str, Any]:
-    # In the order of the keys: sorting them again then costs next to nothing.
     event_time, time_basis = record.event_time, record.time_basis
     if event_time is None:
         event_time, time_basis = clock.business(), "estimated"
-    operation, upstream_us = OPERATIONS.get(record.operation or ""), 0
-    exchanges = []
+    operation, dui = OPERATIONS.get(record.operation or ""), record.dui
+    content = _BLANK.copy()
+    content["attribution"] = record.attribution
+    content["bodies"] = bodies
+    content["channel"] = record.channel
+    content["clock_version"] = record.clock_version or clock.version
+    if record.counts_for:
+        content["counts_for"] = [{"indicator": count.indicator, "unit_ref": count.unit} for count in record.counts_for]
+    content["detail"] = record.detail
+    if record.documents:
+        content["document_refs"] = list(record.documents)
+    content["document_type"] = record.document_type
+    content["dui"] = {"nil": dui.nil, "product": dui.product, "version": dui.version}
+    content["environment"] = environment
+    content["event_time"] = text_of(event_time)
+    content["fault"] = record.fault
+    content["finess_ej"] = record.finess_ej
+    content["finess_et"] = record.finess_et
+    content["flags"] = list(record.flags)
+    content["id"] = record.id
+    content["ins_status"] = record.ins_status
+    content["kind"] = record.kind
+    content["message_ref"] = record.message
+    content["operation"] = record.operation
+    content["outcome"] = outcome
+    content["person_ref"] = record.person
+    content["professional_ref"] = record.professional
+    content["recipients"] = _recipients(record)
+    content["replays"] = record.replays
+    content["service"] = operation.service if operation else None
+    content["service_code"] = record.service_code
+    content["settles"] = record.settles
+    content["tenant"] = record.tenant
+    content["time_basis"] = time_basis
+    content["verdict"] = record.verdict
+    exchanges, upstream_us = [], 0
     for exchange in record.exchanges:
         exchanges.append({"code": exchange.code, "upstream_us": exchange.upstream_us})
         upstream_us += exchange.upstream_us
-    return {
-        "attribution": record.attribution,
-        "bodies": bodies,
-        "boot_id": None,
-        "channel": record.channel,
-        "clock_version": record.clock_version or clock.version,
-        "counts_for": [{"indicator": count.indicator, "unit_ref": count.unit} for count in record.counts_for],
-        "detail": record.detail,
-        "document_refs": list(record.documents),
-        "document_type": record.document_type,
-        "dui": {"nil": record.dui.nil, "product": record.dui.product, "version": record.dui.version},
-        "environment": environment,
-        "event_time": text_of(event_time),
-        "exchanges": exchanges,
-        "fault": record.fault,
-        "finess_ej": record.finess_ej,
-        "finess_et": record.finess_et,
-        "flags": list(record.flags),
-        "id": record.id,
-        "ins_status": record.ins_status,
-        "kind": record.kind,
-        "latencies_us": {"gateway": record.gateway_us, "journal": record.journal_us, "upstream": upstream_us},
-        "log": None,
-        "message_ref": record.message,
-        "operation": record.operation,
-        "outcome": outcome,
-        "person_ref": record.person,
-        "professional_ref": record.professional,
-        "recipients": _recipients(record),
-        "recorded_at": None,
-        "replays": record.replays,
-        "seq": None,
-        "service": operation.service if operation else None,
-        "service_code": record.service_code,
-        "settles": record.settles,
-        "tenant": record.tenant,
-        "time_basis": time_basis,
-        "v": VERSION,
-        "verdict": record.verdict,
-    }
+    content["exchanges"] = exchanges
+    content["latencies_us"] = {"gateway": record.gateway_us, "journal": record.journal_us, "upstream": upstream_us}
+    return content
 
 
 def _named_in(content: dict[str, Any]) -> list[Named]:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from connectors.wire.clock import Clock
-from gateway.journal.drafts import draft_of, intended_draft
+from gateway.journal.drafts import Draft, draft_of, intended_draft
 from gateway.journal.durable import sync_folder
 from gateway.journal.lock import FolderLock
 from gateway.journal.record import Claim, Doubt, Entry, Intent, JournalFull, KeyUse, Named, Record
@@ -142,15 +142,23 @@ class Journal:
         an event_time it takes that too, as estimated. Raises NotInDoubt, JournalFull (never for a call with an intent),
         JournalStopped, ValueError for a record that cannot be an entry.
         """
-        drafts = [draft_of(record, self._environment, self._clock) for record in records]
-        claims = [record.claim and _told(record.claim, record) for record in records]
+        drafts: list[tuple[Draft, Claim | None]] = []
+        named: list[Named] = []
+        owed = False
+        for record in records:
+            draft = draft_of(record, self._environment, self._clock)
+            drafts.append((draft, record.claim and _told(record.claim, record)))
+            named += draft.named
+            owed = owed or record.kind == "call"
         entries: list[Entry] = await self._writer.run_job(
-            lambda store: [store.append(draft, claim) for draft, claim in zip(drafts, claims, strict=True)],
-            named=self._store.refs.lookups([named for draft in drafts for named in draft.named]),
-            owed="call" in [record.kind for record in records],
-            then=lambda: self._owed.difference_update([record.id for record in records]),
-        )
+            lambda store: [store.append(draft, claim) for draft, claim in drafts],
+            named=self._store.refs.lookups(named), owed=owed, then=lambda: self._written(records),
+        )  # fmt: skip
         return entries
+
+    def _written(self, records: tuple[Record, ...]) -> None:
+        for record in records:
+            self._owed.discard(record.id)
 
     async def change(self, work: Callable[[Store], T]) -> T:
         """Change rows beside the entries (retention), in one transaction."""

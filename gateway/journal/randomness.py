@@ -11,19 +11,28 @@ import threading
 _BLOCK = 8192
 
 
-class _Block(threading.local):
+class _Block:
+    __slots__ = ("given", "left")
+
     def __init__(self) -> None:
         self.left = b""
         self.given = 0
 
 
-_block = _Block()
+class _OfThread(threading.local):
+    def __init__(self) -> None:
+        self.block = _Block()
+
+
+_of_thread = _OfThread()
 
 
 def random_bytes(size: int) -> bytes:
     """``size`` bytes from the system's generator; never handed out before, nor again. At most 8192."""
-    start = _block.given
-    if start + size > len(_block.left):
-        _block.left, start = os.urandom(_BLOCK), 0
-    _block.given = start + size
-    return _block.left[start : start + size]
+    block = _of_thread.block
+    start = block.given
+    end = start + size
+    if end > len(block.left):
+        block.left, start, end = os.urandom(_BLOCK), 0, size
+    block.given = end
+    return block.left[start:end]

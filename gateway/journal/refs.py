@@ -1,7 +1,7 @@
 """Random names for values that the hashed part must not hold (design §5.6)."""
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import apsw
 
@@ -35,7 +35,7 @@ class Refs:
 
     def lookups(self, values: Iterable[Named]) -> dict[Named, bytes]:
         """For ``expect``; from any thread."""
-        return {named: self._vault.lookup(named.kind, named.value) for named in set(values)}
+        return self._vault.lookups(values)
 
     def expect(self, coming: Iterable[Lookups]) -> None:
         """The transaction will name these: the refs that exist are read in a few statements."""
@@ -43,7 +43,8 @@ class Refs:
             self._expected.update(lookups)
         unknown = list({lookup for lookup in self._expected.values() if lookup not in self._known})
         for group in in_groups(unknown):
-            sql = f"SELECT lookup, ref FROM refs WHERE lookup IN ({','.join('?' * len(group))})"  # noqa: S608
+            # Twice as quick as IN, which first sorts what it is given.
+            sql = f"WITH wanted (value) AS (VALUES {','.join(['(?)'] * len(group))}) {_REFS_OF_WANTED}"
             self._fresh.update(dict(self._connection.execute(sql, group)))
         self._absent = {lookup for lookup in unknown if lookup not in self._fresh}
 
@@ -53,11 +54,19 @@ class Refs:
 
     def ref_of(self, named: Named) -> str:
         """The ref of a value, made when it has none. A person's value is never sealed: nothing can give it back."""
-        lookup = self._lookup(named)
-        ref = self._found(lookup) or self._made(named, lookup)
+        lookup = self._expected.get(named) or self._lookup(named)
+        ref = self._known.get(lookup) or self._found(lookup) or self._made(named, lookup)
         if self._watched is not None:
             self._watched.add(ref)
         return ref
+
+    def refs_of(self, values: Sequence[Named]) -> dict[Named, str]:
+        """The same for the values of one entry; new refs are drawn in their order."""
+        expected, known = self._expected, self._known
+        refs = {named: known.get(expected.get(named, b"")) or self.ref_of(named) for named in values}
+        if self._watched is not None:
+            self._watched.update(refs.values())
+        return refs
 
     def is_new(self, ref: str) -> bool:
         """Whether the running transaction made it: no stored row can name it."""
@@ -115,3 +124,6 @@ class Refs:
         self._fresh[lookup] = ref
         self._new.add(ref)
         return ref
+
+
+_REFS_OF_WANTED = "SELECT lookup, ref FROM wanted CROSS JOIN refs ON lookup = value"

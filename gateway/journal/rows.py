@@ -6,13 +6,14 @@ refused ends the transaction: a statement that could be undone alone would first
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
 import apsw
 
 _AT_ONCE = (64, 16, 4, 1)  # a few fixed sizes, so that every statement is prepared once
+_LOOKED_UP = (4, 16, 64)
 
 
 class Rows:
@@ -24,9 +25,7 @@ class Rows:
         head = f"INSERT OR ROLLBACK INTO {into} VALUES "  # noqa: S608 - constants only
         self._statements = [(size, f"{head}{','.join([one] * size)} {tail}") for size in _AT_ONCE]
         self._waiting: list[Sequence[Any]] = []
-
-    def add(self, row: Sequence[Any]) -> None:
-        self._waiting.append(row)
+        self.add = self._waiting.append  # several times an entry: no call of ours in between
 
     def flush(self) -> None:
         """Write what waits, in the order in which it came."""
@@ -42,11 +41,9 @@ class Rows:
         self._waiting.clear()
 
 
-def in_groups(items: Sequence[Any]) -> list[Sequence[Any]]:
-    """The items in groups whose sizes are those of prepared statements."""
-    groups, done = [], 0
-    for size in _AT_ONCE:
-        while len(items) - done >= size:
-            groups.append(items[done : done + size])
-            done += size
-    return groups
+def in_groups(items: Sequence[Any]) -> Iterator[list[Any]]:
+    """The items in groups of a few fixed sizes, the last filled up with NULL: for statements that look values up."""
+    for start in range(0, len(items), _LOOKED_UP[-1]):
+        group = list(items[start : start + _LOOKED_UP[-1]])
+        size = next(size for size in _LOOKED_UP if size >= len(group))
+        yield group + [None] * (size - len(group))

@@ -93,7 +93,7 @@ class Store:
 
     def add_intent(self, draft: Draft, intent: Intent, claim: Claim | None = None) -> None:
         """Raises KeyTaken when another call has the key that ``claim`` wants."""
-        entry = self._resolved(draft)
+        entry = draft.resolved(self.refs.refs_of(draft.named))
         call_id = entry["id"]
         if claim is not None:
             self.own_keys.take(call_id, entry["person_ref"], claim)
@@ -116,7 +116,7 @@ class Store:
             draft = self._settled(draft)
         seq, self._next_seq = self._next_seq, self._next_seq + 1
         pos = self.log_id << POS_BITS | seq
-        entry = self._resolved(draft)
+        entry = draft.resolved(self.refs.refs_of(draft.named))
         entry["log"], entry["seq"] = self.log_id, seq
         entry["recorded_at"], entry["boot_id"] = self._recorded_at, self.boot_id
         if self._recorded_at < self._last_recorded:
@@ -200,9 +200,6 @@ class Store:
         self.intents.settle(committed=committed)
         for rows in (self._entries, self._salts, self._blobs, self._keys, self._units, self._beside, self._facts):
             rows.forget()
-
-    def _resolved(self, draft: Draft) -> dict[str, Any]:
-        return draft.resolved({named: self.refs.ref_of(named) for named in draft.named})
 
     def _insert(self, pos: int, entry: dict[str, Any], body: bytes) -> None:
         self._entries.add(

@@ -36,7 +36,7 @@ def units_of(entry: dict[str, Any]) -> list[Unit]:
     finess_et, event_time = entry["finess_et"], entry["event_time"]
     if finess_et is None or event_time is None or (entry["attribution"] or "").startswith(_NOT_COUNTED):
         return []
-    counted = dict.fromkeys((count["indicator"], count["unit_ref"]) for count in entry["counts_for"])
+    counted = {(count["indicator"], count["unit_ref"]): None for count in entry["counts_for"]}
     return [
         Unit(entry["environment"], indicator, finess_et, unit_ref, event_time, entry["log"], entry["seq"])
         for indicator, unit_ref in counted
@@ -57,17 +57,17 @@ class Beside(NamedTuple):
 
 def beside_of(entry: dict[str, Any], units: Sequence[Unit]) -> Beside | None:
     """The row of a call that feeds an indicator and has no ``units``; None for every other entry."""
+    if units or entry["kind"] != "call":
+        return None
     outcome, operation = entry["outcome"], OPERATIONS.get(entry["operation"] or "")
-    if entry["kind"] != "call" or operation is None or operation.indicator is None:
+    if operation is None or operation.indicator is None:
         return None
     finess_et, what = entry["finess_et"] or "", cast(What, outcome)
     if outcome == "ok":
         if not entry["counts_for"]:
             what = "exclu"
-        elif not units:
-            finess_et, what = "", "non_attribue"
         else:
-            return None
+            finess_et, what = "", "non_attribue"
     place = entry["log"], entry["seq"]
     return Beside(entry["environment"], operation.indicator, finess_et, entry["event_time"], *place, what)
 

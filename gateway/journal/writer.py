@@ -36,15 +36,7 @@ class Job:
     named: Lookups
     owed: bool
     future: asyncio.Future[Any]
-    loop: asyncio.AbstractEventLoop
     then: Callable[[], None] | None
-
-
-@dataclass(slots=True)
-class Done:
-    job: Job
-    result: Any = None
-    error: Exception | None = None
 
 
 class Writer(threading.Thread):
@@ -80,8 +72,7 @@ class Writer(threading.Thread):
 
         Raises JournalFull at capacity unless ``owed``, JournalStopped once closed or after a disk failure.
         """
-        loop = asyncio.get_running_loop()
-        job = Job(work, named, owed, loop.create_future(), loop, then)
+        job = Job(work, named, owed, asyncio.get_running_loop().create_future(), then)
         with self._lock:
             if self._broken or self._closing:
                 raise JournalStopped("the journal is closed" if self._closing else "the journal stopped: the disk failed")
@@ -120,67 +111,78 @@ class Writer(threading.Thread):
 
     def _write(self, batch: list[Job]) -> None:
         if self._broken:
-            deliver([Done(job, error=JournalStopped("the journal stopped: the disk failed")) for job in batch])
+            refuse(batch, JournalStopped("the journal stopped: the disk failed"))
             return
         try:
-            deliver(self._commit(batch))
+            deliver(batch, self._commit(batch))
         except Exception as error:
             if self._store.lacks_room(error):
                 self._make_do(batch, error)
             elif _fatal(error):
                 log.critical("journal_stopped", extra={"reason": str(error)})
                 self._broken = error
-                deliver([Done(job, error=JournalStopped(f"the journal stopped: {error}")) for job in batch])
+                refuse(batch, JournalStopped(f"the journal stopped: {error}"))
             elif len(batch) > 1:  # one of them is at fault: the others must not fail with it
                 self._halve(batch)
             else:
-                deliver([Done(batch[0], error=error)])
+                refuse(batch, error)
 
     def _make_do(self, batch: list[Job], error: Exception) -> None:
         """The disk takes no more: the ballast goes, and only what is owed is tried again, in smaller and smaller groups."""
         freed = self._give_up_ballast()
         owed = [job for job in batch if job.owed]
-        deliver([Done(job, error=JournalFull(str(error))) for job in batch if not job.owed])
+        refuse([job for job in batch if not job.owed], JournalFull(str(error)))
         if owed and (freed or len(owed) < len(batch)):
             self._write(owed)
         elif len(owed) > 1:
             self._halve(owed)
         else:
-            deliver([Done(job, error=JournalFull(str(error))) for job in owed])
+            refuse(owed, JournalFull(str(error)))
 
     def _halve(self, batch: list[Job]) -> None:
         half = len(batch) // 2
         self._write(batch[:half])
         self._write(batch[half:])
 
-    def _commit(self, batch: list[Job]) -> list[Done]:
+    def _commit(self, batch: list[Job]) -> list[Any]:
         with self._store.transaction():
             self._store.refs.expect(job.named for job in batch)
-            return [Done(job, job.work(self._store)) for job in batch]
+            return [job.work(self._store) for job in batch]
 
 
-def deliver(results: list[Done]) -> None:
+def deliver(batch: list[Job], results: list[Any]) -> None:
     """Resolve the futures, with one wake-up for each event loop."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[Done]] = {}
-    for done in results:
-        by_loop.setdefault(done.job.loop, []).append(done)
-    for loop, mine in by_loop.items():
+    _tell(batch, _resolve, results)
+
+
+def refuse(batch: list[Job], error: Exception) -> None:
+    """Fail the futures."""
+    _tell(batch, _reject, [error] * len(batch))
+
+
+def _tell(batch: list[Job], how: Callable[[list[tuple[Job, Any]]], None], what: list[Any]) -> None:
+    told = list(zip(batch, what, strict=True))
+    loops = {job.future.get_loop() for job in batch}
+    for loop in loops:
+        mine = told if len(loops) == 1 else [(job, one) for job, one in told if job.future.get_loop() is loop]
         try:
-            loop.call_soon_threadsafe(_resolve, mine)
+            loop.call_soon_threadsafe(how, mine)
         except RuntimeError:  # the loop is closed: nobody waits any more
             log.warning("journal_waiters_gone", extra={"count": len(mine)})
 
 
-def _resolve(results: list[Done]) -> None:
-    for done in results:
-        if done.error is None and done.job.then is not None:
-            done.job.then()
-        if done.job.future.done():  # its waiter was cancelled; the row is written all the same
-            continue
-        if done.error is not None:
-            done.job.future.set_exception(done.error)
-        else:
-            done.job.future.set_result(done.result)
+def _resolve(done: list[tuple[Job, Any]]) -> None:
+    for job, result in done:
+        if job.then is not None:
+            job.then()
+        if not job.future.done():  # else its waiter was cancelled; the row is written all the same
+            job.future.set_result(result)
+
+
+def _reject(failed: list[tuple[Job, Exception]]) -> None:
+    for job, error in failed:
+        if not job.future.done():
+            job.future.set_exception(error)
 
 
 def _fatal(error: Exception) -> bool:

@@ -10,6 +10,7 @@ import random
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import apsw
 import orjson
@@ -21,7 +22,7 @@ from gateway.journal.query import JournalReader
 from gateway.journal.record import Body, Entry, Intent, JournalStopped, Named, Record
 from gateway.journal.store import Store
 from gateway.journal.units import UnitSet, units_of
-from gateway.journal.writer import Done, Job, Writer, deliver
+from gateway.journal.writer import Job, Writer, deliver
 from tests.faults.powercut import Disk, hush
 from tests.gateway.journal.world import feed, message, open_journal
 
@@ -58,10 +59,11 @@ class CheckpointSyncedStore(Store):
 class HastyWriter(Writer):
     """Mutant: acknowledges before the commit."""
 
-    def _commit(self, batch: list[Job]) -> list[Done]:
+    def _commit(self, batch: list[Job]) -> list[Any]:
         with self._store.transaction():
-            deliver([Done(job, job.work(self._store)) for job in batch])
-        return []
+            results = [job.work(self._store) for job in batch]
+            deliver(batch, results)
+        return results
 
 
 class BusyJournal(Journal):

@@ -7,6 +7,7 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import apsw
 import pytest
@@ -16,7 +17,7 @@ from gateway.journal.journal import FILE_NAME, Journal
 from gateway.journal.record import Intent, JournalError, JournalFull, JournalStopped, JournalUnsafe, Named, Record
 from gateway.journal.room import BALLAST_NAME, no_room
 from gateway.journal.store import Store
-from gateway.journal.writer import Done, Job, Writer
+from gateway.journal.writer import Job, Writer
 from tests.gateway.journal.world import feed, open_journal, rows
 
 
@@ -25,7 +26,7 @@ class SlowDisk(Writer):
 
     allowed = threading.Event()
 
-    def _commit(self, batch: list[Job]) -> list[Done]:
+    def _commit(self, batch: list[Job]) -> list[Any]:
         assert self.allowed.wait(timeout=10)
         return super()._commit(batch)
 
