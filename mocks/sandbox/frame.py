@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
+from starlette.routing import compile_path
 
 from mocks.sandbox.api import PROBLEM_SCHEMA, Refused, problem
 
@@ -46,7 +46,7 @@ def framed(app: FastAPI) -> None:
     async def framework(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         if error.status_code == 405:
-            allowed = ", ".join(sorted(_methods(app, request.scope)))
+            allowed = ", ".join(sorted(_methods(app, request.scope["path"])))
             return problem(405, f"Cette route n'a pas cette méthode ; possibles : {allowed}.", headers={"Allow": allowed})
         if error.status_code == 404:
             return problem(404, f"Aucune route de ce nom dans l'API de contrôle : voyez {DOCUMENT}.")
@@ -96,10 +96,10 @@ def told(error: Mapping[str, Any]) -> str:
     return said.format(**{**context, "name": ".".join(path)[:60]})
 
 
-def _methods(app: FastAPI, scope: Mapping[str, Any]) -> set[str]:
-    """Every method of the path asked for: the framework alone knows one route's."""
-    found = [route for route in app.routes if route.matches(dict(scope))[0] is not Match.NONE]
-    return {method for route in found for method in getattr(route, "methods", None) or ()}
+def _methods(app: FastAPI, path: str) -> set[str]:
+    """Every method of a path: the framework alone names one route's."""
+    templates = app.openapi()["paths"].items()
+    return {one.upper() for template, methods in templates if compile_path(template)[0].match(path) for one in methods}
 
 
 class Guard:
@@ -175,7 +175,9 @@ def _marked(send: Send) -> Send:
 
 
 def described(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document: the key, and the one form of every error."""
+    """The OpenAPI document, made once: the key, and the one form of every error."""
+    if app.openapi_schema is not None:
+        return app.openapi_schema
     document = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes, tags=app.openapi_tags
     )
@@ -185,4 +187,5 @@ def described(app: FastAPI) -> dict[str, Any]:
         "cle": {"type": "apiKey", "in": "header", "name": KEY_HEADER, "description": "« control_key » du manifeste sandbox.json."}
     }
     document["security"] = [{"cle": []}]
+    app.openapi_schema = document
     return document
