@@ -5,6 +5,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from connectors.mssante.codes import Reply
+from connectors.wire.handshakes import why_failed
 from gateway.doors.mail import replies
 from gateway.doors.mail.commands import AFTER_HELLO, BEFORE_TLS, RELAYED, offer, verb_of
 from gateway.doors.mail.login import LINE_LIMIT, LeftInChallenge, Login
@@ -204,8 +205,8 @@ class Conversation:
         self._hello = False
         try:
             await self._dui.start_tls(self._door.server_tls)
-        except Closed:
-            self._session.invalid("V-TLS", None)
+        except Closed as error:
+            self._session.without_tls(None if error.__cause__ is None else why_failed(error.__cause__))
             raise _Over from None
         self._session.tls_version = self._dui.tls_version
         self._login.proved()
