@@ -50,7 +50,8 @@ def test_a_new_public_host_changes_the_server_s_certificate_alone(
     monkeypatch.setenv("SOCLE_PUBLIC_HOSTS", "socle.example")
     manifest = init(copy)
     changed = {name for name, content in contents(copy).items() if before[name] != content}
-    assert changed == {"sandbox/pki/server.pem", "sandbox/pki/server.key", "sandbox/sandbox.json"}
+    files = {"sandbox/pki/server.pem", "sandbox/pki/server.key", "sandbox/pki/register.json", "sandbox/sandbox.json"}
+    assert changed == files
     assert manifest["pki"]["server"]["hosts"] == ["localhost", "127.0.0.1", "::1", "socle.example"]
     pki = copy / "sandbox" / "pki"
     for host in ("localhost", "socle.example"):
