@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import ssl
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ from gateway.grappes.registry import Registry
 from gateway.journal.bodies import Keeper
 from gateway.journal.journal import FILE_NAME, Journal
 from gateway.journal.proof.acts import open_notary
+from gateway.journal.proof.leaving import Resting
 from gateway.journal.proof.notary import Notary, Rhythm, sign_along
 from gateway.journal.query import JournalReader
 from gateway.journal.record import JournalError
@@ -65,6 +67,7 @@ from gateway.road import NativeDoor, Road
 from gateway.settings import Settings
 from gateway.starts import note_start
 from gateway.usage.closing import Closer, close_along
+from gateway.usage.resting import resting
 
 _UPSTREAMS = {"INS": "mock-insi", "DMP": "mock-dmp", "PSC": "mock-psc", "PSC-WALLET": "mock-psc-wallet", "ANN": "mock-annuaire"}
 _OWN_OID = "1.2.250.1.999.99"  # fictitious root under which the gateway numbers its own questions
@@ -188,7 +191,7 @@ class Gateway:
             self.settings.retention(),
         )
         console.deposits, console.denials, console.direct = self.deposits, self.denials, self.observer.direct
-        console.touches = self.road.touches
+        console.touches, console.resting = self.road.touches, self._resting
         console.registry.register(GatewayCollector(self.settings.journal, self._busy))
         app = console.app()
         with JournalReader(self.settings.journal) as reader:
@@ -205,6 +208,9 @@ class Gateway:
         if self.notary is not None:
             ProofApi(self.journal, self.notary, console.check_admin).mount(app)
         return app
+
+    def _resting(self, now: datetime) -> Resting | None:
+        return resting(self.settings.journal, self.registry, self.settings.environment, now)
 
     @property
     def _closer(self) -> Closer:
@@ -272,7 +278,7 @@ class Gateway:
         await self.registrar.adopt()
         work = (
             self._settlement().run(), self.gaps.run(), self.denials.run(), follow(self.settings.journal / FILE_NAME),
-            retain_daily(self.journal, self.settings.retention(), self.clock), sign_along(self.notary),
+            retain_daily(self.journal, self.settings.retention(), self.clock, resting=self._resting), sign_along(self.notary),
             close_along(self._closer, self.journal, self.clock),
         )  # fmt: skip
         background = [asyncio.create_task(one) for one in (*work, resume(self.journal))]

@@ -26,7 +26,7 @@ from gateway.journal.erasure import erase
 from gateway.journal.journal import Journal
 from gateway.journal.record import JournalFull, NotInDoubt, Record
 from gateway.journal.resealing import AlreadyResealing, reseal
-from gateway.journal.retention import Retention, retain
+from gateway.journal.retention import RestingAt, Retention, retain
 from gateway.journal.standing import CLOCK_ACTION
 from gateway.settling import Decision, decide
 from gateway.touches import Touches
@@ -130,6 +130,7 @@ class Console:
     deposits   where identities are deposited; None where a console has none
     direct     values shown live, which an erasure takes away
     touches    injected faults of which nothing comes back
+    resting    what measures rest on; entries stay where nobody says it
     denials    where attempts without the admin key are noted
     """
 
@@ -145,6 +146,7 @@ class Console:
     denials: Denials | None = None
     direct: Direct | None = None
     touches: Touches = field(default_factory=Touches)
+    resting: RestingAt | None = None
 
     def app(self) -> FastAPI:
         app = FastAPI(
@@ -233,7 +235,8 @@ class Console:
 
     async def _retention(self, asked: Asked) -> Response:
         """Let go of what is past its delay."""
-        return JSONResponse(asdict(await retain(self.journal, self.retention, self.clock.real(), by=asked.by)))
+        removed = await retain(self.journal, self.retention, self.clock.real(), by=asked.by, resting=self.resting)
+        return JSONResponse(asdict(removed))
 
     async def _reseal(self, asked: Asked) -> Response:
         """Change the key that seals; what found no room is finished by asking again."""

@@ -11,7 +11,7 @@ from gateway.journal.record import Outcome
 from gateway.operations import OPERATIONS
 
 #: Indicators where a unit counts once whatever its later events: a Message-ID resent next month counts in the first.
-_ONCE = frozenset({"IND-MSS-01"})
+ONCE = frozenset({"IND-MSS-01"})
 _NOT_COUNTED = "non_attribue"
 #: Why a call of an indicator's operation is no unit: its outcome, or it succeeded for no ESSMS, or it is worth nothing.
 What = Outcome | Literal["non_attribue", "exclu"]
@@ -84,7 +84,7 @@ class UnitTable(Protocol):
 
 def admit(unit: Unit, table: UnitTable) -> None:
     """Put a unit in the table, unless an entry that comes before in (log, seq) order already counts it for good."""
-    if unit.indicator in _ONCE:
+    if unit.indicator in ONCE:
         kept = table.first(unit.environment, unit.indicator, unit.unit_ref)
         if kept is not None:
             if (kept.log, kept.seq) <= (unit.log, unit.seq):
@@ -107,7 +107,7 @@ class UnitSet:
 
     def put(self, unit: Unit) -> None:
         self.rows.add(unit)
-        if unit.indicator in _ONCE:
+        if unit.indicator in ONCE:
             self._first[unit.environment, unit.indicator, unit.unit_ref] = unit
 
     def drop(self, unit: Unit) -> None:

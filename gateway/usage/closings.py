@@ -83,6 +83,12 @@ class Closings:
         return max(found, key=lambda one: one.place.at).series_start if found else None
 
 
+def vectors_closed(journal: apsw.Connection) -> set[Vector]:
+    """What any closed version rests on, in every environment."""
+    details = (orjson.loads(body)["detail"] for _, body in journal.execute(CLOSINGS))
+    return {tuple((log, size) for log, size in detail["vector"]) for detail in details}
+
+
 def key_of(measure: Measure) -> Key:
     number = measure.finess_et if measure.level == "essms" else measure.finess_ej if measure.level == "og" else ""
     return measure.level, number or "", measure.indicator

@@ -105,8 +105,9 @@ def say(removals: Sequence[Removal], log: int) -> str | None:
     entries = "1 entrée retirée" if number == 1 else f"{number} entrées retirées"
     days = sorted({one.at[:10] for one in mine})
     when = f"le {days[0]}" if len(days) == 1 else f"du {days[0]} au {days[-1]}"
-    events = f"{min(one.events[0] for one in mine)[:10]} au {max(one.events[1] for one in mine)[:10]}"
-    return f"{entries} par la conservation {when}, entre {log}/{first} et {log}/{last} (appels du {events}) ; leurs empreintes restent"
+    since, until = min(one.events[0] for one in mine)[:10], max(one.events[1] for one in mine)[:10]
+    where = f"entre {log}/{first} et {log}/{last}, appels du {since} au {until}"
+    return f"{entries} par la conservation {when} ({where}) ; leurs empreintes restent dans l'arbre"
 
 
 def _seq(value: object) -> int:
