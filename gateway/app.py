@@ -34,6 +34,7 @@ from gateway.doors.insi import InsiDoor
 from gateway.doors.journal_api import JournalApi
 from gateway.doors.mail.smtp import SmtpDoor
 from gateway.doors.native import NativeApp
+from gateway.doors.own.decision import DecisionDoor
 from gateway.doors.own.dmp import FeedDoor
 from gateway.doors.own.dui import ExtractionDoor
 from gateway.doors.own.http import OwnDoors
@@ -176,6 +177,7 @@ class Gateway:
         """Our own doors by their paths: the same operations, towards the same services, by the same road."""
         return {
             SEARCH_PATH: SearchDoor(self.road, self._upstream("INS"), str(self.manifest["idam"]), self.clock),
+            "/ins/decision": DecisionDoor(self.road),
             "/dmp/documents": FeedDoor(self.road, dmp, str(self.manifest["dmp_homologation"]), self.access.signer),
             "/mss/messages": LetterDoor(self.smtp),
             "/dui/extraction": ExtractionDoor(self.road, self.registry),

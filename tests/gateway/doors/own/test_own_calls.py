@@ -40,8 +40,8 @@ async def test_without_a_good_key_nothing_is_forwarded_and_the_entry_says_so(ben
         assert answer.header("www-authenticate") == 'Bearer realm="socle"'
         assert said(answer)["type"] == "docs/errors.md#probleme-cle-acces"
     entries = bench.entries()
-    assert len(entries) == 6 and {entry["operation"] for entry in entries} == {
-        "INS.RECHERCHE_TRAITS", "DMP.TD2.1", "MSS.SOUMISSION",
+    assert len(entries) == 2 * len(REQUESTS) and {entry["operation"] for entry in entries} == {
+        "INS.RECHERCHE_TRAITS", "INS.DECISION", "DMP.TD2.1", "MSS.SOUMISSION",
     }  # fmt: skip
     for entry in entries:
         assert (entry["outcome"], entry["flags"], entry["tenant"]) == ("unauthorised", ["V-CLE-PORTE"], "inconnu")
