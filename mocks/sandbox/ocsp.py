@@ -42,13 +42,15 @@ def answer(request: bytes, responders: Iterable[Responder], at: datetime) -> byt
     try:
         asked = ocsp.load_der_ocsp_request(request) if len(request) <= MAX_REQUEST else None
         nonce = None if asked is None else _nonce(asked)
-    except (ValueError, UnsupportedAlgorithm):
+    except NotImplementedError:  # several questions
+        return _refused(ocsp.OCSPResponseStatus.UNAUTHORIZED)
+    except ValueError:
         return _refused(ocsp.OCSPResponseStatus.MALFORMED_REQUEST)
     if asked is None or (nonce is not None and len(nonce.nonce) not in _NONCES):
         return _refused(ocsp.OCSPResponseStatus.MALFORMED_REQUEST)
     try:
         responder = next((one for one in responders if _concerns(asked, one.issuer)), None)
-    except (UnsupportedAlgorithm, NotImplementedError, ValueError):  # a digest we have not; several questions
+    except UnsupportedAlgorithm:  # of the digests of the question
         responder = None
     if responder is None:
         return _refused(ocsp.OCSPResponseStatus.UNAUTHORIZED)

@@ -52,6 +52,11 @@ class Made:
     structures: dict[str, dict[str, dict[str, str]]]
 
 
+def server_name(cn: str) -> x509.Name:
+    """Of whoever runs the sandbox."""
+    return organisation_name(department="Bac à sable (00)", organisation="SOCLE BAC A SABLE", struct_id="3" + "0" * 14, cn=cn)
+
+
 def public_hosts() -> list[str]:
     """Names of the server certificate: this machine's, and SOCLE_PUBLIC_HOSTS (separated by commas)."""
     asked = [host.strip() for host in os.environ.get("SOCLE_PUBLIC_HOSTS", "").split(",")]
@@ -159,9 +164,7 @@ class _Writer:
         }  # fmt: skip
 
     def server(self, key: rsa.RSAPrivateKey, hosts: Sequence[str]) -> dict[str, Any]:
-        subject = organisation_name(
-            department="Bac à sable (00)", organisation="SOCLE BAC A SABLE", struct_id="3" + "0" * 14, cn=hosts[0]
-        )
+        subject = server_name(hosts[0])
         pair = self._authority.mint("server", subject, key, hosts=hosts)
         write(self._folder / "server.pem", pem_of(pair.cert, self._authority.issuing.cert))
         write(self._folder / "server.key", key_pem(key), secret=True)

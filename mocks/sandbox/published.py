@@ -77,7 +77,7 @@ def responders(folder: Path, register: Register) -> list[Responder]:
 
 
 def _status(folder: Path, register: Register, branch: Branch) -> Callable[[int], Revoked | bool | None]:
-    known: dict[int, Revoked | bool] = {int(row.serial): row.revoked() or False for row in register.of(branch.stem)}
+    known: dict[int, Revoked | bool] = {row.number: row.revoked() or False for row in register.of(branch.stem)}
     if branch is ROOT:
         issuers = [one for one in BRANCHES if exists(folder, one)]
         known |= {read_cert(folder / f"{one.stem}.pem").serial_number: False for one in issuers}

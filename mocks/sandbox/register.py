@@ -19,6 +19,8 @@ from mocks.sandbox.lists import Revoked
 from mocks.sandbox.papers import write
 
 FILE_NAME = "register.json"
+_ATTRIBUTES = {NameOID.TITLE: "title", NameOID.GIVEN_NAME: "GN", NameOID.SURNAME: "SN"}  # RFC 4514 has no name for them
+
 State = Literal["valid", "revoked", "expired", "not_yet_valid"]
 
 #: Why a certificate is revoked: what a list says of it (RFC 5280 §5.3.1), None for « unspecified ».
@@ -39,7 +41,7 @@ class Issued:
     refused     why a peer must refuse it, for what was made to be refused; else None
     struct_id   OU of an organisation's; None for a professional's
     tenant      whose it is, when that was said; else whoever has the structure
-    serial      decimal, as OpenSSL cannot hold it in a JSON number; fingerprint is SHA-256 of the DER, hexadecimal
+    serial      as OpenSSL prints it, hexadecimal; fingerprint is SHA-256 of the DER, hexadecimal too
     files       by kind (cert, chain, key, p12), relative to ``sandbox/``; keys are never in the register
     Times are RFC 3339 UTC.
     """
@@ -68,11 +70,15 @@ class Issued:
             return "not_yet_valid"
         return "expired" if at > datetime.fromisoformat(self.not_after) else "valid"
 
+    @property
+    def number(self) -> int:
+        return int(self.serial, 16)
+
     def revoked(self) -> Revoked | None:
         """Its line in a list; None when it is not revoked."""
         if self.revoked_at is None:
             return None
-        return Revoked(int(self.serial), datetime.fromisoformat(self.revoked_at), REASONS[self.reason or "unspecified"])
+        return Revoked(self.number, datetime.fromisoformat(self.revoked_at), REASONS[self.reason or "unspecified"])
 
 
 def row_of(cert: x509.Certificate, **known: Any) -> Issued:
@@ -80,10 +86,15 @@ def row_of(cert: x509.Certificate, **known: Any) -> Issued:
     units = cert.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
     names = cert.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return Issued(
-        cn=str(names[0].value), subject=cert.subject.rfc4514_string(), serial=str(cert.serial_number),
+        cn=str(names[0].value), subject=cert.subject.rfc4514_string(_ATTRIBUTES), serial=_hexadecimal(cert.serial_number),
         fingerprint=cert.fingerprint(SHA256()).hex(), struct_id=str(units[0].value) if len(units) == 1 else None,
         not_before=rfc3339(cert.not_valid_before_utc), not_after=rfc3339(cert.not_valid_after_utc), **known,
     )  # fmt: skip
+
+
+def _hexadecimal(serial: int) -> str:
+    digits = f"{serial:X}"
+    return digits.zfill(len(digits) + len(digits) % 2)
 
 
 def rfc3339(at: datetime) -> str:
@@ -107,8 +118,8 @@ class Register:
         write(folder / FILE_NAME, content, secret=True)
 
     def find(self, wanted: str) -> Issued | None:
-        """By name, serial number or fingerprint; by the beginning of a fingerprint too when no other begins so."""
-        exact = next((row for row in self.rows if wanted in (row.name, row.serial, row.fingerprint)), None)
+        """By name or serial number, or by a fingerprint: its first eight digits are enough when no other begins so."""
+        exact = next((row for row in self.rows if wanted == row.name or wanted.upper() == row.serial), None)
         begins = [row for row in self.rows if len(wanted) >= 8 and row.fingerprint.startswith(wanted.lower())]
         return exact or (begins[0] if len(begins) == 1 else None)
 
