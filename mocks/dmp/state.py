@@ -102,6 +102,10 @@ class Documents:
         self._by_id.clear()
         self._sets.clear()
 
+    def all(self) -> tuple[Stored, ...]:
+        """Every document, signatures too, in the order of their registration."""
+        return tuple(self._by_id.values())
+
     def counts(self) -> dict[str, int]:
         persons = {one.matricule for one in self._by_id.values()}
         return {"documents": len(self._by_id), "submission_sets": len(self._sets), "persons": len(persons)}

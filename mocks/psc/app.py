@@ -17,7 +17,7 @@ from mocks.psc.grants import Realm, unexpired
 from mocks.psc.identity import userinfo
 from mocks.psc.issuer import CERTS_PATH, DISCOVERY_PATHS, TOKEN_PATH, USERINFO_PATH, Issuer, rdns
 from mocks.psc.keys import load_keys
-from mocks.psc.state import Client, State, client_from
+from mocks.psc.state import Client, Session, State, client_from
 from mocks.psc.wallet import LOGIN_PATH, Person, Wallet
 from mocks.sandbox.web import Exchange, routed_mock
 from mocks.sandbox.world import World
@@ -64,6 +64,14 @@ class PscMock:
     def register_redirect(self, client_id: str, uri: str) -> None:
         """Let a client come back to ``uri``; kept across restarts. Raises InvalidRedirect (French text)."""
         self._state.register_redirect(client_id, uri)
+
+    def sessions(self) -> list[tuple[Session, bool]]:
+        """The open sessions, oldest first, each with whether it still lives for its client."""
+        return [(one, one.alive(self._now(one.client_id))) for one in self._state.sessions.values()]
+
+    def end_session(self, session_id: str) -> bool:
+        """Close a session as its user would elsewhere; False when there is none of this id."""
+        return self._state.sessions.pop(session_id) is not None
 
     def verify(self, token: str) -> dict[str, Any] | None:
         """The claims of an access token that this realm signed and that has not expired; None otherwise.

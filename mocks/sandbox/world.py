@@ -17,6 +17,7 @@ from connectors.wire.tls import ClientCertificate, Profile, server_context
 from mocks.sandbox.console import tell_touched
 from mocks.sandbox.faults import Fault, Faults
 from mocks.sandbox.kept import read
+from mocks.sandbox.requests import Requests
 from mocks.sandbox.trace import Trace
 
 
@@ -79,6 +80,10 @@ class World:
     faults: Faults
     psc_claims: Callable[[str], dict[str, Any] | None] = _no_psc
     register_redirect: Callable[[str, str], None] = _no_redirect
+    requests: Requests = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.requests = Requests(self.clock)
 
     @classmethod
     def load(cls, data: Path, *, ports: dict[str, int] | None = None, clock: SystemClock | None = None) -> World:

@@ -1,13 +1,14 @@
 """The control API keeps what its description promises, whatever is sent to it."""
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.python import asgi
@@ -20,7 +21,7 @@ from mocks.sandbox.world import World
 from tests.mocks.sandbox.consoles import Gateway
 
 #: Each route gets so many requests that its description allows, and as many that it does not.
-EXAMPLES = 8
+EXAMPLES = 4
 
 PROBLEM = "application/problem+json"
 
@@ -50,15 +51,31 @@ async def described(stranger: httpx.AsyncClient) -> dict[str, Any]:
     return (await stranger.get("/openapi.json")).raise_for_status().json()
 
 
+def keyless(app: Any) -> dict[str, Any]:
+    """The description without its key, which every request here carries; no time is lost in leaving it out."""
+    described = dict(schemathesis.openapi.from_asgi("/openapi.json", app).raw_schema)
+    del described["security"]
+    return described
+
+
+async def seen_at_once(held: Callable[[], bool], _timeout_s: float) -> bool:
+    """Nobody waits here: what is waited for never comes."""
+    return held()
+
+
 def routes(described: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
     """(method, path, operation)"""
     return [(method.upper(), path, one) for path, methods in described["paths"].items() for method, one in methods.items()]
 
 
-def test_no_request_gets_an_answer_that_the_description_does_not_tell(world: World, app: Any, gateway: Gateway) -> None:
+def test_no_request_gets_an_answer_that_the_description_does_not_tell(
+    world: World, app: Any, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
     world.ports["console"] = gateway.port
+    monkeypatch.setattr(world.requests, "until", seen_at_once)
     load_all_checks()
-    schema = schemathesis.openapi.from_asgi("/openapi.json", app)
+    schema = schemathesis.openapi.from_dict(keyless(app))
+    schema.app = app
     key = {KEY_HEADER: world.manifest["control_key"]}
     # A request may be well formed and refused all the same; keys and methods are asked for once a route, below.
     left_out = CHECKS.get_by_names(["positive_data_acceptance", "ignored_auth", "unsupported_method"])
@@ -70,7 +87,7 @@ def test_no_request_gets_an_answer_that_the_description_does_not_tell(world: Wor
 
                 @settings(
                     max_examples=EXAMPLES, derandomize=True, database=None, deadline=None,
-                    suppress_health_check=list(HealthCheck),
+                    suppress_health_check=list(HealthCheck), phases=[Phase.generate],
                 )  # fmt: skip
                 @given(case=found.ok().as_strategy(mode))
                 def ask(case: Any) -> None:
@@ -78,10 +95,14 @@ def test_no_request_gets_an_answer_that_the_description_does_not_tell(world: Wor
                     response = case.call_and_validate(headers=key, session=client, excluded_checks=left_out)
                     answered[response.status_code] += 1
 
-                ask()
-    assert set(asked) == {f"{method} {path}" for method, path, _ in routes(dict(schema.raw_schema))}
-    assert min(asked.values()) >= 2, asked
-    assert answered.keys() >= {200, 201, 400, 404, 422} and max(answered) < 500, answered
+                try:
+                    ask()
+                except Unsatisfiable:  # a route that takes nothing: nothing can be wrong in it
+                    assert mode is GenerationMode.NEGATIVE
+    for method, path, operation in routes(keyless(app)):
+        takes = "requestBody" in operation or operation.get("parameters")
+        assert asked[f"{method} {path}"] >= (EXAMPLES + 1 if takes else 1), asked
+    assert answered.keys() >= {200, 400, 404, 422} and max(answered) < 500, answered
 
 
 async def test_every_route_asks_for_the_key(world: World, stranger: httpx.AsyncClient, described: dict[str, Any]) -> None:
