@@ -199,7 +199,7 @@ class _Protocol(HttpToolsProtocol):
         self._header_bytes = 0
         if self._timer is None:
             self._arm()
-        extensions: dict[str, Any] = {"tls": self._tls or {}}
+        extensions: dict[str, Any] = {"tls": self._tls or {}, "transport": self.transport}
         self.scope["extensions"] = extensions
 
     def on_url(self, url: bytes) -> None:

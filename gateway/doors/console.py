@@ -33,6 +33,7 @@ from gateway.touches import Touches
 
 _NO_ROOM = "Le journal n'a plus de place : rien n'a été changé. Recommencez plus tard."
 _PROBE_TIMEOUT_S = 1.0
+_TOUCHED = r"^[A-Z]{3}\.([A-Z0-9_.]{1,40}|\*)$"  # an operation, or a whole service
 _QUIET_TRIES, _QUIET_PAUSE_S = 100, 0.05
 
 
@@ -47,7 +48,7 @@ class FaultNote(BaseModel):
     """A fault that the sandbox armed or disarmed: codes only, nothing that a client chose."""
 
     id: str = Field(pattern=r"^[A-Za-z0-9-]{1,64}$")
-    operation: str = Field(pattern=r"^[A-Z]{3}\.[A-Z0-9_.]{1,40}$")
+    operation: str = Field(pattern=_TOUCHED)
     kind: str = Field(pattern=r"^[a-z_]{1,32}$")
     armed: bool
 
@@ -56,7 +57,7 @@ class TouchNote(BaseModel):
     """A fault that is about to leave a call without an answer."""
 
     id: str = Field(pattern=r"^[A-Za-z0-9-]{1,64}$")
-    operation: str = Field(pattern=r"^[A-Z]{3}\.[A-Z0-9_.]{1,40}$")
+    operation: str = Field(pattern=_TOUCHED)
     kind: Literal["timeout", "reset"]
 
 
@@ -198,6 +199,8 @@ class Console:
 
     async def _fault(self, fault: FaultNote) -> Response:
         """Note that a fault is armed or disarmed: what it touches can then be told from what a DUI did."""
+        if fault.kind == "tls":
+            self.touches.handshakes(fault.operation, armed=fault.armed)
         said = {"fault": fault.id, "operation": fault.operation, "kind": fault.kind, "armed": fault.armed}
         await self._note({"action": "fault", **said})
         return JSONResponse({"noted": fault.id})

@@ -69,8 +69,8 @@ class Conversation:
             await self._end()
             await self._last_word(reply)
         except Lost as lost:
-            self._session.lost(lost, self._door.touched(lost))
             await self._submissions.lost(lost)
+            self._session.lost(lost, lost.fault or self._door.touched(lost))
             await self._end()
             await self._last_word(replies.OPERATOR_GONE)
         finally:
@@ -158,6 +158,7 @@ class Conversation:
             if self._operator is None:
                 self._operator, greeting = await Upstream.connect(self._door.upstream, self._door.deadline_s)
                 self._session.greeted(greeting)
+                self._session.record.injected(self._door.heard(Reply(250, self._operator.offered)))
             if self._dui.tls and not self._operator.encrypted:
                 await self._operator.encrypt(self._login.operator_tls())
         except NotReady as refused:

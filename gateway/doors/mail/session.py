@@ -63,6 +63,7 @@ class Session:
                 self._wrong, self.record.outcome, self.record.service_code = None, "cut", None
             if bearer is not None and bearer.professional is not None:
                 self.record.professional = Named("professional", bearer.professional)
+            self.record.injected(fault_of(answer.reply))
         elif answer.reply.code == 334:  # a challenge, then nothing
             self.record.service_code = answer.reply.service_code
             self._went_wrong("unauthorised", "V-JETON")
