@@ -1,6 +1,7 @@
 """An identity as a FHIR R4 Patient of FR Core INS (reference: insi §19; fr-core-patient-ins 2.2.0-ballot-2)."""
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from connectors.nomenclatures.oids import INS_NIA, INS_NIR, INS_NIR_DEMO, INS_NIR_TEST
@@ -20,6 +21,13 @@ _LABELS = {
     Status.PROVISOIRE: "Identité provisoire", Status.RECUPEREE: "Identité récupérée", Status.VALIDEE: "Identité validée",
     Status.QUALIFIEE: "Identité qualifiée",
 }  # fmt: skip
+
+
+def answered(identity: Identity, former: Iterable[Ins]) -> dict[str, Any]:
+    """What INSi answered, for the DUI that asked and a user who has not accepted it yet: the INS is there whatever the status,
+    and the former ones."""
+    assert identity.ins is not None
+    return patient(identity) | {"identifier": [_identifier(identity.ins), *(_identifier(one) | {"use": "old"} for one in former)]}
 
 
 def patient(identity: Identity) -> dict[str, Any]:

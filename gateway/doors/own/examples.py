@@ -4,11 +4,12 @@ The structure is the first of a sandbox made without a structures file.
 """
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 from gateway.identitovigilance.evidence import Evidence
-from gateway.identitovigilance.fhir_patient import patient
+from gateway.identitovigilance.fhir_patient import answered, patient
 from gateway.identitovigilance.identity import Identity, Ins, Method
 from gateway.identitovigilance.traits import Traits
 
@@ -52,6 +53,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
         "statut": "found", "code_service": "CR00",
         "ins": {"matricule": "2751263220749", "cle": "74", "oid": "1.2.250.1.213.1.4.8"},
         "traits": _TRAITS, "historique": [], "differences": [],
+        "patient": answered(replace(_QUALIFIED, evidence=None), []),
         "tentatives": [
             {"code": "CR00", "traits": {"nom_naissance": "ADRUN", "prenom": "ZOE", "sexe": "F", "date_naissance": "1975-12-31"}}
         ],
