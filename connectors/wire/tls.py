@@ -83,6 +83,7 @@ class _FollowingContext(ssl.SSLContext):
 
     def _read_again(self) -> None:
         latest = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        latest.sni_callback = self.sni_callback
         try:
             self._configure(latest)
         except OSError as error:  # ssl.SSLError is one; the list before it still holds

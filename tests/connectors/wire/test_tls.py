@@ -162,6 +162,21 @@ async def test_a_session_of_tls_1_2_does_not_outlive_a_revocation(house: House, 
         await asyncio.to_thread(resume, session)
 
 
+async def test_what_listens_to_hellos_still_does_after_a_new_list(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOCLE_PORTS", "{}")
+    house.leaf("client")
+    context, heard = context_of(house), []
+    context.sni_callback = lambda _connection, name, _context: heard.append(name)
+    running = await Running.start([HttpService("insi", served, context)])
+    try:
+        for _ in range(2):
+            assert await call(int(running.urls["insi"].rsplit(":", 1)[1]), house.client("client")) == ACCEPTED
+            house.publish([house.leaf("other")])
+    finally:
+        await running.stop(1)
+    assert heard == ["localhost"] * 2
+
+
 async def test_a_list_that_cannot_be_read_leaves_the_one_before_in_force(house: House, port: int) -> None:
     first = house.leaf("first")
     house.leaf("other")
