@@ -63,6 +63,7 @@ from gateway.journal.search import follow
 from gateway.journal.standing import clock_of
 from gateway.metrics import GatewayCollector
 from gateway.operations import OPERATIONS
+from gateway.population import People
 from gateway.rerunning import SEARCH_PATH, Reruns
 from gateway.road import NativeDoor, Road
 from gateway.settings import Settings
@@ -142,14 +143,13 @@ class Gateway:
         """What is kept of messages; where everybody is fictitious, nothing that speaks of somebody else (design §7)."""
         known = None
         if self.settings.bodies and self.settings.environment == "bac_a_sable":
-            people = orjson.loads((self.settings.sandbox / "population.json").read_bytes())["persons"]
-            known = frozenset(one["matricule"] for person in people for one in (person, *person["history"])).__contains__
+            known = People.of(self.settings.sandbox).knows_person
         return Keeper(self.settings.bodies, self.settings.body_max_kio * 1024, known)
 
     def _observer(self) -> Observer:
         """What conformance reads; it knows who is fictitious only where a sandbox says so."""
         simulated = self.settings.environment != "production"
-        return Observer(eyes_of(self.journal.vault, self.settings.sandbox / "population.json" if simulated else None))
+        return Observer(eyes_of(self.journal.vault, People.of(self.settings.sandbox) if simulated else None))
 
     # --- what listens ---------------------------------------------------------------------------------------------
 

@@ -56,7 +56,7 @@ class DmpMock:
         self._lists_read: Stamp | None = None
         self.documents = Documents(world.state_folder(self.name))
         self._structures = frozenset(row["struct_id"] for row in world.manifest["structures"])
-        self._people = People(world.population["persons"])
+        self._people = People(world.population)
         self.app = WebMock(world, self.name, _read, self._respond, max_body=MAX_BODY, sleep=sleep)
 
     def services(self) -> list[Service]:

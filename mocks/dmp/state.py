@@ -11,9 +11,11 @@ import orjson
 
 from connectors.nomenclatures.xds import SIGNATURE_TYPE
 from mocks.sandbox.kept import read_lines
+from mocks.sandbox.population import Population
 
 DmpStatus = Literal["none", "active", "terminated"]
-_STATUS: dict[str, DmpStatus] = {"none": "none", "active": "active", "closed": "terminated"}
+#: Who opposed the making of a record has none.
+_STATUS: dict[str, DmpStatus] = {"none": "none", "opposed": "none", "active": "active", "closed": "terminated"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +34,12 @@ class Person:
 class People:
     """Persons by matricule: membership of the population, whatever the OID (design §7)."""
 
-    def __init__(self, persons: Iterable[Mapping[str, Any]]) -> None:
-        self._persons = {row["matricule"]: _person(row) for row in persons}
+    def __init__(self, population: Population) -> None:
+        self._population = population
 
     def get(self, matricule: str) -> Person | None:
-        return self._persons.get(matricule)
+        row = self._population.person(matricule)
+        return None if row is None else _person(row)
 
 
 @dataclass(frozen=True, slots=True)

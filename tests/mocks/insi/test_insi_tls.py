@@ -20,6 +20,7 @@ from connectors.wire.serving import Running
 from mocks.insi.app import InsiMock
 from mocks.sandbox.authority import Authority, Pair, new_authority, new_key, organisation_name
 from mocks.sandbox.faults import Fault, Faults
+from mocks.sandbox.population import Population
 from mocks.sandbox.trace import Trace
 from mocks.sandbox.world import World
 
@@ -66,7 +67,7 @@ async def world(pki: Path, tmp_path: Path, persons: list[dict[str, Any]]) -> Asy
     }  # fmt: skip
     clock = SystemClock()
     trace = Trace(tmp_path, clock)
-    yield World(pki.parent, manifest, {"persons": persons, "professionals": []}, clock, {}, trace, Faults(1))
+    yield World(pki.parent, manifest, Population.holding(persons), clock, {}, trace, Faults(1))
     trace.close()
 
 

@@ -270,7 +270,7 @@ async def test_a_document_that_cannot_be_fed_is_not_forwarded(bench: Bench) -> N
 
 async def test_a_message_is_one_submission_and_one_session(bench: Bench) -> None:
     colleague = next(
-        row["mailbox"] for row in bench.world.population["professionals"] if row["structure"] == STRUCTURES[1]["finess_et"]
+        row["mailbox"] for row in bench.world.population.professionals() if row["structure"] == STRUCTURES[1]["finess_et"]
     )
     body = changed(LETTER, destinataires=[*LETTER["destinataires"], colleague, colleague.upper()], texte=".\n..deux\nfin")
     answer = await bench.post("/mss/messages", body, once="k1")
