@@ -11,7 +11,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import apsw
 import orjson
 
 from gateway.bench.figure import Figure, Target
@@ -24,6 +23,7 @@ from gateway.exports.journal_lines import Format, lines
 from gateway.grappes.finess import zone_of
 from gateway.grappes.registry import Registry
 from gateway.journal.canonical import text_of
+from gateway.journal.connection import Connection
 from gateway.journal.filters import Filters
 from gateway.journal.journal import FILE_NAME
 from gateway.journal.query import JournalReader
@@ -93,7 +93,7 @@ def _rates(loaded: Loaded) -> Iterator[Figure]:
         yield loaded.figure("export_taux", "lignes/s CPU", per_s(len(found), whole), per_s(len(found), written), _BUILT)
 
 
-def _bare_counts(journal: apsw.Connection, registry: Registry) -> int:
+def _bare_counts(journal: Connection, registry: Registry) -> int:
     """What counting over the indexes costs by itself."""
     window = windows(FIRST_DAY, _MONTHS)[-1]
     total = 0

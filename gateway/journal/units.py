@@ -83,11 +83,12 @@ class UnitTable(Protocol):
 
 
 def admit(unit: Unit, table: UnitTable) -> None:
-    """Put a unit in the table, unless an entry that comes before in (log, seq) order already counts it for good."""
+    """Put a unit in the table, unless an earlier event already counts it for good: whatever the order in which several logs
+    are read, the same one stays."""
     if unit.indicator in ONCE:
         kept = table.first(unit.environment, unit.indicator, unit.unit_ref)
         if kept is not None:
-            if (kept.log, kept.seq) <= (unit.log, unit.seq):
+            if (kept.event_time, kept.log, kept.seq) <= (unit.event_time, unit.log, unit.seq):
                 return
             table.drop(kept)
     table.put(unit)

@@ -12,6 +12,7 @@ from typing import Any
 
 import apsw
 
+from gateway.journal.connection import StoreBusy, StoreLost
 from gateway.journal.record import JournalFull, JournalStopped
 from gateway.journal.refs import Lookups
 from gateway.journal.store import Store
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 _BATCH = 500
 _WORTH_WAITING = 8  # callers; below, a commit of its own costs less than the wait
 _PATIENCE_S = 0.004
+_TRIES = 10  # of a transaction that met another writer's
 _NOTHING: Lookups = {}
 
 
@@ -99,9 +101,11 @@ class Writer(threading.Thread):
             self._wake.notify()
 
     def run(self) -> None:
-        while batch := self._next_batch():
+        while not self._closing or self._jobs:
+            batch = self._next_batch()
             started = time.perf_counter()
-            self._write(batch)
+            if batch or not self._closing:  # nothing came for long: an empty transaction says that this writer lives
+                self._write(batch)
             self._patience_s = min(time.perf_counter() - started, _PATIENCE_S)
 
     def _next_batch(self) -> list[Job]:
@@ -109,7 +113,7 @@ class Writer(threading.Thread):
         with self._lock:
             if self._enough >= _WORTH_WAITING:
                 self._await(self._enough, self._patience_s)
-            self._await(1)
+            self._await(1, self._store.renew_every_s)
             batch = [self._jobs.popleft() for _ in range(min(_BATCH, len(self._jobs)))]
             self._enough = len(batch)
             return batch
@@ -134,7 +138,7 @@ class Writer(threading.Thread):
             elif len(batch) > 1:  # one of them is at fault: the others must not fail with it
                 self._halve(batch)
             else:
-                deliver([Done(batch[0], error=error)])
+                deliver([Done(job, error=error) for job in batch])
 
     def _make_do(self, batch: list[Job], error: Exception) -> None:
         """The disk takes no more: the ballast goes, and only what is owed is tried again, in smaller and smaller groups."""
@@ -154,9 +158,17 @@ class Writer(threading.Thread):
         self._write(batch[half:])
 
     def _commit(self, batch: list[Job]) -> list[Done]:
-        with self._store.transaction():
-            self._store.refs.expect(job.named for job in batch)
-            return [Done(job, job.work(self._store)) for job in batch]
+        return self._committed(batch, _TRIES)
+
+    def _committed(self, batch: list[Job], tries: int) -> list[Done]:
+        try:
+            with self._store.transaction():
+                self._store.refs.expect(job.named for job in batch)
+                return [Done(job, job.work(self._store)) for job in batch]
+        except StoreBusy:  # nothing of it stays
+            if tries == 1:
+                raise
+        return self._committed(batch, tries - 1)
 
 
 def deliver(results: list[Done]) -> None:
@@ -185,5 +197,5 @@ def _resolve(results: list[Done]) -> None:
 
 def _fatal(error: Exception) -> bool:
     # After a failed sync the kernel may forget the pages and report the next sync as good: only a restart tells the truth.
-    return isinstance(error, apsw.IOError | apsw.CorruptError | apsw.NotADBError | JournalStopped)
+    return isinstance(error, apsw.IOError | apsw.CorruptError | apsw.NotADBError | StoreLost | JournalStopped)
 

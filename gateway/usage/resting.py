@@ -14,6 +14,7 @@ import apsw
 from gateway.grappes.reading import RegistryError
 from gateway.grappes.registry import Registry
 from gateway.journal.canonical import text_of
+from gateway.journal.connection import Connection
 from gateway.journal.proof.leaving import LAST_KEPT, Resting
 from gateway.journal.record import JournalError
 from gateway.usage.closings import vectors_closed
@@ -40,14 +41,14 @@ def resting(folder: Path, registry: Registry, environment: str, now: datetime) -
         return None
 
 
-def _held(journal: apsw.Connection, registry: Registry, environment: str, now: datetime) -> str | None:
+def _held(journal: Connection, registry: Registry, environment: str, now: datetime) -> str | None:
     """A day before the first window that is not closed: whatever the zone, it began after that."""
     asked = Asked(environment, now, digests=False)
     starts = [rows[0].window.start for one in registry.grappes.values() for rows in unclosed(journal, one, asked)]
     return text_of(datetime.combine(min(starts), time(), UTC) - timedelta(days=1)) if starts else None
 
 
-def _ends(journal: apsw.Connection) -> list[tuple[int, int, int]]:
+def _ends(journal: Connection) -> list[tuple[int, int, int]]:
     """Where each closed version reads how far time had gone (``vector.last_event``)."""
     found = {end for vector in vectors_closed(journal) for end in vector}
     return [(log_id, max(0, size - LAST_KEPT), size) for log_id, size in sorted(found)]
