@@ -94,6 +94,10 @@ class Access:
             identity=Identity(folder / auth["cert"], folder / auth["key"]),
         )
         self._certificates[auth["fingerprint"].lower()] = caller
+        if "auth_manu" in row:  # the same structure by its other certificate, which is then what goes upstream
+            manual = row["auth_manu"]
+            by_hand = replace(caller, identity=Identity(folder / manual["cert"], folder / manual["key"]))
+            self._certificates[manual["fingerprint"].lower()] = by_hand
         self._signers[row["struct_id"]] = Identity(folder / sign["cert"], folder / sign["key"])
         for box in row["mailboxes"]:
             self._mailboxes[box["address"].lower()] = caller
