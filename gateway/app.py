@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import ssl
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from gateway.doors.insi import InsiDoor
 from gateway.doors.journal_api import JournalApi
 from gateway.doors.mail.smtp import SmtpDoor
 from gateway.doors.native import NativeApp
+from gateway.doors.own.decision import DecisionDoor
 from gateway.doors.own.dmp import FeedDoor
 from gateway.doors.own.dui import ExtractionDoor
 from gateway.doors.own.http import OwnDoors
@@ -50,6 +52,7 @@ from gateway.grappes.registry import Registry
 from gateway.journal.bodies import Keeper
 from gateway.journal.journal import FILE_NAME, Journal
 from gateway.journal.proof.acts import open_notary
+from gateway.journal.proof.leaving import Resting
 from gateway.journal.proof.notary import Notary, Rhythm, sign_along
 from gateway.journal.query import JournalReader
 from gateway.journal.record import JournalError
@@ -60,11 +63,13 @@ from gateway.journal.search import follow
 from gateway.journal.standing import clock_of
 from gateway.metrics import GatewayCollector
 from gateway.operations import OPERATIONS
+from gateway.population import People
 from gateway.rerunning import SEARCH_PATH, Reruns
 from gateway.road import NativeDoor, Road
 from gateway.settings import Settings
 from gateway.starts import note_start
 from gateway.usage.closing import Closer, close_along
+from gateway.usage.resting import resting
 
 _UPSTREAMS = {"INS": "mock-insi", "DMP": "mock-dmp", "PSC": "mock-psc", "PSC-WALLET": "mock-psc-wallet", "ANN": "mock-annuaire"}
 _OWN_OID = "1.2.250.1.999.99"  # fictitious root under which the gateway numbers its own questions
@@ -138,14 +143,13 @@ class Gateway:
         """What is kept of messages; where everybody is fictitious, nothing that speaks of somebody else (design §7)."""
         known = None
         if self.settings.bodies and self.settings.environment == "bac_a_sable":
-            people = orjson.loads((self.settings.sandbox / "population.json").read_bytes())["persons"]
-            known = frozenset(one["matricule"] for person in people for one in (person, *person["history"])).__contains__
+            known = People.of(self.settings.sandbox).knows_person
         return Keeper(self.settings.bodies, self.settings.body_max_kio * 1024, known)
 
     def _observer(self) -> Observer:
         """What conformance reads; it knows who is fictitious only where a sandbox says so."""
         simulated = self.settings.environment != "production"
-        return Observer(eyes_of(self.journal.vault, self.settings.sandbox / "population.json" if simulated else None))
+        return Observer(eyes_of(self.journal.vault, People.of(self.settings.sandbox) if simulated else None))
 
     # --- what listens ---------------------------------------------------------------------------------------------
 
@@ -173,6 +177,7 @@ class Gateway:
         """Our own doors by their paths: the same operations, towards the same services, by the same road."""
         return {
             SEARCH_PATH: SearchDoor(self.road, self._upstream("INS"), str(self.manifest["idam"]), self.clock),
+            "/ins/decision": DecisionDoor(self.road),
             "/dmp/documents": FeedDoor(self.road, dmp, str(self.manifest["dmp_homologation"]), self.access.signer),
             "/mss/messages": LetterDoor(self.smtp),
             "/dui/extraction": ExtractionDoor(self.road, self.registry),
@@ -188,7 +193,7 @@ class Gateway:
             self.settings.retention(),
         )
         console.deposits, console.denials, console.direct = self.deposits, self.denials, self.observer.direct
-        console.touches = self.road.touches
+        console.touches, console.resting = self.road.touches, self._resting
         console.registry.register(GatewayCollector(self.settings.journal, self._busy))
         app = console.app()
         with JournalReader(self.settings.journal) as reader:
@@ -205,6 +210,9 @@ class Gateway:
         if self.notary is not None:
             ProofApi(self.journal, self.notary, console.check_admin).mount(app)
         return app
+
+    def _resting(self, now: datetime) -> Resting | None:
+        return resting(self.settings.journal, self.registry, self.settings.environment, now)
 
     @property
     def _closer(self) -> Closer:
@@ -272,7 +280,7 @@ class Gateway:
         await self.registrar.adopt()
         work = (
             self._settlement().run(), self.gaps.run(), self.denials.run(), follow(self.settings.journal / FILE_NAME),
-            retain_daily(self.journal, self.settings.retention(), self.clock), sign_along(self.notary),
+            retain_daily(self.journal, self.settings.retention(), self.clock, resting=self._resting), sign_along(self.notary),
             close_along(self._closer, self.journal, self.clock),
         )  # fmt: skip
         background = [asyncio.create_task(one) for one in (*work, resume(self.journal))]

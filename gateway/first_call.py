@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from gateway.population import People
 from gateway.supervise import Supervisor
 
 _PERSONS, _PROFESSIONALS = 5, 3
@@ -15,7 +16,7 @@ def first_call(data: Path, supervisor: Supervisor) -> dict[str, Any]:
     """Base URLs, trust, certificates, accounts and fictitious people of the running sandbox. Paths are absolute."""
     folder = data / "sandbox"
     manifest = orjson.loads((folder / "sandbox.json").read_bytes())
-    people = orjson.loads((folder / "population.json").read_bytes())
+    people = People.of(folder)
     structure = manifest["structures"][0]
     client = manifest["psc_clients"][0]
     return {
@@ -49,8 +50,8 @@ def first_call(data: Path, supervisor: Supervisor) -> dict[str, Any]:
         ),
         "idam": manifest["idam"],
         "nil": manifest["nil"],
-        "personnes": people["persons"][:_PERSONS],
-        "professionnels": [row for row in people["professionals"] if row["structure"] == structure["finess_et"]][:_PROFESSIONALS],
+        "personnes": people.first_persons(_PERSONS),
+        "professionnels": people.staff(structure["finess_et"], _PROFESSIONALS),
         "bal": structure["mailboxes"],
     }
 

@@ -43,6 +43,7 @@ class Operation:
 
 _ROWS = (
     Operation("INS.RECHERCHE_TRAITS", "INS", "Recherche de l'INS par les traits d'identité"),
+    Operation("INS.DECISION", "INS", "Décision sur une identité", body_policy="none"),
     Operation("INS.INCONNUE", "INS", "Appel INSi non reconnu"),
     Operation("DMP.TD0.2", "DMP", "Test d'existence et d'autorisation du DMP"),
     Operation(

@@ -272,9 +272,12 @@ class Road:
     async def _answered(self, door: NativeDoor, request: Request, record: Record, sending: Awaitable[Answer]) -> Answer:
         try:
             answer = await sending
-        except NotSent:
+        except NotSent as error:
             record.outcome = "failed"
-            return refused(door, NO_ROUTE, request, record)
+            answer = refused(door, NO_ROUTE, request, record)
+            if error.reason == "tls":
+                record.injected(await self.touches.claim_refused(str(record.operation)))
+            return answer
         except NoAnswer as error:
             return self._lost(door, request, record, error)
         record.event_time = self.clock.business()

@@ -7,6 +7,8 @@ from typing import Any
 import orjson
 
 from gateway.grappes.install import install, sandbox_grappe
+from gateway.grappes.model import Grappe
+from gateway.population import FILE_NAME, People, UnreadablePopulation
 
 
 def damage(data: Path) -> str | None:
@@ -16,13 +18,11 @@ def damage(data: Path) -> str | None:
         files = _files(orjson.loads((sandbox / "sandbox.json").read_bytes()))
     except (OSError, ValueError, KeyError, TypeError):
         return _said(data, "sandbox.json est illisible")
-    try:
-        population = orjson.loads((sandbox / "population.json").read_bytes())
-        whole = isinstance(population, dict) and all(isinstance(population.get(k), list) for k in ("persons", "professionals"))
-    except (OSError, ValueError):
-        whole = False
-    if not whole:
-        return _said(data, "population.json est illisible")
+    if not kept_before(data):
+        try:
+            People.of(sandbox)
+        except UnreadablePopulation:
+            return _said(data, f"{FILE_NAME} est illisible")
     missing = next((path for path in files if not (sandbox / path).is_file()), None)
     return None if missing is None else _said(data, f"{missing} manque")
 
@@ -32,8 +32,20 @@ def install_registry(data: Path) -> None:
     folder = data / "gateway" / "grappes"
     if any(folder.glob("*.json")):
         return
-    manifest, population = (orjson.loads((data / "sandbox" / f"{name}.json").read_bytes()) for name in ("sandbox", "population"))
-    install(sandbox_grappe(manifest, population), manifest, population, folder)
+    install_grappe(data)
+
+
+def install_grappe(data: Path, grappe: Grappe | None = None) -> None:
+    """Put a grappe into the registry, that of the sandbox's own structures by default, with the sandbox's mailboxes."""
+    manifest = orjson.loads((data / "sandbox" / "sandbox.json").read_bytes())
+    people = People.of(data / "sandbox")
+    chosen = grappe or sandbox_grappe(manifest, people.persons_of_structures())
+    install(chosen, manifest, people.boxes(), data / "gateway" / "grappes")
+
+
+def kept_before(data: Path) -> bool:
+    """Whether a sandbox still has its people in the JSON file of former versions; ``python -m mocks init`` takes them over."""
+    return (data / "sandbox" / "population.json").exists() and not (data / "sandbox" / FILE_NAME).exists()
 
 
 def _files(manifest: dict[str, Any]) -> list[str]:

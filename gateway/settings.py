@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from gateway.journal.bodies import check_levels
@@ -49,6 +49,10 @@ class Settings(BaseSettings):
         default_factory=dict, description="Jours pendant lesquels une Idempotency-Key n'a qu'un effet, par éditeur."
     )
 
+    retention_entries_days: dict[str, int] = Field(
+        default_factory=dict, description="Jours de conservation des entrées, par éditeur, une fois closes leurs mesures."
+    )
+
     @field_validator("bodies")
     @classmethod
     def _levels(cls, levels: dict[str, BodyPolicy]) -> dict[str, BodyPolicy]:
@@ -70,8 +74,17 @@ class Settings(BaseSettings):
     def _keys_days(cls, days: dict[str, int]) -> dict[str, int]:
         return dict(Retention(keys=days).keys)
 
+    @field_validator("retention_entries_days")
+    @classmethod
+    def _entries_days(cls, days: dict[str, int], others: ValidationInfo) -> dict[str, int]:
+        """Not before what the entries date, which is validated before them."""
+        bodies, refs, keys = (others.data.get(f"retention_{name}_days", {}) for name in ("bodies", "refs", "keys"))
+        return dict(Retention(bodies, refs, keys, days).entries)
+
     def retention(self) -> Retention:
-        return Retention(self.retention_bodies_days, self.retention_refs_days, self.retention_keys_days)
+        return Retention(
+            self.retention_bodies_days, self.retention_refs_days, self.retention_keys_days, self.retention_entries_days
+        )
 
     def patience_of(self, service: str) -> float | None:
         """What was asked for this service; None leaves the operation table's."""

@@ -20,7 +20,7 @@ from typing import IO
 import orjson
 
 from connectors.wire.serving import FIXED_PORTS, SERVED, bind_loopback
-from gateway.sandbox_folder import damage, install_registry
+from gateway.sandbox_folder import damage, install_registry, kept_before
 
 RUN_FILE = "run.json"  # {"pid", "ports"} of a running deployment, for the commands that talk to it
 _START_TIMEOUT_S = 60.0
@@ -224,7 +224,7 @@ async def make_sandbox(data: Path, *, structures: Path | None = None, seed: int 
     made = (data / "sandbox" / "sandbox.json").exists()
     if made and (damaged := damage(data)):
         raise ChildFailed(damaged, 2)
-    if not made or os.environ.get("SOCLE_PUBLIC_HOSTS"):
+    if not made or kept_before(data) or os.environ.get("SOCLE_PUBLIC_HOSTS"):
         await _init(data, structures, seed)
     if structures is None:
         install_registry(data)

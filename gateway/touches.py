@@ -2,10 +2,12 @@
 
 A mock that answers names its fault in the answer. One that keeps silent, or hangs up, tells the gateway first; the call that
 then finds no answer claims what was told. Two calls of one operation that are lost at once are told apart by nothing: each
-claims one.
+claims one. A refused handshake cannot wait until it is told: the word comes just after, and is waited for.
 """
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ Kind = Literal["timeout", "reset"]
 
 MAX_KEPT = 10_000
 MAX_AGE_S = 120.0  # no exchange lasts longer
+_WORD_S = 1.0  # how long the word of a refused handshake is waited for
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +34,20 @@ class Touches:
 
     now: Callable[[], float] = time.monotonic
     _held: list[_Touch] = field(default_factory=list)
+    _word: asyncio.Event = field(default_factory=asyncio.Event)
+    _handshakes: set[str] = field(default_factory=set)  # services whose handshakes an armed fault refuses
 
     def note(self, fault: str, operation: str, kind: Kind) -> None:
         self._held.append(_Touch(fault, operation, kind, self.now()))
+        self._word.set()
         del self._held[:-MAX_KEPT]
 
     def claim(self, operation: str, *, timed_out: bool) -> str | None:
         """The fault that left a call of this operation without an answer, if one did: of the kind that fits, else any."""
         self._held = [one for one in self._held if one.at > self.now() - MAX_AGE_S]
         wanted: Kind = "timeout" if timed_out else "reset"
-        mine = sorted((one for one in self._held if one.operation == operation), key=lambda one: one.kind != wanted)
+        same = (operation, f"{operation[:4]}*")  # a handshake is a whole service's
+        mine = sorted((one for one in self._held if one.operation in same), key=lambda one: one.kind != wanted)
         if not mine:
             return None
         self._held.remove(mine[0])
@@ -52,3 +59,20 @@ class Touches:
             if (one.operation, one.fault) == (operation, fault):
                 self._held.remove(one)
                 return
+
+    def handshakes(self, operation: str, *, armed: bool) -> None:
+        """A fault that refuses the handshakes of this service is armed, or disarmed by hand."""
+        change = self._handshakes.add if armed else self._handshakes.discard
+        change(operation[:4])
+
+    async def claim_refused(self, operation: str) -> str | None:
+        """The fault that refused the handshake of a call of this operation, if one may have."""
+        if operation[:4] not in self._handshakes:
+            return None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_WORD_S):
+                while (fault := self.claim(operation, timed_out=False)) is None:
+                    self._word.clear()
+                    await self._word.wait()
+                return fault
+        return None

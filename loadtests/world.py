@@ -2,10 +2,12 @@
 play. Read once; nothing here talks to anyone."""
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import apsw
 import orjson
 
 CITIZEN_DOMAIN = "patient.mssante.fr"
@@ -22,7 +24,7 @@ class Person:
     sex: str
     birth_date: str = field(repr=False)
     birth_place: str = field(repr=False)
-    dmp: str  # active, none, closed
+    dmp: str  # active, none, closed, opposed
     mes: str  # open, none, closed
     insi: str  # found, ambiguous, none
     structure: str | None
@@ -117,7 +119,7 @@ def load(data: Path) -> World:
     """The world of one data folder; FileNotFoundError when ``python -m mocks init`` was not run there."""
     sandbox = data / "sandbox"
     manifest = orjson.loads((sandbox / "sandbox.json").read_bytes())
-    population = orjson.loads((sandbox / "population.json").read_bytes())
+    people = apsw.Connection(str(sandbox / "population.sqlite3"), flags=apsw.SQLITE_OPEN_READONLY)
     return World(
         ca=sandbox / manifest["pki"]["ca"],
         seed=manifest["seed"],
@@ -128,10 +130,14 @@ def load(data: Path) -> World:
         annuaire_key=manifest["annuaire_keys"][0]["key"],
         psc=_psc_client(manifest["psc_clients"]),
         structures=tuple(_structure(one, sandbox) for one in manifest["structures"]),
-        persons=tuple(_person(one) for one in population["persons"]),
-        professionals=tuple(_professional(one) for one in population["professionals"]),
+        persons=tuple(_person(one) for one in _rows(people, "persons")),
+        professionals=tuple(_professional(one) for one in _rows(people, "professionals WHERE structure IS NOT NULL")),
         white_list=tuple(manifest["white_list"]),
     )
+
+
+def _rows(people: apsw.Connection, table: str) -> Iterator[dict[str, Any]]:
+    return (orjson.loads(row) for (row,) in people.execute(f"SELECT row FROM {table} ORDER BY rank"))  # noqa: S608
 
 
 def _psc_client(clients: list[dict[str, Any]]) -> PscClient:

@@ -16,6 +16,7 @@ from mocks.dmp.app import DmpMock
 from mocks.insi.app import InsiMock
 from mocks.mssante.app import MssanteMock
 from mocks.psc.app import PscMock
+from mocks.sandbox.completing import complete
 from mocks.sandbox.control import Control
 from mocks.sandbox.publication import Publication
 from mocks.sandbox.world import Mock, World
@@ -47,13 +48,16 @@ async def serve(data: Path, *, only: Sequence[str] = ()) -> None:
     """
     chosen = _chosen(only)
     log_as_json()
+    complete(data)
     world = World.load(data, ports=ports())
     mocks = {name: make(world) for name, make in chosen.items()}
+    publication = Publication(world)
     services = [service for mock in mocks.values() for service in mock.services()]
     try:
-        running = await Running.start([*Control(world, mocks).services(), *Publication(world).services(), *services])
+        running = await Running.start([*Control(world, mocks).services(), *publication.services(), *services])
     except OSError as error:
         raise CannotListen(f"Un port ne peut être ouvert : {error}. Arrêtez le programme qui l'occupe.") from error
+    publishing = asyncio.create_task(publication.keep_fresh())
     try:
         for name, url in running.urls.items():
             world.ports[name] = urlsplit(url).port or 0  # what was really bound, where port 0 was asked
@@ -64,6 +68,7 @@ async def serve(data: Path, *, only: Sequence[str] = ()) -> None:
         _say({"pret": True})
         await stopped
     finally:
+        publishing.cancel()
         await running.stop(_GRACE_S)
         world.trace.close()
 

@@ -3,12 +3,33 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 settings.register_profile("same-cases", derandomize=True, deadline=None)
 settings.load_profile("same-cases")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _server(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The server on which journals are, one for each process of tests; None: they are files."""
+    if request.config.getoption("--store") == "sqlite":
+        yield None
+        return
+    from tests import stores
+
+    with stores.running() as server, server.journals():
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def _no_database_is_left(request: pytest.FixtureRequest, _server: Any) -> Iterator[None]:
+    folder = None if _server is None else request.getfixturevalue("tmp_path")
+    yield
+    if folder is not None:
+        _server.drop_below(folder)
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +43,7 @@ def _no_log_handler_is_left() -> Iterator[None]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--store", choices=("sqlite", "postgres"), default="sqlite", help="where the journals of the tests are")
     parser.addoption("--fuzz-cases", type=int, default=0, help="run the property tests only, with this many new cases each")
 
 

@@ -18,6 +18,8 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from connectors.wire.handshakes import why_failed
+
 #: Design §8. Used by `socle up` only; demo, load runs and tests use port 0.
 FIXED_PORTS: dict[str, int] = {
     "console": 8080, "annuaire": 8440, "insi": 8441, "insi-oneway": 8442, "dmp": 8443, "psc": 8444, "psc-wallet": 8445,
@@ -141,11 +143,6 @@ def take_refused() -> dict[tuple[str, str], int]:
     return taken
 
 
-def _handshake_reason(error: BaseException) -> str:
-    reason = getattr(error, "reason", None)
-    return str(reason).lower() if reason else type(error).__name__
-
-
 _patched = False
 
 
@@ -163,7 +160,7 @@ def install_alert_patch() -> None:
         if error is not None:
             listener = getattr(self._app_protocol, "listener", None)
             if listener is not None:
-                _refused[listener, _handshake_reason(error)] += 1
+                _refused[listener, why_failed(error)] += 1
             with contextlib.suppress(Exception):
                 self._process_outgoing()
         original(self, error)
@@ -202,7 +199,7 @@ class _Protocol(HttpToolsProtocol):
         self._header_bytes = 0
         if self._timer is None:
             self._arm()
-        extensions: dict[str, Any] = {"tls": self._tls or {}}
+        extensions: dict[str, Any] = {"tls": self._tls or {}, "transport": self.transport}
         self.scope["extensions"] = extensions
 
     def on_url(self, url: bytes) -> None:

@@ -11,6 +11,7 @@ import orjson
 
 from gateway.access.identities import Deposited, subject_of
 from gateway.journal.record import Dui
+from gateway.population import People
 
 UNKNOWN_TENANT = "inconnu"
 
@@ -59,25 +60,21 @@ class Access:
     _duis: dict[str, Dui] = field(default_factory=dict)
     _deposited: dict[tuple[str, str], Caller] = field(default_factory=dict)
     _deposited_signers: dict[str, Identity] = field(default_factory=dict)
+    _structures: dict[str, Caller] = field(default_factory=dict)
+    _people: People | None = None
 
     @classmethod
     def from_manifest(cls, folder: Path) -> Access:
-        """Read ``sandbox.json`` and ``population.json`` in ``folder`` (docs/architecture.md).
+        """Read ``sandbox.json`` and the people beside it in ``folder`` (docs/architecture.md).
 
-        Raises FileNotFoundError when the sandbox has not been made, ValueError when a file is not JSON.
+        Raises FileNotFoundError when the sandbox has not been made, ValueError when a file is unreadable.
         """
         manifest = orjson.loads((folder / "sandbox.json").read_bytes())
-        people = orjson.loads((folder / "population.json").read_bytes())
-        access = cls()
+        access = cls(_people=People.of(folder))
         duis = {row["id"]: Dui(manifest.get("nil"), row.get("product"), row.get("version")) for row in manifest["tenants"]}
         access._duis = duis
-        structures: dict[str, Caller] = {}
         for row in manifest["structures"]:
-            structures[row["finess_et"]] = access._deposit(row, duis.get(row["tenant"], Dui()), folder)
-        for professional in people["professionals"]:
-            caller = structures.get(professional.get("structure"))
-            if caller is not None:
-                access._mailboxes[professional["mailbox"].lower()] = caller
+            access._structures[row["finess_et"]] = access._deposit(row, duis.get(row["tenant"], Dui()), folder)
         for table, rows, column in (
             (access._clients, manifest["psc_clients"], "client_id"),
             (access._api_keys, manifest["annuaire_keys"], "key"),
@@ -97,6 +94,10 @@ class Access:
             identity=Identity(folder / auth["cert"], folder / auth["key"]),
         )
         self._certificates[auth["fingerprint"].lower()] = caller
+        if "auth_manu" in row:  # the same structure by its other certificate, which is then what goes upstream
+            manual = row["auth_manu"]
+            by_hand = replace(caller, identity=Identity(folder / manual["cert"], folder / manual["key"]))
+            self._certificates[manual["fingerprint"].lower()] = by_hand
         self._signers[row["struct_id"]] = Identity(folder / sign["cert"], folder / sign["key"])
         for box in row["mailboxes"]:
             self._mailboxes[box["address"].lower()] = caller
@@ -143,7 +144,10 @@ class Access:
 
     def by_mailbox(self, address: str) -> Caller:
         """By MSSanté address, case-insensitive; UNKNOWN when no structure declares it."""
-        return self._mailboxes.get(address.lower(), UNKNOWN)
+        shared = self._mailboxes.get(address.lower())
+        if shared is not None or self._people is None:
+            return shared or UNKNOWN
+        return self._structures.get(self._people.structure_of_box(address) or "", UNKNOWN)
 
     def by_api_key(self, key: str) -> Caller:
         """By ESANTE-API-KEY."""

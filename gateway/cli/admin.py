@@ -12,7 +12,8 @@ import orjson
 from connectors.wire.http import Answer, Client, UpstreamError
 from connectors.wire.serving import FIXED_PORTS
 from gateway.cli.common import BAD_INPUT, REFUSED_TO_START, UNAVAILABLE, fail
-from gateway.journal.journal import FILE_NAME, LOCK_NAME, Journal
+from gateway.journal.journal import LOCK_NAME, Journal
+from gateway.journal.location import present
 from gateway.journal.lock import FolderLock
 from gateway.journal.proof.guard import check_sizes
 from gateway.journal.record import JournalError, JournalFull, JournalLocked
@@ -35,10 +36,10 @@ def act(
     command on failure.
     """
     folder = data / "gateway"
-    if not create and not (folder / FILE_NAME).exists():
+    if not create and not present(folder):
         fail(f"Aucun journal dans {data} : indiquez le bon dossier par --data.", BAD_INPUT)
     try:
-        if (folder / FILE_NAME).exists():
+        if present(folder):
             check_sizes(folder)
         return asyncio.run(_alone(folder, environment_of(folder) or environment, alone))
     except JournalLocked:

@@ -4,6 +4,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -12,27 +13,39 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gateway.bench import journal, usage
+from gateway.bench import journal, store, usage
 from gateway.bench.figure import Figure
 from gateway.cli.common import BAD_INPUT, CHECK_FAILED, DataFolder, fail
 
-_AREAS: dict[str, Callable[[Path, float], list[Figure]]] = {
-    "journal": journal.figures,
-    "usage": lambda folder, scale: usage.figures(folder, [round(usage.ENTRIES * scale)]),
+
+@dataclass(frozen=True, slots=True)
+class _Large:
+    """An area that loads journals of given sizes: how, how many entries by default, how many bytes of disk each takes."""
+
+    measure: Callable[[Path, list[int]], list[Figure]]
+    entries: int
+    room: int
+
+
+_LARGE = {
+    "usage": _Large(usage.figures, usage.ENTRIES, usage.ROOM_PER_ENTRY),
+    "store": _Large(store.figures, store.ENTRIES, store.ROOM_PER_ENTRY),
 }
+_AREAS = ("journal", *_LARGE)
+_BY_DEFAULT = ("journal", "usage")  # the store's takes an hour
 _WIDTH = 120
 _ROOM = 512 * 1024 * 1024
 
 
 def bench(
     area: Annotated[
-        str | None, typer.Argument(metavar="[DOMAINE]", help="Ce qu'on mesure : journal, usage. Tout par défaut.")
+        str | None, typer.Argument(metavar="[DOMAINE]", help="journal, usage ou store ; les deux premiers par défaut.")
     ] = None,
     data: DataFolder = Path(".socle"),
     scale: Annotated[float, typer.Option("--scale", min=0.01, max=10, help="Multiplie les nombres et les durées.")] = 1.0,
     entries: Annotated[
         list[int] | None,
-        typer.Option("--entries", min=1000, metavar="N", help="usage : entrées du journal ; répétable, 1 000 000 sinon."),
+        typer.Option("--entries", min=1000, metavar="N", help="usage, store : entrées du journal, répétable."),
     ] = None,
     enforce: Annotated[bool, typer.Option("--enforce", help="Code de sortie 1 si une cible n'est pas tenue.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Sortie JSON.")] = False,
@@ -40,16 +53,18 @@ def bench(
     """Mesure ce que coûte Socle sur cette machine, à côté de ce qu'elle permet. À lancer sur une machine au repos."""
     if area is not None and area not in _AREAS:
         fail(f"« {area} » : domaine inconnu ; possibles : {', '.join(_AREAS)}.", BAD_INPUT)
-    if entries is not None and area != "usage":
-        fail("--entries ne vaut que pour « socle bench usage ».", BAD_INPUT)
-    areas = {name: measure for name, measure in _AREAS.items() if area in (None, name)}
-    if entries is not None:
-        areas = {"usage": lambda folder, _scale: usage.figures(folder, entries)}
+    if entries is not None and area not in _LARGE:
+        fail(f"--entries ne vaut que pour « socle bench {' » ou « socle bench '.join(_LARGE)} ».", BAD_INPUT)
+    areas = _BY_DEFAULT if area is None else (area,)
+    sizes = {name: entries or [round(_LARGE[name].entries * scale)] for name in areas if name in _LARGE}
     folder_is_new = not data.exists()
     data.mkdir(parents=True, exist_ok=True)
     try:
-        _check_room(data, max(entries or [round(usage.ENTRIES * scale)]) if "usage" in areas else 0)
-        found = [figure for measure in areas.values() for figure in measure(data, scale)]
+        _check_room(data, sizes, chosen=entries is not None)
+        found = [
+            figure for name in areas
+            for figure in (_LARGE[name].measure(data, sizes[name]) if name in sizes else journal.figures(data, scale))
+        ]  # fmt: skip
     finally:
         if folder_is_new and not any(data.iterdir()):
             data.rmdir()
@@ -64,11 +79,11 @@ def bench(
         raise typer.Exit(CHECK_FAILED)
 
 
-def _check_room(data: Path, entries: int) -> None:
-    room = max(_ROOM, entries * usage.ROOM_PER_ENTRY)
+def _check_room(data: Path, sizes: dict[str, list[int]], *, chosen: bool) -> None:
+    room = max([_ROOM, *(max(asked) * _LARGE[name].room for name, asked in sizes.items())])
     if shutil.disk_usage(data).free < room:
         where = f"libres dans {data} : faites de la place, ou changez de disque par --data"
-        fail(f"Il faut {room >> 20} Mio {where}{', ou mesurez moins par --entries' if entries else ''}.", BAD_INPUT)
+        fail(f"Il faut {room >> 20} Mio {where}{', ou mesurez moins par --entries' if chosen else ''}.", BAD_INPUT)
 
 
 def _table(found: list[Figure]) -> Table:

@@ -25,6 +25,7 @@ from gateway.grappes.reading import RegistryError
 from gateway.journal.filters import Period, period
 from gateway.journal.query import JournalMissing, JournalReader
 from gateway.journal.record import JournalError
+from gateway.population import people_if_any
 from gateway.settings import Environment
 
 app = typer.Typer(no_args_is_help=True)
@@ -144,14 +145,14 @@ def _run(asked: _Asked) -> dict[str, Any]:
         fail(f"« {asked.environment} » : environnement inconnu ; possibles : {', '.join(get_args(Environment))}.", BAD_INPUT)
     declaration = None if asked.declared is None else _declaration(asked.declared)
     folder = asked.data / "gateway"
-    population = None if asked.environment == "production" else asked.data / "sandbox" / "population.json"
+    people = None if asked.environment == "production" else people_if_any(asked.data / "sandbox")
     header = Header(asked.vendor, asked.environment, asked.tenant, event, SystemClock().real())
     try:
         with (
             JournalWindow.open(folder, asked.environment, event=event, tenant=asked.tenant, declared=declaration) as window,
             JournalReader(folder) as reader,
         ):
-            evidence = Evidence(reader, folder, asked.environment, population)
+            evidence = Evidence(reader, folder, asked.environment, people)
             return run_item(header, chosen, run_rules(window, chosen), evidence.describe)
     except JournalMissing:
         fail(f"Aucun journal dans {asked.data} : indiquez le bon dossier par --data, ou lancez d'abord socle up.", BAD_INPUT)

@@ -13,10 +13,16 @@ import typer
 from connectors.nomenclatures.identifiers import InvalidMatricule, Matricule, parse_matricule
 from gateway.cli.admin import act
 from gateway.cli.common import BAD_INPUT, CHECK_FAILED, By, DataFolder, check_author, fail
+from gateway.cli.french import counted
+from gateway.grappes.reading import RegistryError
+from gateway.grappes.registry import Registry
 from gateway.journal.erasure import erase as erase_person
 from gateway.journal.journal import Journal
+from gateway.journal.proof.leaving import Resting
 from gateway.journal.retention import retain
+from gateway.journal.standing import environment_of
 from gateway.settings import Settings
+from gateway.usage.resting import resting
 
 AsJson = Annotated[bool, typer.Option("--json", help="Sortie JSON.")]
 
@@ -42,12 +48,15 @@ def erase(by: By = "administrateur", data: DataFolder = Path(".socle"), as_json:
 
 
 def retention(by: By = "administrateur", data: DataFolder = Path(".socle"), as_json: AsJson = False) -> None:
-    """Retire les messages, faits et noms plus vieux que leur durée de conservation, et rend la place au disque."""
+    """Retire messages, faits, noms et entrées plus vieux que leur durée de conservation, et rend la place au disque."""
     check_author(by)
     settings = Settings()
 
     async def alone(journal: Journal) -> dict[str, Any]:
-        return asdict(await retain(journal, settings.retention(), datetime.now(UTC), by=by))
+        done = await retain(
+            journal, settings.retention(), datetime.now(UTC), by=by, resting=lambda now: _resting(journal, settings, now)
+        )
+        return asdict(done)
 
     done = act(data, settings.environment, "/admin/retention", {"by": by}, alone)
     if as_json:
@@ -55,7 +64,18 @@ def retention(by: By = "administrateur", data: DataFolder = Path(".socle"), as_j
         return
     freed = (done["bytes_before"] - done["bytes_after"]) // 1024
     what = f"{done['bodies']} corps, {done['facts']} faits, {done['refs']} noms, {done['keys']} clés d'envoi"
-    typer.echo(f"Retirés : {what}. Place rendue : {freed} Kio.")
+    typer.echo(f"Retirés : {what}, {counted(done['entries'], 'entrée', 'entrées')}. Place rendue : {freed} Kio.")
+    if done["waiting"]:
+        waiting = counted(done["waiting"], "entrée a fait son temps et reste", "entrées ont fait leur temps et restent")
+        typer.echo(f"{waiting} : une mesure repose encore dessus, ou les tables d'usage les contredisent (socle usage recount).")
+
+
+def _resting(journal: Journal, settings: Settings, now: datetime) -> Resting | None:
+    try:
+        registry = Registry.load(journal.folder / "grappes")
+    except RegistryError:
+        return None
+    return resting(journal.folder, registry, environment_of(journal.folder) or settings.environment, now)
 
 
 def _told(done: dict[str, Any]) -> str:

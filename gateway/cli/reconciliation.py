@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import apsw
 import orjson
 
+from gateway.journal.connection import Connection
 from gateway.journal.database import open_for_reading
 from gateway.journal.journal import FILE_NAME
 from gateway.journal.query import JournalReader
@@ -77,7 +77,7 @@ def reconcile(run: Path, *, killed: bool = False) -> dict[str, Any]:
     return report
 
 
-def _effects(journal: apsw.Connection) -> dict[str, _Effects]:
+def _effects(journal: Connection) -> dict[str, _Effects]:
     """Accepted effects and doubts. An accepted effect of an ESSMS counts only while its usage unit is there."""
     effects = {operation: _Effects() for operation in _SIDE_EFFECTS}
     table = set(journal.execute("SELECT log, seq FROM usage_units"))
@@ -94,7 +94,7 @@ def _effects(journal: apsw.Connection) -> dict[str, _Effects]:
     return {operation: found for operation, found in effects.items() if found.counted or found.in_doubt}
 
 
-def _entries(journal: apsw.Connection) -> Iterator[dict[str, Any]]:
+def _entries(journal: Connection) -> Iterator[dict[str, Any]]:
     marks = ", ".join("?" * len(_SIDE_EFFECTS))
     sql = f"SELECT body FROM entries WHERE operation IN ({marks}) ORDER BY pos"  # noqa: S608 - placeholders only
     for (body,) in journal.execute(sql, tuple(_SIDE_EFFECTS)):
@@ -106,7 +106,7 @@ def _key(entry: dict[str, Any]) -> str:
     return str(entry["message_ref"] or (entry["document_refs"] or [entry["id"]])[0])
 
 
-def _names(journal: apsw.Connection, vault: Vault, effects: _Effects) -> set[str]:
+def _names(journal: Connection, vault: Vault, effects: _Effects) -> set[str]:
     """The names that mocks give to the effects in doubt: digests of a message's key, or of a submission set's uniqueId."""
     names = set()
     for ref in effects.in_doubt.values():

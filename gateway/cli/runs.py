@@ -16,9 +16,10 @@ from typing import Any
 import orjson
 
 from gateway.cli import reconciliation
-from gateway.grappes.install import install, sandbox_grappe, structures_of
+from gateway.grappes.install import structures_of
 from gateway.grappes.model import Grappe
 from gateway.journal.query import JournalReader
+from gateway.sandbox_folder import install_grappe
 from gateway.supervise import Supervisor, last_line, make_sandbox
 from gateway.usage.recount import recount
 
@@ -58,8 +59,7 @@ async def prepare(run: Path, seed: int, grappe: Grappe | None = None) -> None:
         structures = run / "structures.json"
         structures.write_bytes(orjson.dumps(wanted, option=orjson.OPT_INDENT_2))
     await make_sandbox(data, structures=structures, seed=seed)
-    manifest, population = (orjson.loads((data / "sandbox" / f"{name}.json").read_bytes()) for name in ("sandbox", "population"))
-    install(grappe or sandbox_grappe(manifest, population), manifest, population, data / "gateway" / "grappes")
+    install_grappe(data, grappe)
 
 
 def _check_room(run: Path) -> None:

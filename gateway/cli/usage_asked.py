@@ -17,6 +17,7 @@ from gateway.cli.common import BAD_INPUT, CHECK_FAILED, fail
 from gateway.grappes.reading import RegistryError
 from gateway.grappes.registry import Registry
 from gateway.grappes.versions import load_version
+from gateway.journal.connection import Connection
 from gateway.journal.filters import Filters
 from gateway.journal.proof.register import RegisterError
 from gateway.journal.proof.snapshot import snapshot_root
@@ -41,7 +42,7 @@ _PARIS = ZoneInfo("Europe/Paris")
 class Source:
     """An open journal, its registry, and the business time that decides what is over."""
 
-    journal: apsw.Connection
+    journal: Connection
     registry: Registry
     folder: Path
     environment: str

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import orjson
 from cryptography.exceptions import InvalidTag
 
 from gateway.journal.canonical import moment_of
@@ -13,6 +12,7 @@ from gateway.journal.filters import PARIS, Filters, Period
 from gateway.journal.query import JournalReader
 from gateway.journal.record import JournalError
 from gateway.journal.vault import Vault
+from gateway.population import People
 
 _EFFORT = 2_000  # look-ups for one proof
 _NOT_FICTITIOUS = "professionnel hors du jeu de données : non imprimé"
@@ -21,9 +21,9 @@ _NOT_FICTITIOUS = "professionnel hors du jeu de données : non imprimé"
 class Evidence:
     """Describes entries of one journal. A professional is named only when the sandbox's population has him."""
 
-    def __init__(self, reader: JournalReader, folder: Path, environment: str, population: Path | None) -> None:
+    def __init__(self, reader: JournalReader, folder: Path, environment: str, people: People | None) -> None:
         self._reader = reader
-        self._professionals = _professionals(population)
+        self._people = people
         try:
             self._unseal: Callable[[str, bytes], bytes] | None = Vault.open(folder / "keys", environment, create=False).unseal
         except (JournalError, OSError):
@@ -64,15 +64,15 @@ class Evidence:
             id_nat = self._unseal(ref, sealed).decode()
         except (InvalidTag, UnicodeDecodeError):
             return None
-        return self._professionals.get(id_nat, _NOT_FICTITIOUS)
+        return _named(None if self._people is None else self._people.professional(id_nat))
 
 
 def _local(moment: str) -> str:
     return moment_of(moment).astimezone(PARIS).isoformat(timespec="milliseconds")
 
 
-def _professionals(population: Path | None) -> dict[str, str]:
-    if population is None or not population.exists():
-        return {}
-    rows = orjson.loads(population.read_bytes())["professionals"]
-    return {row["id_nat"]: f"RPPS {row['rpps']}, {row['family']} {row['given']}" for row in rows}
+def _named(one: dict[str, Any] | None) -> str:
+    if one is None:
+        return _NOT_FICTITIOUS
+    number = f"RPPS {one['rpps']}" if one["rpps"] else one["id_nat"]
+    return f"{number}, {one['family']} {one['given']}"

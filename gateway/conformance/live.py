@@ -8,9 +8,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-
-import orjson
 
 from gateway.access.callers import UNKNOWN_TENANT
 from gateway.conformance.direct import Direct
@@ -19,6 +16,7 @@ from gateway.conformance.judging import judge_all, verdict_of
 from gateway.conformance.model import FACTS_VERSION, Eyes, FactValues, Message
 from gateway.journal.record import Facts, Record
 from gateway.journal.vault import Vault
+from gateway.population import People
 
 log = logging.getLogger(__name__)
 
@@ -67,12 +65,8 @@ def digest_of(vault: Vault) -> Callable[[str, str | bytes], str]:
     return lambda kind, value: vault.lookup(f"fact.{kind}", value).hex()[:32]
 
 
-def eyes_of(vault: Vault, population: Path | None) -> Eyes:
-    """``population``: population.json of a sandbox; None elsewhere, where nobody is known to be fictitious."""
-    if population is None:
+def eyes_of(vault: Vault, people: People | None) -> Eyes:
+    """``people``: those of a sandbox; None elsewhere, where nobody is known to be fictitious."""
+    if people is None:
         return Eyes(digest_of(vault))
-    people = orjson.loads(population.read_bytes())
-    persons = {row["matricule"] for row in people["persons"]}
-    persons |= {former["matricule"] for row in people["persons"] for former in row["history"]}
-    professionals = {row["id_nat"] for row in people["professionals"]}
-    return Eyes(digest_of(vault), persons.__contains__, professionals.__contains__)
+    return Eyes(digest_of(vault), people.knows_person, people.knows_professional)

@@ -8,12 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-import apsw
 import orjson
 
 from gateway.conformance.live import digest_of
 from gateway.conformance.model import Call
 from gateway.grappes.registry import Registry
+from gateway.journal.connection import Connection
 from gateway.journal.filters import ALWAYS, Period
 from gateway.journal.proof.local import verify_local
 from gateway.journal.proof.register import RegisterError
@@ -43,7 +43,7 @@ class JournalWindow:
     tenant: str | None = None
     declared: Mapping[str, Any] | None = None
     project: frozenset[str] = frozenset()
-    _db: apsw.Connection = field(init=False, repr=False)
+    _db: Connection = field(init=False, repr=False)
     _end: int = field(init=False, default=-1)
 
     @classmethod

@@ -26,13 +26,14 @@ from gateway.journal.erasure import erase
 from gateway.journal.journal import Journal
 from gateway.journal.record import JournalFull, NotInDoubt, Record
 from gateway.journal.resealing import AlreadyResealing, reseal
-from gateway.journal.retention import Retention, retain
+from gateway.journal.retention import RestingAt, Retention, retain
 from gateway.journal.standing import CLOCK_ACTION
 from gateway.settling import Decision, decide
 from gateway.touches import Touches
 
 _NO_ROOM = "Le journal n'a plus de place : rien n'a été changé. Recommencez plus tard."
 _PROBE_TIMEOUT_S = 1.0
+_TOUCHED = r"^[A-Z]{3}\.([A-Z0-9_.]{1,40}|\*)$"  # an operation, or a whole service
 _QUIET_TRIES, _QUIET_PAUSE_S = 100, 0.05
 
 
@@ -47,7 +48,7 @@ class FaultNote(BaseModel):
     """A fault that the sandbox armed or disarmed: codes only, nothing that a client chose."""
 
     id: str = Field(pattern=r"^[A-Za-z0-9-]{1,64}$")
-    operation: str = Field(pattern=r"^[A-Z]{3}\.[A-Z0-9_.]{1,40}$")
+    operation: str = Field(pattern=_TOUCHED)
     kind: str = Field(pattern=r"^[a-z_]{1,32}$")
     armed: bool
 
@@ -56,7 +57,7 @@ class TouchNote(BaseModel):
     """A fault that is about to leave a call without an answer."""
 
     id: str = Field(pattern=r"^[A-Za-z0-9-]{1,64}$")
-    operation: str = Field(pattern=r"^[A-Z]{3}\.[A-Z0-9_.]{1,40}$")
+    operation: str = Field(pattern=_TOUCHED)
     kind: Literal["timeout", "reset"]
 
 
@@ -130,6 +131,7 @@ class Console:
     deposits   where identities are deposited; None where a console has none
     direct     values shown live, which an erasure takes away
     touches    injected faults of which nothing comes back
+    resting    what measures rest on; entries stay where nobody says it
     denials    where attempts without the admin key are noted
     """
 
@@ -145,6 +147,7 @@ class Console:
     denials: Denials | None = None
     direct: Direct | None = None
     touches: Touches = field(default_factory=Touches)
+    resting: RestingAt | None = None
 
     def app(self) -> FastAPI:
         app = FastAPI(
@@ -196,6 +199,8 @@ class Console:
 
     async def _fault(self, fault: FaultNote) -> Response:
         """Note that a fault is armed or disarmed: what it touches can then be told from what a DUI did."""
+        if fault.kind == "tls":
+            self.touches.handshakes(fault.operation, armed=fault.armed)
         said = {"fault": fault.id, "operation": fault.operation, "kind": fault.kind, "armed": fault.armed}
         await self._note({"action": "fault", **said})
         return JSONResponse({"noted": fault.id})
@@ -233,7 +238,8 @@ class Console:
 
     async def _retention(self, asked: Asked) -> Response:
         """Let go of what is past its delay."""
-        return JSONResponse(asdict(await retain(self.journal, self.retention, self.clock.real(), by=asked.by)))
+        removed = await retain(self.journal, self.retention, self.clock.real(), by=asked.by, resting=self.resting)
+        return JSONResponse(asdict(removed))
 
     async def _reseal(self, asked: Asked) -> Response:
         """Change the key that seals; what found no room is finished by asking again."""

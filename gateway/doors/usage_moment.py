@@ -7,8 +7,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import apsw
-
 from gateway.access.rights import Key
 from gateway.access.sight import within
 from gateway.doors.journal_asked import Problem
@@ -21,6 +19,7 @@ from gateway.grappes.model import Grappe
 from gateway.grappes.reading import RegistryError
 from gateway.grappes.registry import Registry
 from gateway.grappes.versions import load_version, sha256_of
+from gateway.journal.connection import Connection
 from gateway.journal.filters import is_within
 from gateway.journal.proof.register import RegisterError
 from gateway.journal.proof.snapshot import snapshot_root
@@ -47,7 +46,7 @@ class Moment:
     """
 
     def __init__(
-        self, journal: apsw.Connection, folder: Path, registry: Registry, environment: str, now: datetime, key: Key
+        self, journal: Connection, folder: Path, registry: Registry, environment: str, now: datetime, key: Key
     ) -> None:
         self._db, self._folder, self._environment, self._now, self._key = journal, folder, environment, now, key
         self._registry = Registry(registry.grappes.values())

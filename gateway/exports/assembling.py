@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from importlib import metadata
 
-import apsw
-
 from gateway.exports.edition import Edition
 from gateway.grappes.model import Grappe
+from gateway.journal.connection import Connection
 from gateway.usage import money
 from gateway.usage.alerts import alerts
 from gateway.usage.alerts import lines as alert_lines
@@ -18,7 +17,7 @@ from gateway.usage.measure import Measure
 SOFTWARE = f"Socle {metadata.version('socle')}"
 
 
-def assembled(journal: apsw.Connection, grappe: Grappe, rows: Sequence[Measure]) -> Edition:
+def assembled(journal: Connection, grappe: Grappe, rows: Sequence[Measure]) -> Edition:
     """``rows``: measures of one grappe, in the order of ``rates.answer``; ``grappe`` in their version of the registry.
 
     Everything is at the vector of the measures.

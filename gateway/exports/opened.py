@@ -34,6 +34,7 @@ from gateway.journal.query import JournalReader
 from gateway.journal.record import JournalError
 from gateway.journal.store import POS_BITS
 from gateway.journal.vault import Vault
+from gateway.population import people_if_any
 from gateway.usage.activity import Activity, activity, psc_users
 from gateway.usage.counting import Counting
 from gateway.usage.ins import InsLine, ins_lines
@@ -115,8 +116,8 @@ class _Opened:
         edition, folder = self.edition, self.data / "gateway"
         starts, ends = (window.bounds(PARIS) for window in (edition.windows[0], edition.last_windows[0]))
         event = Period(text_of(starts[0]), text_of(ends[1]))
-        population = None if edition.environment == PRODUCTION else self.data / "sandbox" / "population.json"
-        evidence = Evidence(self._reader, folder, edition.environment, population)
+        people = None if edition.environment == PRODUCTION else people_if_any(self.data / "sandbox")
+        evidence = Evidence(self._reader, folder, edition.environment, people)
         header = Header(Vendor(tenant), edition.environment, tenant, event, edition.as_of)
         last = max((log << POS_BITS | size - 1 for log, size in self._counting.vector), default=-1)
         rules = _of_vendors()

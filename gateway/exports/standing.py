@@ -4,9 +4,9 @@ An export, a refusal, a key leaves an entry, and each entry moves the vector. Th
 """
 from __future__ import annotations
 
-import apsw
 import orjson
 
+from gateway.journal.connection import Connection
 from gateway.journal.store import POS_BITS
 from gateway.usage.parts import Vector
 from gateway.usage.vector import current
@@ -16,13 +16,13 @@ ACTION = "export"  # of the admin entry of an export
 _OF_NO_MEASURE = {ACTION, "access_denied", "contents_read", "key", "backup"}
 
 
-def before_exports(journal: apsw.Connection) -> Vector:
+def before_exports(journal: Connection) -> Vector:
     """The present vector, without the entries at the very end of each log that no measure depends on."""
     found = ((log, _end(journal, log, size)) for log, size in current(journal))
     return tuple((log, size) for log, size in found if size)
 
 
-def _end(journal: apsw.Connection, log: int, size: int) -> int:
+def _end(journal: Connection, log: int, size: int) -> int:
     sql = "SELECT kind, body FROM entries WHERE pos >= ? AND pos < ? ORDER BY pos DESC"
     for kind, body in journal.execute(sql, (log << POS_BITS, (log << POS_BITS) + size)):
         if kind != "admin" or orjson.loads(body)["detail"].get("action") not in _OF_NO_MEASURE:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Literal
 
-import apsw
 import orjson
 
 from gateway.grappes.model import Essms
 from gateway.grappes.registry import Registry
 from gateway.grappes.tables import Column, Row, day, finess, one_of, raise_problems, read_table, whole
+from gateway.journal.connection import Connection
 
 OPERATION = "DUI.EXTRACTION"
 #: The operation is a literal: only so does SQLite take the index of extractions (migration 0007).
@@ -215,7 +215,7 @@ def detail_of(extractions: Sequence[Extraction]) -> dict[str, Any]:
     return {"digest": digest_of(extractions), "rows": [one.item() for one in extractions]}
 
 
-def extractions(connection: apsw.Connection, environment: str, vector: Mapping[int, int] | None = None) -> Iterator[Received]:
+def extractions(connection: Connection, environment: str, vector: Mapping[int, int] | None = None) -> Iterator[Received]:
     """Every accepted extraction of an environment, in journal order, superseded ones included.
 
     vector  by log, how many entries it had at the moment asked about; None: now
@@ -237,12 +237,12 @@ def latest(received: Iterable[Received]) -> dict[tuple[str, date, date], Receive
     return standing
 
 
-def same_as(connection: apsw.Connection, environment: str, tenant: str, digest: str) -> str | None:
+def same_as(connection: Connection, environment: str, tenant: str, digest: str) -> str | None:
     """The entry that already holds what this file says, for this tenant; None when it is new."""
     entries = _accepted(connection, environment)
     return next((one["id"] for one in entries if one["tenant"] == tenant and one["detail"].get("digest") == digest), None)
 
 
-def _accepted(connection: apsw.Connection, environment: str) -> Iterator[dict[str, Any]]:
+def _accepted(connection: Connection, environment: str) -> Iterator[dict[str, Any]]:
     entries = (orjson.loads(body) for (body,) in connection.execute(ACCEPTED))
     return (entry for entry in entries if entry["environment"] == environment and entry["detail"])

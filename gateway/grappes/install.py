@@ -1,11 +1,11 @@
 """Put a grappe into a data folder: its file, with the mailboxes that the sandbox gave to its ESSMS.
 
-The sandbox (``sandbox.json``, ``population.json``) knows which mailboxes exist; the registry knows whom they count for,
+The sandbox (``sandbox.json``, its people) knows which mailboxes exist; the registry knows whom they count for,
 and since when.
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -29,31 +29,30 @@ def structures_of(grappe: Grappe) -> list[dict[str, object]]:
     ]
 
 
-def with_mailboxes(grappe: Grappe, manifest: Mapping[str, Any], population: Mapping[str, Any]) -> Grappe:
+def with_mailboxes(grappe: Grappe, manifest: Mapping[str, Any], boxes: Iterable[tuple[str, str]]) -> Grappe:
     """The grappe whose ESSMS send from the sandbox's mailboxes, since they are members; those already there are kept.
 
-    An ESSMS has the mailboxes of its structure (manifest) and those of its professionals (population).
+    An ESSMS has the mailboxes of its structure (manifest) and those of its professionals: ``boxes``, ``(FINESS ET, address)``.
     """
     given = {one["finess_et"]: [box["address"] for box in one["mailboxes"]] for one in manifest["structures"]}
-    for professional in population["professionals"]:
-        given.setdefault(professional["structure"], []).append(professional["mailbox"])
+    for finess_et, address in boxes:
+        given.setdefault(finess_et, []).append(address)
     return replace(grappe, essms=tuple(_with_mailboxes(one, given.get(one.finess_et, [])) for one in grappe.essms))
 
 
-def install(grappe: Grappe, manifest: Mapping[str, Any], population: Mapping[str, Any], folder: Path) -> Path:
+def install(grappe: Grappe, manifest: Mapping[str, Any], boxes: Iterable[tuple[str, str]], folder: Path) -> Path:
     """Write the grappe, with its mailboxes, into the registry folder (``gateway/grappes`` of the data folder)."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{grappe.id}.json"
-    path.write_bytes(write_grappe(with_mailboxes(grappe, manifest, population)))
+    path.write_bytes(write_grappe(with_mailboxes(grappe, manifest, boxes)))
     return path
 
 
-def sandbox_grappe(manifest: Mapping[str, Any], population: Mapping[str, Any]) -> Grappe:
-    """The fictitious structures of a sandbox as a grappe of their own; their persons are those of the population."""
-    persons = [one["structure"] for one in population["persons"]]
+def sandbox_grappe(manifest: Mapping[str, Any], persons: Mapping[str, int]) -> Grappe:
+    """The fictitious structures of a sandbox as a grappe of their own; ``persons`` counts theirs, by FINESS ET."""
     structures = manifest["structures"]
     legal = sorted({one["finess_ej"] for one in structures})
-    grappe = Grappe(
+    return Grappe(
         version=1, id=SANDBOX, name="Structures fictives du bac à sable", ars="aucune", source="bac à sable Socle",
         document_date=_SANDBOX_DAY, porteur_ej=legal[0], denominator_label="personnes fictives du bac à sable",
         entites_juridiques=tuple(LegalEntity(one, "Entité juridique fictive", "confirme", "R0") for one in legal),
@@ -61,12 +60,11 @@ def sandbox_grappe(manifest: Mapping[str, Any], population: Mapping[str, Any]) -
             Essms(
                 finess_et=one["finess_et"], finess_ej=one["finess_ej"], name=one["name"], sector=one["sector"],
                 category=one["category"], statut="confirme", regle="R0", saisi=one["finess_et"], member_from=_SANDBOX_DAY,
-                denominators=(Denominator(_SANDBOX_DAY, persons.count(one["finess_et"]), "population du bac à sable"),),
+                denominators=(Denominator(_SANDBOX_DAY, persons.get(one["finess_et"], 0), "population du bac à sable"),),
             )
             for one in structures
         ),
     )
-    return with_mailboxes(grappe, manifest, population)
 
 
 def _with_mailboxes(essms: Essms, addresses: list[str]) -> Essms:

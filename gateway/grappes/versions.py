@@ -17,7 +17,7 @@ from gateway.grappes.model import Grappe
 from gateway.grappes.reading import RegistryError, read_grappe, write_grappe
 from gateway.journal.database import open_for_reading
 from gateway.journal.durable import sync_folder, write_durably
-from gateway.journal.journal import FILE_NAME
+from gateway.journal.location import FILE_NAME, present
 
 ACTION = "registry"  # of the admin entries that put a version in force
 _FOLDER = "versions"
@@ -115,7 +115,7 @@ def noted(gateway: Path) -> dict[str, Noted]:
 
 def registry_entries(gateway: Path) -> list[dict[str, Any]]:
     """The admin entries of the registry, the oldest first; without a journal, none."""
-    if not (gateway / FILE_NAME).exists():
+    if not present(gateway):
         return []
     connection = open_for_reading(gateway / FILE_NAME, older=True)
     try:

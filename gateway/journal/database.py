@@ -1,12 +1,19 @@
-"""Opening the journal's SQLite file, safely or not at all (design §5, « Stores »; reference/packages §10)."""
+"""Opening the journal, safely or not at all (design §5, « Stores »; reference/packages §10).
+
+The path that these functions take is that of the SQLite file; where the journal is on a server instead, the address lies
+beside that place (``location.py``). The driver is an extra: only a journal that is there asks for it.
+"""
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import apsw
 
+from gateway.journal.location import address_of
 from gateway.journal.record import JournalError, JournalUnsafe
+from gateway.journal.schema import check_version_of, migrate
+from gateway.journal.schema import migrations as migrations
 
 Pragmas = tuple[tuple[str, str, object], ...]
 
@@ -32,8 +39,28 @@ def check_version(version: str) -> None:
         raise JournalUnsafe(f"SQLite {version} peut abîmer un journal ; il faut au moins 3.51.3, ou 3.53.0")
 
 
-def open_for_writing(path: Path, *, vfs: str | None = None, pragmas: Pragmas = DURABLE) -> apsw.Connection:
-    """The one writing connection, migrated. Raises JournalUnsafe when a pragma is not obtained.
+def is_new(path: Path) -> bool:
+    """Whether there is no journal yet: not even its keys. Raises StoreError when the server does not say."""
+    address = address_of(path.parent)
+    if address is None:
+        return not path.exists()
+    from gateway.journal import server
+
+    return server.is_new(address)
+
+
+def open_for_writing(path: Path, *, vfs: str | None = None, pragmas: Pragmas = DURABLE) -> Any:
+    """The one writing connection, migrated. Raises JournalUnsafe when what protects the journal is not obtained."""
+    address = address_of(path.parent)
+    if address is not None:
+        from gateway.journal import server
+
+        return server.open_for_writing(address)
+    return open_file(path, vfs=vfs, pragmas=pragmas)
+
+
+def open_file(path: Path, *, vfs: str | None = None, pragmas: Pragmas = DURABLE) -> apsw.Connection:
+    """The SQLite file, to be written.
 
     A test VFS has no shared memory for the WAL index: with ``vfs`` the connection locks the file exclusively.
     """
@@ -64,48 +91,20 @@ def open_beside(path: Path) -> apsw.Connection:
     return connection
 
 
-def open_for_reading(path: Path, *, older: bool = False) -> apsw.Connection:
-    """A reader beside the writer, from any process. Raises JournalError when the file is not a journal of this version.
+def open_for_reading(path: Path, *, older: bool = False) -> Any:
+    """A reader beside the writer, from any process. Raises JournalError when there is no journal of this version.
 
     older  one of an earlier version will do: for what has been there since the first, before a gateway migrates the file
     """
+    address = address_of(path.parent)
+    if address is not None:
+        from gateway.journal import server
+
+        return server.open_for_reading(address, older=older)
     try:
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         connection.set_busy_timeout(5000)
-        version = connection.pragma("user_version")
+        check_version_of(connection, path.name, older=older)
     except apsw.Error as error:
         raise JournalError(f"{path.name} n'est pas un journal lisible ({error})") from error
-    if version > len(migrations()) or (version < len(migrations()) and not older):
-        raise JournalError(_other_schema(path, version))
     return connection
-
-
-def _other_schema(path: Path, version: int) -> str:
-    """French: said as it is to whoever reads the journal with another version of the program."""
-    known = len(migrations())
-    if version > known:
-        newer = f"{path.name} a été écrit par une version plus récente de Socle (schéma {version}, connu ici : {known})"
-        return f"{newer} : mettez Socle à jour."
-    return (
-        f"{path.name} a été écrit par une version plus ancienne de Socle (schéma {version}, connu ici : {known}) : "
-        "ouvrez-le une fois par « socle gateway --data … », qui le met à jour, puis relisez-le."
-    )
-
-
-def migrations() -> list[str]:
-    """The SQL of each version, in order: file 0001.sql takes the schema from version 0 to 1."""
-    folder = resources.files("gateway.journal") / "migrations"
-    names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".sql"))
-    return [(folder / name).read_text(encoding="utf-8") for name in names]
-
-
-def migrate(connection: apsw.Connection) -> None:
-    """Bring the schema to the latest version, one transaction a step. Raises JournalUnsafe for a newer file."""
-    steps = migrations()
-    present = connection.pragma("user_version")
-    if present > len(steps):
-        raise JournalUnsafe(f"il a été écrit par une version plus récente de Socle (schéma {present}, connu ici : {len(steps)})")
-    for version, sql in enumerate(steps[present:], start=present + 1):
-        with connection:
-            connection.execute(sql)
-            connection.pragma("user_version", version)

@@ -5,21 +5,21 @@ does not name. No ref is made for it, and its rows leave with the facts.
 """
 from __future__ import annotations
 
-import apsw
 import orjson
 
+from gateway.journal.connection import Connection
 from gateway.journal.record import Facts
-from gateway.journal.rows import Rows
+from gateway.journal.rows import gathered
 from gateway.journal.vault import Vault
 
 
 class FactRows:
     """Through the connection of the running transaction."""
 
-    def __init__(self, connection: apsw.Connection, vault: Vault) -> None:
+    def __init__(self, connection: Connection, vault: Vault) -> None:
         self._vault = vault
-        self._facts = Rows(connection, "facts (pos, body)", columns=2)
-        self._about = Rows(connection, "facts_about (pos, person)", columns=2)
+        self._facts = gathered(connection, "facts (pos, body)", columns=2)
+        self._about = gathered(connection, "facts_about (pos, person)", columns=2)
 
     def add(self, pos: int, facts: Facts) -> None:
         self._facts.add((pos, orjson.dumps(facts.values)))
@@ -39,6 +39,6 @@ def about(vault: Vault, matricule: str) -> bytes:
     return vault.lookup("facts.person", matricule)
 
 
-def positions_about(connection: apsw.Connection, vault: Vault, matricule: str) -> list[int]:
+def positions_about(connection: Connection, vault: Vault, matricule: str) -> list[int]:
     """Entries whose facts are about this person."""
     return [pos for (pos,) in connection.execute("SELECT pos FROM facts_about WHERE person = ?", (about(vault, matricule),))]

@@ -4,10 +4,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-import apsw
-
+from gateway.journal.connection import Connection, spoken
 from gateway.journal.drafts import Draft, recalled
-from gateway.journal.rows import Rows, in_groups
+from gateway.journal.rows import gathered, in_groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +25,12 @@ class Intents:
     ``settle`` says after each transaction whether it was committed; until then ``open`` and ``close`` may be taken back.
     """
 
-    def __init__(self, connection: apsw.Connection, boot_id: str, log_id: int) -> None:
+    def __init__(self, connection: Connection, boot_id: str, log_id: int) -> None:
         self._connection, self._boot_id, self._log_id = connection, boot_id, log_id
         self._open: dict[str, Kept] = {}
         self._fresh: dict[str, Kept] = {}
         self._closed: list[str] = []
-        self._rows = Rows(
+        self._rows = gathered(
             connection,
             "intents (call_id, log, boot, operation, key_ref, deadline, commitment, blob, draft)", columns=9,
         )  # fmt: skip
@@ -67,10 +66,11 @@ class Intents:
         return moved
 
     def of_dead_boots(self, limit: int) -> list[Draft]:
-        """Drafts of intents that no living process will close: the folder's lock proves that every other boot is dead."""
+        """Drafts of intents that no living process will close: the folder's lock proves that every other boot is dead; on a
+        server, the lease proves it of those that wrote this log."""
         found = self._connection.execute(
-            "SELECT call_id, key_ref, deadline, commitment, blob, draft FROM intents WHERE boot <> ? ORDER BY call_id LIMIT ?",
-            (self._boot_id, limit),
+            spoken(self._connection, sqlite=_OF_OTHER_BOOTS, postgres=_OF_OTHER_BOOTS_OF_THE_LOG),
+            {"boot": self._boot_id, "log": self._log_id, "limit": limit},
         )
         drafts = []
         for call_id, key_ref, deadline, commitment, blob, draft in found:
@@ -91,3 +91,9 @@ class Intents:
         self._rows.forget()
         self._fresh.clear()
         self._closed.clear()
+
+
+_OF_OTHER_BOOTS = """
+SELECT call_id, key_ref, deadline, commitment, blob, draft FROM intents WHERE boot <> :boot ORDER BY call_id LIMIT :limit
+"""
+_OF_OTHER_BOOTS_OF_THE_LOG = _OF_OTHER_BOOTS.replace("WHERE", "WHERE log = :log AND")

@@ -10,12 +10,15 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from connectors.wire.clock import Clock
+from gateway.journal import database
 from gateway.journal.drafts import Draft, draft_of, intended_draft
 from gateway.journal.durable import sync_folder
+from gateway.journal.location import FILE_NAME as FILE_NAME
+from gateway.journal.location import address_of, choose
 from gateway.journal.lock import FolderLock
 from gateway.journal.record import Claim, Doubt, Entry, Intent, JournalFull, KeyUse, Named, Record
 from gateway.journal.recovery import recover
-from gateway.journal.room import BALLAST_BYTES, Room, with_room
+from gateway.journal.room import BALLAST_BYTES, FarRoom, Room, with_room
 from gateway.journal.store import Store
 from gateway.journal.vault import Vault
 from gateway.journal.writer import Writer
@@ -24,7 +27,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-FILE_NAME = "journal.sqlite3"
 LOCK_NAME = "journal.lock"
 
 
@@ -40,7 +42,7 @@ class Journal:
     capacity = 20_000  # records that may wait for the disk before new calls are refused
 
     def __init__(
-        self, folder: Path, store: Store, lock: FolderLock, room: Room, environment: str, clock: Clock, recovered: int
+        self, folder: Path, store: Store, lock: FolderLock, room: Room | FarRoom, environment: str, clock: Clock, recovered: int
     ) -> None:
         self.boot_id, self.log_id = store.boot_id, store.log_id
         self.recovered = recovered  # entries that open() wrote for intents of dead processes
@@ -54,20 +56,23 @@ class Journal:
     @classmethod
     def open(
         cls, folder: Path, *, environment: str, clock: Clock, log_id: int = 1, vfs: str | None = None,
-        ballast_bytes: int = BALLAST_BYTES,
+        ballast_bytes: int = BALLAST_BYTES, address: str | None = None,
     ) -> Journal:  # fmt: skip
         """Open or create the journal of ``folder`` (keys in ``folder/keys``) and recover what a dead process left.
 
-        Raises JournalLocked when another process has it, JournalUnsafe when entries could be lost, JournalFull when what a
-        dead process left finds no room.
+        address  of the PostgreSQL server where the journal shall be; None: where it is, or in a file of the folder
+        Raises WrongStore when it is elsewhere already, JournalLocked when another process has it, JournalUnsafe when entries
+        could be lost, JournalFull when what a dead process left finds no room.
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)  # another part may have made it first
         lock = FolderLock(folder / LOCK_NAME)
         try:
+            if address is not None:
+                choose(folder, address)
             path = folder / FILE_NAME
-            vault = Vault.open(folder / "keys", environment, create=not path.exists())
-            room = cls.room_class(folder, ballast_bytes)
+            vault = Vault.open(folder / "keys", environment, create=database.is_new(path))
+            room = cls.room_class(folder, ballast_bytes) if address_of(folder) is None else FarRoom()
             store, recovered = with_room(
                 room, lambda: _recovered(cls.store_class(path, vault, clock, boot_id=uuid4().hex, log_id=log_id, vfs=vfs))
             )

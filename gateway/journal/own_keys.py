@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import apsw
 import orjson
 
+from gateway.journal.connection import Connection
 from gateway.journal.record import Claim, KeyTaken, KeyUse
 from gateway.journal.vault import Vault
 
@@ -19,7 +19,7 @@ SEALED_AS = "own|"  # before the call's id: the name under which its answer is s
 class OwnKeys:
     """Through the connection of the running transaction. ``flush`` writes the entries that wait in it."""
 
-    def __init__(self, connection: apsw.Connection, vault: Vault, flush: Callable[[], None]) -> None:
+    def __init__(self, connection: Connection, vault: Vault, flush: Callable[[], None]) -> None:
         self._db, self._vault, self._flush = connection, vault, flush
 
     def use_of(self, claim: Claim) -> KeyUse | None:
@@ -39,13 +39,13 @@ class OwnKeys:
 
     def take(self, call_id: str, person_ref: str | None, claim: Claim) -> None:
         """Raises KeyTaken when another call has the key."""
+        before = self._db.execute("SELECT call_id FROM own_keys WHERE lookup = ?", (claim.lookup,)).get
         use = self.use_of(claim)
         if use is not None:
             raise KeyTaken(use.call_id)
-        self._db.execute(
-            "INSERT OR REPLACE INTO own_keys (lookup, call_id, fingerprint, person_ref) VALUES (?, ?, ?, ?)",
-            (claim.lookup, call_id, claim.fingerprint, person_ref),
-        )
+        self._db.execute(_TAKE, (claim.lookup, call_id, claim.fingerprint, person_ref, before))
+        if not self._db.changes():  # another writer took it since
+            raise KeyTaken(self._db.execute("SELECT call_id FROM own_keys WHERE lookup = ?", (claim.lookup,)).get)
 
     def close(self, call_id: str, outcome: str | None, claim: Claim) -> None:
         """Keep the answer of the call, even of one that was refused before its intent; without an answer the key is given
@@ -54,7 +54,7 @@ class OwnKeys:
             sealed = self._vault.seal(_name(call_id), claim.answer)
             self._db.execute(
                 "INSERT INTO own_keys (lookup, call_id, fingerprint, answer) VALUES (?, ?, ?, ?)"
-                " ON CONFLICT (lookup) DO UPDATE SET answer = excluded.answer WHERE call_id = excluded.call_id",
+                " ON CONFLICT (lookup) DO UPDATE SET answer = excluded.answer WHERE own_keys.call_id = excluded.call_id",
                 (claim.lookup, call_id, claim.fingerprint, sealed),
             )
         elif outcome != "in_doubt":
@@ -75,6 +75,14 @@ class OwnKeys:
             return None
         entry = orjson.loads(body)
         return {"id": entry["id"], "outcome": entry["outcome"], "how": str((entry["detail"] or {}).get("how", ""))}
+
+
+#: The key of a call that had no effect goes to the new call, unless it is no longer that call's.
+_TAKE = """
+INSERT INTO own_keys (lookup, call_id, fingerprint, person_ref) VALUES (?, ?, ?, ?) ON CONFLICT (lookup) DO UPDATE
+SET call_id = excluded.call_id, fingerprint = excluded.fingerprint, person_ref = excluded.person_ref, answer = NULL
+WHERE own_keys.call_id = ?
+"""
 
 
 def _name(call_id: str) -> str:

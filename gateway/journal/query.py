@@ -13,7 +13,7 @@ import orjson
 from gateway.journal import database
 from gateway.journal.filters import EVERYTHING
 from gateway.journal.filters import Filters as Filters
-from gateway.journal.journal import FILE_NAME
+from gateway.journal.location import FILE_NAME, present
 from gateway.journal.record import Entry, JournalError
 from gateway.journal.search import Index, Seek, agreed, chosen
 from gateway.journal.store import POS_BITS
@@ -73,7 +73,7 @@ class JournalReader:
 
     def __init__(self, folder: Path) -> None:
         """``folder`` is the gateway's. Raises JournalMissing, or JournalError when the file is not a journal."""
-        if not (folder / FILE_NAME).exists():
+        if not present(folder):
             raise JournalMissing(f"no journal in {folder}")
         self._db = database.open_for_reading(folder / FILE_NAME)
         self._index = Index(folder / FILE_NAME, self._db)
@@ -296,7 +296,8 @@ WHERE blobs.pos = ? ORDER BY blobs.n
 #: What a page may execute on the journal itself. The test of the query plans reads this list.
 STATEMENTS = (*_NEAREST.values(), _WITH_PREFIX)
 _COUNTS = """
-SELECT operation, outcome, count(*), sum(CASE service WHEN 'MSS' THEN exchanges > 0 ELSE exchanges END), sum(recovered)
+SELECT operation, outcome, count(*),
+    CAST(sum(CASE WHEN service = 'MSS' AND exchanges > 0 THEN 1 ELSE exchanges END) AS bigint), CAST(sum(recovered) AS bigint)
 FROM entries
 WHERE kind = 'call' AND operation IS NOT NULL GROUP BY operation, outcome
 """

@@ -1,8 +1,7 @@
-"""Letting go of what has served (design §5, « Stores »): salts, kept messages, facts and refs, after a delay per tenant.
+"""Letting go of what has served (design §5, « Stores »): salts, kept messages, facts, refs and entries, after a delay per tenant.
 
-Entries stay: the measures that rest on them may be asked for again for years, and a random name says nothing. A ref goes
-when no entry of the delay names it, nor anything under way; the entries that held it keep a name that leads nowhere. What
-is freed leaves the file.
+A ref goes when no entry of the delay names it, nor anything under way; the entries that held it keep a name that leads
+nowhere. Entries go last, once no measure rests on them (``proof.leaving``). What is freed leaves the file.
 """
 from __future__ import annotations
 
@@ -24,6 +23,7 @@ from gateway.journal.apart import in_thread
 from gateway.journal.canonical import text_of
 from gateway.journal.erasure import BESIDE, empty_wal
 from gateway.journal.journal import FILE_NAME, Journal
+from gateway.journal.proof.leaving import Delays, Gone, Resting, let_go
 from gateway.journal.record import JournalError
 from gateway.journal.store import Store
 
@@ -36,8 +36,12 @@ BODIES_DAYS, REFS_DAYS = 90, 1826
 SHORTEST_REFS_DAYS = 400
 #: Idempotency-Keys of our own doors; a DUI that was down for a month still sends nothing twice (decision 0025).
 KEYS_DAYS, SHORTEST_KEYS_DAYS = 400, 30
+#: Entries, as long as the conventions may be audited; never less than what they hold, which they date.
+ENTRIES_DAYS = 1826
 #: A tenant's entries recorded before this text are past the delay.
 CutoffOf = Callable[[str], str]
+#: What measures rest on at a business time; nothing may leave when it cannot be known (None).
+RestingAt = Callable[[datetime], Resting | None]
 Key = tuple[str, str, str, int, int]
 _CHUNK = 500
 _PAGES = 512  # given back at a time: the writer waits no longer than that
@@ -46,7 +50,7 @@ _PAGES = 512  # given back at a time: the writer waits no longer than that
 @dataclass(frozen=True, slots=True)
 class Retention:
     """Days by tenant, ``*`` for the others. ``bodies``: salts and kept messages; ``refs``: refs, facts and business keys;
-    ``keys``: Idempotency-Keys and the answers kept under them.
+    ``keys``: Idempotency-Keys and the answers kept under them; ``entries``: the entries, not before any of the others.
 
     Raises ValueError, in French, for a delay that the measures could not bear.
     """
@@ -54,6 +58,7 @@ class Retention:
     bodies: Mapping[str, int] = field(default_factory=dict)
     refs: Mapping[str, int] = field(default_factory=dict)
     keys: Mapping[str, int] = field(default_factory=dict)
+    entries: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for tenant, days in self.bodies.items():
@@ -65,22 +70,46 @@ class Retention:
         for tenant, days in self.keys.items():
             if days < SHORTEST_KEYS_DAYS:
                 raise ValueError(f"« {tenant} » : {SHORTEST_KEYS_DAYS} jours au moins, sinon un renvoi tardif agirait deux fois")
+        for tenant in sorted(self.tenants) if self.entries else ():
+            if _days(self.entries, tenant, ENTRIES_DAYS) < (least := self._longest_of_the_others(tenant)):
+                raise ValueError(f"« {tenant} » : {least} jours au moins, le temps gardé à ce que les entrées datent")
+
+    @property
+    def tenants(self) -> set[str]:
+        """Those that have a delay of their own, and ``*``."""
+        return {EVERYBODY, *self.bodies, *self.refs, *self.keys, *self.entries}
+
+    def entries_days(self, tenant: str) -> int:
+        """Five years, or as long as anything else of the tenant when that is more, unless it is said."""
+        return _days(self.entries, tenant, max(ENTRIES_DAYS, self._longest_of_the_others(tenant)))
+
+    def _longest_of_the_others(self, tenant: str) -> int:
+        delays = ((self.bodies, BODIES_DAYS), (self.refs, REFS_DAYS), (self.keys, KEYS_DAYS))
+        return max(_days(days, tenant, default) for days, default in delays)
 
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """Rows let go, and the size of the journal's files before and after."""
+    """Rows let go, and the size of the journal's files before and after. So many entries are ``waiting``: past their delay, and a
+    measure that is not closed rests on them, or the tables of usage do not agree with them."""
 
     bodies: int
     facts: int
     refs: int
     keys: int
+    entries: int
+    waiting: int
     bytes_before: int
     bytes_after: int
 
 
-async def retain(journal: Journal, retention: Retention, now: datetime, *, by: str) -> Removed:
-    """Let go of what is older than its delay at ``now`` (real time, aware), by short transactions; note it as one entry."""
+async def retain(
+    journal: Journal, retention: Retention, now: datetime, *, by: str, resting: RestingAt | None = None
+) -> Removed:
+    """Let go of what is older than its delay at ``now`` (real time, aware), by short transactions; note it as one entry.
+
+    ``resting``: without it every entry stays. Raises JournalError, apsw.Error: what is done stays done, the next call goes on.
+    """
     path = journal.folder / FILE_NAME
     before = _size(path)
     connection = await in_thread(database.open_for_reading, path)
@@ -88,9 +117,10 @@ async def retain(journal: Journal, retention: Retention, now: datetime, *, by: s
         gone = {table: await _retain_beside(journal, connection, table, retention, now) for table in BESIDE}
         keys = await _retain_own_keys(journal, connection, _cutoffs(retention.keys, KEYS_DAYS, now))
         refs = await _retain_refs(journal, connection, _cutoffs(retention.refs, REFS_DAYS, now))
+        left = await _retain_entries(journal, connection, retention, now, resting, by)
     finally:
         connection.close()
-    counts = {"bodies": gone["bodies"], "facts": gone["facts"], "refs": refs, "keys": keys}
+    counts = {"bodies": gone["bodies"], "facts": gone["facts"], "refs": refs, "keys": keys, **left._asdict()}
     note = journal.admin({"action": ACTION, "by": by})
     await journal.act(note, lambda _: counts)
     await give_back(path)
@@ -100,19 +130,35 @@ async def retain(journal: Journal, retention: Retention, now: datetime, *, by: s
 def _cutoffs(days: Mapping[str, int], default: int, now: datetime) -> CutoffOf:
     @cache
     def cutoff_of(tenant: str) -> str:
-        return text_of(now - timedelta(days=days.get(tenant, days.get(EVERYBODY, default))))
+        return text_of(now - timedelta(days=_days(days, tenant, default)))
 
     return cutoff_of
 
 
+def _days(days: Mapping[str, int], tenant: str, default: int) -> int:
+    return days.get(tenant, days.get(EVERYBODY, default))
+
+
+async def _retain_entries(
+    journal: Journal, connection: apsw.Connection, retention: Retention, now: datetime, resting: RestingAt | None, by: str
+) -> Gone:
+    needed = None if resting is None else await in_thread(resting, journal.clock.business())
+    if needed is None:
+        return Gone(0, 0)
+    cutoffs = {tenant: text_of(now - timedelta(days=retention.entries_days(tenant))) for tenant in retention.tenants}
+    delays = Delays(lambda tenant: cutoffs.get(tenant, cutoffs[EVERYBODY]), max(cutoffs.values()))
+    return await let_go(journal, connection, delays, needed, by=by)
+
+
 async def retain_daily(
-    journal: Journal, retention: Retention, clock: Clock, *, first_s: float = 3600.0, every_s: float = 86_400.0
-) -> None:
+    journal: Journal, retention: Retention, clock: Clock, *, resting: RestingAt | None = None, first_s: float = 3600.0,
+    every_s: float = 86_400.0,
+) -> None:  # fmt: skip
     """Let go an hour after the start, then once a day, until cancelled; what finds no room today is tried tomorrow."""
     await asyncio.sleep(first_s)
     while True:
         try:
-            removed = await retain(journal, retention, clock.real(), by="passerelle")
+            removed = await retain(journal, retention, clock.real(), by="passerelle", resting=resting)
             log.info("retention_done", extra=asdict(removed))
         except (JournalError, apsw.Error) as error:
             log.warning("retention_put_off", extra={"error": type(error).__name__})

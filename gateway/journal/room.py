@@ -9,10 +9,11 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import apsw
 
+from gateway.journal.connection import StoreFull
 from gateway.journal.record import JournalFull
 
 log = logging.getLogger(__name__)
@@ -103,23 +104,43 @@ class Room:
         self._path.unlink(missing_ok=True)
 
 
-def with_room(room: Room, work: Callable[[], Done]) -> Done:
+class FarRoom:
+    """The disk is a server's, and no ballast can be kept there: one refusal for want of room, and new calls wait a little."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._refused_at = float("-inf")
+
+    def short(self, owed: int) -> bool:
+        """Whether the server refused to take more a moment ago. After that one call may try, and says whether it still does."""
+        return self._now() - self._refused_at < _MAKE_EVERY_S
+
+    def give_up(self) -> bool:
+        """The server's disk is full. There is nothing to give."""
+        self._refused_at = self._now()
+        return False
+
+    def close(self) -> None:
+        """Nothing was kept."""
+
+
+def with_room(room: Room | FarRoom, work: Callable[[], Done]) -> Done:
     """What ``work`` returns; tried again without the ballast when the disk is full. Raises JournalFull."""
     try:
         return work()
-    except apsw.FullError as error:
+    except (apsw.FullError, StoreFull) as error:
         if not room.give_up():
             raise JournalFull(str(error)) from error
     try:
         return work()
-    except apsw.FullError as error:
+    except (apsw.FullError, StoreFull) as error:
         raise JournalFull(str(error)) from error
 
 
-def no_room(error: Exception, connection: apsw.Connection) -> bool:
+def no_room(error: Exception, connection: Any) -> bool:
     """Whether the disk, a quota or the limit of a file's size refused to take more: nothing that was written is in doubt.
 
     SQLite itself knows ENOSPC only. A write that was refused has done nothing; a sync that failed is another matter.
     """
     refused = getattr(error, "extendedresult", 0) in (apsw.SQLITE_IOERR_WRITE, apsw.SQLITE_IOERR_SHMSIZE)
-    return isinstance(error, apsw.FullError) or (refused and connection.system_errno in _NO_MORE)
+    return isinstance(error, apsw.FullError | StoreFull) or (refused and connection.system_errno in _NO_MORE)

@@ -20,8 +20,11 @@ from typing import Any
 import apsw
 import orjson
 
+from gateway.journal import database
 from gateway.journal.apart import in_thread
+from gateway.journal.connection import Connection
 from gateway.journal.filters import ALWAYS, Filters, Period, terms_of
+from gateway.journal.record import JournalError
 from gateway.journal.store import POS_BITS
 
 log = logging.getLogger(__name__)
@@ -79,10 +82,9 @@ class Follower:
     """Indexes what the journal has committed, in batches. Several may run: each batch is one transaction."""
 
     def __init__(self, journal: Path) -> None:
-        """``journal`` is the journal's file. Raises apsw.Error when the folder cannot be written."""
+        """``journal`` is the journal's file. Raises JournalError, and apsw.Error when the folder cannot be written."""
         self._path = journal.with_name(FILE_NAME)
-        self._entries = apsw.Connection(str(journal), flags=apsw.SQLITE_OPEN_READONLY)
-        self._entries.set_busy_timeout(5000)
+        self._entries = database.open_for_reading(journal)
         self._busy = threading.Lock()
         self._db = self._opened()
 
@@ -130,14 +132,14 @@ async def follow(journal: Path) -> None:
     """Index what the writer commits to this file, until cancelled. Without an index reading goes on, only slower."""
     try:
         follower = await in_thread(Follower, journal)
-    except apsw.Error as error:
+    except (JournalError, apsw.Error) as error:
         log.warning("search_index_absent", extra={"error": type(error).__name__})
         return
     try:
         while True:
             try:
                 done = await in_thread(follower.catch_up)
-            except apsw.Error as error:
+            except (JournalError, apsw.Error) as error:
                 log.warning("search_index_late", extra={"error": type(error).__name__})
                 done = 0
             await asyncio.sleep(_PAUSE_S if done < _BATCH else _BREATH_S)
@@ -148,7 +150,7 @@ async def follow(journal: Path) -> None:
 class Index:
     """Reading the index beside its follower. Without a usable file every entry « may match »."""
 
-    def __init__(self, journal: Path, entries: apsw.Connection) -> None:
+    def __init__(self, journal: Path, entries: Connection) -> None:
         """``entries`` is the reader's own connection to the journal."""
         self._entries = entries
         self._db = _open_for_reading(journal.with_name(FILE_NAME))
@@ -225,7 +227,7 @@ def _blocks(entries: list[tuple[int, dict[str, Any]]]) -> Iterator[tuple[int, st
         yield block, min(events), max(events), min(recorded), max(recorded)
 
 
-def agrees(entries: apsw.Connection, next_pos: int, last_id: str) -> bool:
+def agrees(entries: Connection, next_pos: int, last_id: str) -> bool:
     """Whether the index was made from this journal: an older copy, put back, holds other entries at the same places."""
     return bool(entries.execute("SELECT id FROM entries WHERE pos = ?", (next_pos - 1,)).get == last_id)
 

@@ -11,14 +11,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import apsw
 import orjson
 
 from connectors.wire.clock import SystemClock
 from gateway.journal import database
-from gateway.journal.journal import FILE_NAME
+from gateway.journal.connection import Connection
+from gateway.journal.location import FILE_NAME, present
 from gateway.journal.query import JournalMissing, JournalReader
 from gateway.journal.record import JournalError
+from gateway.journal.schema import version_of
 
 CLOCK_ACTION = "clock"  # of the admin entries that say where business time stands
 
@@ -52,7 +53,7 @@ def _last_jump(folder: Path) -> dict[str, Any] | None:
             return None if connection is None else next(_jumps(connection), None)
 
 
-def _jumps(connection: apsw.Connection) -> Iterator[dict[str, Any]]:
+def _jumps(connection: Connection) -> Iterator[dict[str, Any]]:
     """From the last one back."""
     for (body,) in connection.execute("SELECT body FROM entries WHERE kind = 'admin' ORDER BY pos DESC"):
         entry = orjson.loads(body)
@@ -61,13 +62,13 @@ def _jumps(connection: apsw.Connection) -> Iterator[dict[str, Any]]:
 
 
 @contextmanager
-def _older(folder: Path) -> Iterator[apsw.Connection | None]:
+def _older(folder: Path) -> Iterator[Connection | None]:
     """A reader of what has been in every version; None when there is no entry to read."""
-    if not (folder / FILE_NAME).exists():
+    if not present(folder):
         yield None
         return
     connection = database.open_for_reading(folder / FILE_NAME, older=True)
     try:
-        yield connection if connection.pragma("user_version") else None
+        yield connection if version_of(connection) else None
     finally:
         connection.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +14,24 @@ import orjson
 from connectors.wire.clock import Clock
 from gateway.journal import database
 from gateway.journal.canonical import encode, moment_of, text_of
+from gateway.journal.connection import Connection, is_sqlite
 from gateway.journal.drafts import Draft, Salted, inheriting
 from gateway.journal.facts import FactRows
+from gateway.journal.heads import FileHead, Head
 from gateway.journal.intents import Intents, Kept
 from gateway.journal.own_keys import OwnKeys
-from gateway.journal.record import Claim, Doubt, Entry, Intent, JournalStopped, Named, NotInDoubt
+from gateway.journal.record import Claim, Doubt, Entry, Intent, Named, NotInDoubt
 from gateway.journal.refs import Refs
 from gateway.journal.room import no_room
-from gateway.journal.rows import Rows
+from gateway.journal.rows import gathered
+from gateway.journal.shared_head import SharedHead
+from gateway.journal.shared_refs import SharedRefs
 from gateway.journal.units import Unit, admit, beside_of, units_of
 from gateway.journal.vault import Vault
 
 POS_BITS = 40  # pos = log << POS_BITS | seq
 CLOCK_WENT_BACK = "G-HORLOGE"
 STOPPED_WITH_INTENT = "G-ARRET"
-_LEASE = timedelta(seconds=30)
 
 
 class Store:
@@ -36,23 +40,26 @@ class Store:
     PRAGMAS = database.DURABLE
 
     def __init__(self, path: Path, vault: Vault, clock: Clock, *, boot_id: str, log_id: int, vfs: str | None = None) -> None:
-        self.boot_id, self.log_id = boot_id, log_id
+        self.boot_id = boot_id
         self.vault, self._clock = vault, clock
-        self._db = database.open_for_writing(path, vfs=vfs, pragmas=self.PRAGMAS)
-        self.refs = Refs(self._db, vault)
-        self.intents = Intents(self._db, boot_id, log_id)
+        self._db: apsw.Connection = database.open_for_writing(path, vfs=vfs, pragmas=self.PRAGMAS)
+        self.refs, self._head = self._shared(path) if not is_sqlite(self._db) else self._alone(log_id)
+        self._now = clock.real()
+        self._next_seq = self._head.take(self._now)
+        self.log_id = self._head.log_id
+        self.intents = Intents(self._db, boot_id, self.log_id)
         self.own_keys = OwnKeys(self._db, vault, self._flush)
         self._units = _UnitRows(self._db, self.refs)
-        self._beside = Rows(self._db, "usage_beside", columns=7)
+        self._beside = gathered(self._db, "usage_beside", columns=7)
         self._facts = FactRows(self._db, vault)
-        self._entries = Rows(self._db, _INTO_ENTRIES, columns=14)
-        self._salts = Rows(self._db, "bodies (pos, n, role, salt)", columns=4)
-        self._blobs = Rows(self._db, "blobs (pos, n, sealed_key, sealed)", columns=4)
-        self._keys = Rows(self._db, "keys (tenant, operation, key_ref, log, seq, state)", 6, _UNLESS_SUCCEEDED)
-        self._now = clock.real()
+        self._entries = gathered(self._db, _INTO_ENTRIES, columns=14)
+        self._salts = gathered(self._db, "bodies (pos, n, role, salt)", columns=4)
+        self._blobs = gathered(self._db, "blobs (pos, n, sealed_key, sealed)", columns=4)
+        self._keys = gathered(
+            self._db, "keys (tenant, operation, key_ref, log, seq, state)", 6, _UNLESS_SUCCEEDED, order=itemgetter(0, 1, 2)
+        )
         self._recorded_at = text_of(self._now)
         self._last_recorded: str = self._db.execute("SELECT recorded_at FROM entries ORDER BY pos DESC LIMIT 1").get or ""
-        self._next_seq: int = self._take_lease()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -60,12 +67,11 @@ class Store:
         first = self._next_seq
         self._now = self._clock.real()
         self._recorded_at = text_of(self._now)
-        self._db.execute("BEGIN IMMEDIATE")
         try:
+            self._head.begin(self._now, first)
             yield
             self._flush()
-            if self._next_seq != first:
-                self._move_head(first)
+            self._head.move(first, self._next_seq, self._now)
             self._db.execute("COMMIT")
         except BaseException:
             self._next_seq = first
@@ -78,14 +84,22 @@ class Store:
             self._last_recorded = self._recorded_at
 
     def close(self) -> None:
+        self._head.release()
         self._db.close()
+
+    @property
+    def renew_every_s(self) -> float | None:
+        """How long a writer may write nothing before an empty transaction must say that it lives; None: for ever."""
+        return self._head.renew_every_s
 
     def lacks_room(self, error: Exception) -> bool:
         """Whether this error of the last transaction says that the disk takes no more."""
         return no_room(error, self._db)
 
     def connection(self) -> apsw.Connection:
-        """The writing connection, for acts on whole tables inside the transaction; no row waits unwritten any more."""
+        """The writing connection, for acts on whole tables inside the transaction; no row waits unwritten any more, and no
+        other process writes until the end."""
+        self._head.alone()
         self._flush()
         return self._db
 
@@ -170,23 +184,12 @@ class Store:
 
     # -- inside
 
-    def _take_lease(self) -> int:
-        # Whoever held it is dead, since the folder's lock is ours; the new owner fences it off all the same.
-        seq: int = self._db.execute(
-            "INSERT INTO log_heads (log_id, next_seq, lease_owner, lease_until) VALUES (?, 0, ?, ?)"
-            " ON CONFLICT (log_id) DO UPDATE SET lease_owner = excluded.lease_owner, lease_until = excluded.lease_until"
-            " RETURNING next_seq",
-            (self.log_id, self.boot_id, text_of(self._now + _LEASE)),
-        ).get
-        return seq
+    def _alone(self, log_id: int) -> tuple[Refs, Head]:
+        return Refs(self._db, self.vault), FileHead(self._db, self.boot_id, log_id)
 
-    def _move_head(self, first: int) -> None:
-        self._db.execute(
-            "UPDATE log_heads SET next_seq = ?, lease_until = ? WHERE log_id = ? AND next_seq = ? AND lease_owner = ?",
-            (self._next_seq, text_of(self._now + _LEASE), self.log_id, first, self.boot_id),
-        )
-        if self._db.changes() != 1:
-            raise JournalStopped(f"another process writes log {self.log_id}")
+    def _shared(self, path: Path) -> tuple[Refs, Head]:
+        refs = SharedRefs(self._db, self.vault)
+        return refs, SharedHead(self._db, self.boot_id, path.parent, refs.forget)
 
     def _flush(self) -> None:
         """Write the rows that wait, so that a statement sees what the transaction has done so far."""
@@ -253,9 +256,9 @@ class Store:
 class _UnitRows:
     """The table usage_units, as ``admit`` wants it; ``_waiting`` holds this transaction's first row of each unit."""
 
-    def __init__(self, connection: apsw.Connection, refs: Refs) -> None:
+    def __init__(self, connection: Connection, refs: Refs) -> None:
         self._db, self._refs = connection, refs
-        self._rows = Rows(connection, "usage_units", columns=7)
+        self._rows = gathered(connection, "usage_units", columns=7, shared_tail=_UNLESS_EARLIER, order=itemgetter(0, 1, 3, 4))
         self._waiting: dict[tuple[str, str, str], Unit] = {}
 
     def first(self, environment: str, indicator: str, unit_ref: str) -> Unit | None:
@@ -296,7 +299,13 @@ recorded_at, body)
 # A key that succeeded stays so: the refusal of its duplicate says nothing new about it.
 _UNLESS_SUCCEEDED = """
 ON CONFLICT (tenant, operation, key_ref) DO UPDATE SET log = excluded.log, seq = excluded.seq, state = excluded.state
-WHERE state NOT IN ('ok', 'succeeded')
+WHERE keys.state NOT IN ('ok', 'succeeded')
+"""
+# Another writer may count the same message at the same moment: the earliest stays, whoever commits first (``units.admit``).
+_UNLESS_EARLIER = """
+ON CONFLICT (environment, unit_ref) WHERE indicator = 'IND-MSS-01' DO UPDATE
+SET finess_et = excluded.finess_et, event_time = excluded.event_time, log = excluded.log, seq = excluded.seq
+WHERE (excluded.event_time, excluded.log, excluded.seq) < (usage_units.event_time, usage_units.log, usage_units.seq)
 """
 _DOUBTS_BY_KEY = """
 SELECT entry_id, pos, tenant, operation, person_ref, commitment, deadline FROM doubts WHERE key_ref = ? ORDER BY pos

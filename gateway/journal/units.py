@@ -11,7 +11,7 @@ from gateway.journal.record import Outcome
 from gateway.operations import OPERATIONS
 
 #: Indicators where a unit counts once whatever its later events: a Message-ID resent next month counts in the first.
-_ONCE = frozenset({"IND-MSS-01"})
+ONCE = frozenset({"IND-MSS-01"})
 _NOT_COUNTED = "non_attribue"
 #: Why a call of an indicator's operation is no unit: its outcome, or it succeeded for no ESSMS, or it is worth nothing.
 What = Outcome | Literal["non_attribue", "exclu"]
@@ -83,11 +83,12 @@ class UnitTable(Protocol):
 
 
 def admit(unit: Unit, table: UnitTable) -> None:
-    """Put a unit in the table, unless an entry that comes before in (log, seq) order already counts it for good."""
-    if unit.indicator in _ONCE:
+    """Put a unit in the table, unless an earlier event already counts it for good: whatever the order in which several logs
+    are read, the same one stays."""
+    if unit.indicator in ONCE:
         kept = table.first(unit.environment, unit.indicator, unit.unit_ref)
         if kept is not None:
-            if (kept.log, kept.seq) <= (unit.log, unit.seq):
+            if (kept.event_time, kept.log, kept.seq) <= (unit.event_time, unit.log, unit.seq):
                 return
             table.drop(kept)
     table.put(unit)
@@ -107,7 +108,7 @@ class UnitSet:
 
     def put(self, unit: Unit) -> None:
         self.rows.add(unit)
-        if unit.indicator in _ONCE:
+        if unit.indicator in ONCE:
             self._first[unit.environment, unit.indicator, unit.unit_ref] = unit
 
     def drop(self, unit: Unit) -> None:

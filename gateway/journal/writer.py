@@ -12,6 +12,7 @@ from typing import Any
 
 import apsw
 
+from gateway.journal.connection import StoreBusy, StoreLost
 from gateway.journal.record import JournalFull, JournalStopped
 from gateway.journal.refs import Lookups
 from gateway.journal.store import Store
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 _BATCH = 500
 _WORTH_WAITING = 8  # callers; below, a commit of its own costs less than the wait
 _PATIENCE_S = 0.004
+_TRIES = 10  # of a transaction that met another writer's
 _NOTHING: Lookups = {}
 
 
@@ -90,9 +92,11 @@ class Writer(threading.Thread):
             self._wake.notify()
 
     def run(self) -> None:
-        while batch := self._next_batch():
+        while not self._closing or self._jobs:
+            batch = self._next_batch()
             started = time.perf_counter()
-            self._write(batch)
+            if batch or not self._closing:  # nothing came for long: an empty transaction says that this writer lives
+                self._write(batch)
             self._patience_s = min(time.perf_counter() - started, _PATIENCE_S)
 
     def _next_batch(self) -> list[Job]:
@@ -100,7 +104,7 @@ class Writer(threading.Thread):
         with self._lock:
             if self._enough >= _WORTH_WAITING:
                 self._await(self._enough, self._patience_s)
-            self._await(1)
+            self._await(1, self._store.renew_every_s)
             batch = [self._jobs.popleft() for _ in range(min(_BATCH, len(self._jobs)))]
             self._enough = len(batch)
             return batch
@@ -111,33 +115,36 @@ class Writer(threading.Thread):
 
     def _write(self, batch: list[Job]) -> None:
         if self._broken:
-            refuse(batch, JournalStopped("the journal stopped: the disk failed"))
+            refuse(batch, lambda: JournalStopped("the journal stopped: the disk failed"))
             return
         try:
             deliver(batch, self._commit(batch))
         except Exception as error:
-            if self._store.lacks_room(error):
-                self._make_do(batch, error)
-            elif _fatal(error):
-                log.critical("journal_stopped", extra={"reason": str(error)})
-                self._broken = error
-                refuse(batch, JournalStopped(f"the journal stopped: {error}"))
-            elif len(batch) > 1:  # one of them is at fault: the others must not fail with it
-                self._halve(batch)
-            else:
-                refuse(batch, error)
+            self._take_back(batch, error)
+
+    def _take_back(self, batch: list[Job], error: Exception) -> None:
+        if self._store.lacks_room(error):
+            self._make_do(batch, error)
+        elif _fatal(error):
+            log.critical("journal_stopped", extra={"reason": str(error)})
+            self._broken = error
+            refuse(batch, lambda: JournalStopped(f"the journal stopped: {error}"))
+        elif len(batch) > 1:  # one of them is at fault: the others must not fail with it
+            self._halve(batch)
+        else:
+            refuse(batch, lambda: error)
 
     def _make_do(self, batch: list[Job], error: Exception) -> None:
         """The disk takes no more: the ballast goes, and only what is owed is tried again, in smaller and smaller groups."""
         freed = self._give_up_ballast()
         owed = [job for job in batch if job.owed]
-        refuse([job for job in batch if not job.owed], JournalFull(str(error)))
+        refuse([job for job in batch if not job.owed], lambda: JournalFull(str(error)))
         if owed and (freed or len(owed) < len(batch)):
             self._write(owed)
         elif len(owed) > 1:
             self._halve(owed)
         else:
-            refuse(owed, JournalFull(str(error)))
+            refuse(owed, lambda: JournalFull(str(error)))
 
     def _halve(self, batch: list[Job]) -> None:
         half = len(batch) // 2
@@ -145,9 +152,17 @@ class Writer(threading.Thread):
         self._write(batch[half:])
 
     def _commit(self, batch: list[Job]) -> list[Any]:
-        with self._store.transaction():
-            self._store.refs.expect(job.named for job in batch)
-            return [job.work(self._store) for job in batch]
+        return self._committed(batch, _TRIES)
+
+    def _committed(self, batch: list[Job], tries: int) -> list[Any]:
+        try:
+            with self._store.transaction():
+                self._store.refs.expect(job.named for job in batch)
+                return [job.work(self._store) for job in batch]
+        except StoreBusy:  # nothing of it stays
+            if tries == 1:
+                raise
+        return self._committed(batch, tries - 1)
 
 
 def deliver(batch: list[Job], results: list[Any]) -> None:
@@ -155,9 +170,9 @@ def deliver(batch: list[Job], results: list[Any]) -> None:
     _tell(batch, _resolve, results)
 
 
-def refuse(batch: list[Job], error: Exception) -> None:
-    """Fail the futures."""
-    _tell(batch, _reject, [error] * len(batch))
+def refuse(batch: list[Job], error: Callable[[], Exception]) -> None:
+    """Fail the futures, each with an error of its own."""
+    _tell(batch, _reject, [error() for _ in batch])
 
 
 def _tell(batch: list[Job], how: Callable[[list[tuple[Job, Any]]], None], what: list[Any]) -> None:
@@ -187,5 +202,5 @@ def _reject(failed: list[tuple[Job, Exception]]) -> None:
 
 def _fatal(error: Exception) -> bool:
     # After a failed sync the kernel may forget the pages and report the next sync as good: only a restart tells the truth.
-    return isinstance(error, apsw.IOError | apsw.CorruptError | apsw.NotADBError | JournalStopped)
+    return isinstance(error, apsw.IOError | apsw.CorruptError | apsw.NotADBError | StoreLost | JournalStopped)
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
 
-import apsw
-
 from gateway.grappes.model import Essms
+from gateway.journal.connection import Connection
 from gateway.journal.filters import Filters
 from gateway.journal.query import JournalReader
 from gateway.usage.counting import Counting, Slot
@@ -58,7 +57,7 @@ class Activity:
 
 
 def activity(
-    journal: apsw.Connection, counting: Counting, essms: Essms, start: date, end: date, connected: Collection[str], opened: Opened
+    journal: Connection, counting: Counting, essms: Essms, start: date, end: date, connected: Collection[str], opened: Opened
 ) -> Activity:
     """Between two local days, the second one excluded. ``connected``: as ``psc_users`` gives it."""
     sent, failed = Counter[Week](), Counter[Week]()

@@ -22,6 +22,7 @@ from gateway.grappes.reading import RegistryError
 from gateway.grappes.registry import Registry
 from gateway.grappes.versions import load_version
 from gateway.journal.canonical import moment_of
+from gateway.journal.connection import Connection
 from gateway.journal.journal import Journal
 from gateway.journal.proof import snapshot
 from gateway.journal.proof.register import RegisterError
@@ -81,19 +82,19 @@ class Closer:
             chosen = [grappe] if grappe is not None else list(self.registry.grappes)
             return [due for name in chosen for due in self._of(journal, name, now)]
 
-    def _of(self, journal: apsw.Connection, grappe: str, now: datetime) -> list[Due]:
+    def _of(self, journal: Connection, grappe: str, now: datetime) -> list[Due]:
         quick, registered = Asked(self.environment, now, digests=False), self.registry.grappe(grappe)
         start = start_of(journal, registered, quick)
         ready = [rows[0].window for rows in unclosed(journal, registered, quick) if self._ready(journal, rows, now)]
         return [Due(self._evidence(journal, grappe, window, now), start) for window in ready]
 
-    def _ready(self, journal: apsw.Connection, rows: Sequence[Measure], now: datetime) -> bool:
+    def _ready(self, journal: Connection, rows: Sequence[Measure], now: datetime) -> bool:
         if any(row.state != "en_cloture" for row in rows):
             return False
         end = max(rows[0].window.bounds(zone_of(row.finess_et or ""))[1] for row in rows)
         return now >= end + GRACE or not (any(row.in_doubt for row in rows) or _under_way(journal, end))
 
-    def _evidence(self, journal: apsw.Connection, grappe: str, window: Window, now: datetime) -> list[Measure]:
+    def _evidence(self, journal: Connection, grappe: str, window: Window, now: datetime) -> list[Measure]:
         """The measures with their digests: of the last signed snapshot when it already gives the same numbers, else of now."""
         asked = Asked(self.environment, now, month=add_months(window.end, -1))
         present = self._window(journal, grappe, window, asked)
@@ -104,10 +105,10 @@ class Closer:
         alike = [recorded(row) for row in then] == [recorded(row) for row in present]
         return then if alike and then[0].version == present[0].version else present
 
-    def _window(self, journal: apsw.Connection, grappe: str, window: Window, asked: Asked) -> list[Measure]:
+    def _window(self, journal: Connection, grappe: str, window: Window, asked: Asked) -> list[Measure]:
         return [row for row in answer(journal, self.registry, asked, grappe, self.versions) if row.window == window]
 
-    def _signed(self, journal: apsw.Connection) -> tuple[Vector, str] | None:
+    def _signed(self, journal: Connection) -> tuple[Vector, str] | None:
         """Vector and root of the last snapshot, if there is one."""
         try:
             last = snapshot.latest(self.folder)
@@ -136,7 +137,7 @@ async def close_along(closer: Closer, journal: Journal, clock: Clock, every_s: f
                 log.info("usage_closed", extra={"windows": len(done)})
 
 
-def _under_way(journal: apsw.Connection, end: datetime) -> bool:
+def _under_way(journal: Connection, end: datetime) -> bool:
     """Whether a call that began before the window's end still waits for its answer."""
     drafts = journal.execute("SELECT draft FROM intents")
     return any(moment_of(orjson.loads(draft)["event_time"]) < end for (draft,) in drafts)

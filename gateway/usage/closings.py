@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-import apsw
 import orjson
 
 from gateway.journal.canonical import moment_of
+from gateway.journal.connection import Connection
 from gateway.journal.store import POS_BITS
 from gateway.usage.measure import Measure
 from gateway.usage.parts import Cause, Closing, Vector
@@ -61,7 +61,7 @@ class Closed:
 class Closings:
     """Every version closed inside a vector, in one environment."""
 
-    def __init__(self, journal: apsw.Connection, environment: str, vector: Vector) -> None:
+    def __init__(self, journal: Connection, environment: str, vector: Vector) -> None:
         self._known: dict[tuple[str, Window], list[Closed]] = {}
         for pos, body in journal.execute(CLOSINGS):
             entry = orjson.loads(body)
@@ -81,6 +81,12 @@ class Closings:
         """Where the windows of the last closing started: it fixes those that follow."""
         found = [known[-1] for (name, _), known in self._known.items() if name == grappe]
         return max(found, key=lambda one: one.place.at).series_start if found else None
+
+
+def vectors_closed(journal: Connection) -> set[Vector]:
+    """What any closed version rests on, in every environment."""
+    details = (orjson.loads(body)["detail"] for _, body in journal.execute(CLOSINGS))
+    return {tuple((log, size) for log, size in detail["vector"]) for detail in details}
 
 
 def key_of(measure: Measure) -> Key:

@@ -13,11 +13,11 @@ from functools import cached_property, lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import apsw
 import orjson
 
 from gateway.grappes.finess import zone_of
 from gateway.journal.canonical import moment_of, text_of
+from gateway.journal.connection import Connection, Cursor
 from gateway.journal.store import POS_BITS
 from gateway.usage import statements
 from gateway.usage import vector as vectors
@@ -94,7 +94,7 @@ class Counting:
     Call it inside one read transaction: the tables and the vector must be of one moment.
     """
 
-    def __init__(self, connection: apsw.Connection, environment: str, vector: Vector | None = None) -> None:
+    def __init__(self, connection: Connection, environment: str, vector: Vector | None = None) -> None:
         self._db, self.environment = connection, environment
         present = vectors.current(connection)
         self.vector = present if vector is None else vector
@@ -199,10 +199,10 @@ class Counting:
         row: tuple[int, int] | None = self._run(statements.COUNTED[slot.indicator], slot, unit_ref=ref).fetchone()
         return row
 
-    def _run(self, sql: str, slot: Slot, **more: str) -> apsw.Cursor:
+    def _run(self, sql: str, slot: Slot, **more: str) -> Cursor:
         return self._execute(sql, slot.key(self.environment) | more)
 
-    def _execute(self, sql: str, values: dict[str, str]) -> apsw.Cursor:
+    def _execute(self, sql: str, values: dict[str, str]) -> Cursor:
         inside = "" if self._whole else f" AND {vectors.inside(self.vector)}"
         return self._db.execute(sql.format(units=self._units, inside=inside), values)
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-import apsw
 import orjson
 
 from gateway.grappes.finess import zone_of
 from gateway.journal.canonical import moment_of
+from gateway.journal.connection import Connection
 from gateway.usage.breakdown import ABSENT
 from gateway.usage.counting import FAILURES, Counting, Slot
 from gateway.usage.indicators import SOCLE
@@ -42,7 +42,7 @@ class Flow:
     tenant: str
 
 
-def flows(journal: apsw.Connection, counting: Counting, finess_et: str, start: date, end: date) -> Iterator[Flow]:
+def flows(journal: Connection, counting: Counting, finess_et: str, start: date, end: date) -> Iterator[Flow]:
     """Every event of an ESSMS between two local days, the second one excluded."""
     for indicator in SOCLE:
         slot = Slot(indicator, finess_et, Window("mensuelle", start, end))
@@ -54,7 +54,7 @@ def flows(journal: apsw.Connection, counting: Counting, finess_et: str, start: d
             yield _flow(journal, finess_et, counting.entry(place), accepted=False)
 
 
-def _flow(journal: apsw.Connection, finess_et: str, entry: dict[str, Any], *, accepted: bool) -> Flow:
+def _flow(journal: Connection, finess_et: str, entry: dict[str, Any], *, accepted: bool) -> Flow:
     call = _settled(journal, entry)
     channel = DMP if call["service"] == "DMP" else call["channel"] or PRO
     return Flow(
@@ -65,7 +65,7 @@ def _flow(journal: apsw.Connection, finess_et: str, entry: dict[str, Any], *, ac
     )  # fmt: skip
 
 
-def _settled(journal: apsw.Connection, entry: dict[str, Any]) -> dict[str, Any]:
+def _settled(journal: Connection, entry: dict[str, Any]) -> dict[str, Any]:
     """The call that a settlement is about: it says what was sent, the settlement only what became of it."""
     if entry["settles"] is None:
         return entry

@@ -11,12 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-import apsw
-
 from gateway.grappes.extraction import extractions, latest
 from gateway.grappes.model import Grappe
 from gateway.grappes.reading import RegistryError
 from gateway.grappes.registry import Registry
+from gateway.journal.connection import Connection
 from gateway.usage import table
 from gateway.usage.causes import causes, touching
 from gateway.usage.closings import Closed, Closings, key_of, same
@@ -76,7 +75,7 @@ class Asked:
 
 
 def measures(
-    journal: apsw.Connection, registry: Registry, environment: str, first_period_start: date | None, months: int | None,
+    journal: Connection, registry: Registry, environment: str, first_period_start: date | None, months: int | None,
     *, now: datetime, grappe: str | None = None, indicators: Sequence[str] = ALL, options: Options = STANDARD,
     vector: Vector | None = None, digests: bool = True, breakdown: bool = False, trend: bool = False,
     snapshot_root: str | None = None, versions: Versions | None = None,
@@ -98,7 +97,7 @@ def measures(
 
 
 def answer(
-    journal: apsw.Connection, registry: Registry, asked: Asked, grappe: str | None = None, versions: Versions | None = None
+    journal: Connection, registry: Registry, asked: Asked, grappe: str | None = None, versions: Versions | None = None
 ) -> list[Measure]:
     """As ``measures``, and raises NoSuchVersion and NotReproduced when a version is asked."""
     check(asked.options)
@@ -111,7 +110,7 @@ def answer(
     return [measure for rows in found for measure in rows]
 
 
-def start_of(journal: apsw.Connection, grappe: Grappe, asked: Asked) -> date:
+def start_of(journal: Connection, grappe: Grappe, asked: Asked) -> date:
     """The first day of the first period of a grappe, when nobody asks for another."""
     with journal:
         source = _Source(journal, asked, lambda _name, _number: grappe)
@@ -119,7 +118,7 @@ def start_of(journal: apsw.Connection, grappe: Grappe, asked: Asked) -> date:
     return start  # noqa: RET504 - the transaction ends first
 
 
-def unclosed(journal: apsw.Connection, grappe: Grappe, asked: Asked) -> list[list[Measure]]:
+def unclosed(journal: Connection, grappe: Grappe, asked: Asked) -> list[list[Measure]]:
     """The measures of each window of a grappe whose last closed version says something else, or that has none; no causes yet."""
     with journal:
         found = _Source(journal, asked, lambda _name, _number: grappe).unclosed(grappe)
@@ -129,7 +128,7 @@ def unclosed(journal: apsw.Connection, grappe: Grappe, asked: Asked) -> list[lis
 class _Source:
     """One journal at one moment."""
 
-    def __init__(self, journal: apsw.Connection, asked: Asked, versions: Versions) -> None:
+    def __init__(self, journal: Connection, asked: Asked, versions: Versions) -> None:
         self._db, self._asked, self._versions = journal, asked, versions
         self._counting = Counting(journal, asked.environment, asked.vector)
         self._closings = Closings(journal, asked.environment, self._counting.vector)

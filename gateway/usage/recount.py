@@ -15,6 +15,7 @@ from typing import Any, Literal
 import apsw
 import orjson
 
+from gateway.journal.connection import Connection
 from gateway.journal.store import POS_BITS
 from gateway.journal.units import Unit, admit, beside_of, units_of
 from gateway.usage.parts import Vector
@@ -91,7 +92,7 @@ _GAPS = (
 class _Rows:
     """A table of units on disk, as ``admit`` wants it."""
 
-    def __init__(self, connection: apsw.Connection, table: str) -> None:
+    def __init__(self, connection: Connection, table: str) -> None:
         self._db = connection
         key = "environment = ? AND indicator = ? AND unit_ref = ?"
         self._first = f"SELECT {_COLUMNS} FROM {table} WHERE {key} ORDER BY log, seq LIMIT 1"  # noqa: S608 - constants only
@@ -109,7 +110,7 @@ class _Rows:
         self._db.execute(self._drop, (unit.environment, unit.indicator, unit.unit_ref, unit.log, unit.seq))
 
 
-def rebuilt(journal: apsw.Connection, vector: Vector) -> str:
+def rebuilt(journal: Connection, vector: Vector) -> str:
     """A table of the connection's own with the units of one vector, made from its entries; its name.
 
     For a past vector over several logs only: a row of then may have given its place to an earlier log's since (``admit``).
@@ -128,7 +129,7 @@ def rebuilt(journal: apsw.Connection, vector: Vector) -> str:
 
 
 @contextmanager
-def _scratch() -> Iterator[apsw.Connection]:
+def _scratch() -> Iterator[Connection]:
     """A private database in a temporary file of SQLite's own, which dies with its connection."""
     scratch = apsw.Connection("")
     try:
@@ -140,7 +141,7 @@ def _scratch() -> Iterator[apsw.Connection]:
         scratch.close()
 
 
-def _rebuild(journal: apsw.Connection, scratch: apsw.Connection) -> int:
+def _rebuild(journal: Connection, scratch: Connection) -> int:
     rows, entries = _Rows(scratch, "rebuilt"), 0
     for (body,) in journal.execute("SELECT body FROM entries ORDER BY pos"):
         entries += 1
@@ -154,13 +155,13 @@ def _rebuild(journal: apsw.Connection, scratch: apsw.Connection) -> int:
     return entries
 
 
-def _copy(journal: apsw.Connection, scratch: apsw.Connection) -> None:
+def _copy(journal: Connection, scratch: Connection) -> None:
     for table, source, columns in (("stored", "usage_units", _COLUMNS), ("stored_beside", "usage_beside", _BESIDE)):
         stored = journal.execute(f"SELECT {columns} FROM {source}")  # noqa: S608 - constants only
         scratch.executemany(f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?, ?)", stored)  # noqa: S608 - constants only
 
 
-def _compared(scratch: apsw.Connection, entries: int, limit: int) -> Recount:
+def _compared(scratch: Connection, entries: int, limit: int) -> Recount:
     environments = scratch.execute("SELECT environment FROM rebuilt UNION SELECT environment FROM stored ORDER BY 1")
     beside_gaps: int = scratch.execute(_BESIDE_GAPS).get
     return Recount(

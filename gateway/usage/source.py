@@ -5,17 +5,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import apsw
-
+from gateway.journal.connection import Connection
 from gateway.journal.database import open_for_reading
-from gateway.journal.journal import FILE_NAME
+from gateway.journal.location import FILE_NAME, present
 from gateway.journal.query import JournalMissing
 
 
 @contextmanager
-def journal_of(folder: Path) -> Iterator[apsw.Connection]:
+def journal_of(folder: Path) -> Iterator[Connection]:
     """``folder`` is the gateway's. Raises JournalMissing, or JournalError when the file is not a journal of this version."""
-    if not (folder / FILE_NAME).exists():
+    if not present(folder):
         raise JournalMissing(f"no journal in {folder}")
     connection = open_for_reading(folder / FILE_NAME)
     try:

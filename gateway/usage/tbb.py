@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import NamedTuple
 
-import apsw
-
+from gateway.journal.connection import Connection
 from gateway.usage.counting import Counting
 from gateway.usage.flows import Flow, flows
 from gateway.usage.periods import add_months
@@ -56,7 +55,7 @@ def periods(month: date) -> tuple[Period, ...]:
     )
 
 
-def dashboard(journal: apsw.Connection, counting: Counting, numbers: Iterable[str], month: date) -> Dashboard:
+def dashboard(journal: Connection, counting: Counting, numbers: Iterable[str], month: date) -> Dashboard:
     """The lines of these ESSMS. Each event is read once, whatever the periods it is in."""
     known = periods(month)
     events, documents = Counter[Key](), Counter[Key]()

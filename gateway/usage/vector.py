@@ -8,17 +8,18 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-import apsw
 import orjson
 
 from gateway.journal.canonical import moment_of
+from gateway.journal.connection import Connection
 from gateway.journal.filters import Filters
+from gateway.journal.proof.leaving import LAST_KEPT
 from gateway.journal.query import JournalReader
 from gateway.journal.store import POS_BITS
 from gateway.usage.parts import Vector
 
 
-def current(journal: apsw.Connection) -> Vector:
+def current(journal: Connection) -> Vector:
     """All that is committed now."""
     return tuple(journal.execute("SELECT log_id, next_seq FROM log_heads WHERE next_seq > 0 ORDER BY log_id"))
 
@@ -40,7 +41,7 @@ def selected(reader: JournalReader, filters: Filters, vector: Vector) -> Iterato
     return (entry for _, entry in reader.select(filters) if entry["seq"] < sizes.get(entry["log"], 0))
 
 
-def last_event(journal: apsw.Connection, vector: Vector, among: int = 100) -> datetime | None:
+def last_event(journal: Connection, vector: Vector, among: int = LAST_KEPT) -> datetime | None:
     """The latest time among the last entries of each log: how far business time went, as far as the vector knows."""
     sql = "SELECT body FROM entries WHERE pos >= ? AND pos < ? ORDER BY pos DESC LIMIT ?"
     bodies = [

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from connectors.wire.serving import HttpService, Service
 from mocks.annuaire.behaviour import Directory, FhirError, Search, bundle, capability, find, included, parse_search
 from mocks.annuaire.parameters import PARAMETERS
-from mocks.annuaire.resources import directory
+from mocks.annuaire.resources import resources
 from mocks.annuaire.state import State
 from mocks.sandbox.web import Exchange, Reply, json_reply, routed_mock
 from mocks.sandbox.world import World
@@ -34,8 +34,8 @@ class AnnuaireMock:
         self.unknown_status = unknown_status
         self._quotas: dict[str, int | None] = {row["key"]: row.get("per_second") for row in world.manifest["annuaire_keys"]}
         loaded = world.clock.business().astimezone(ZoneInfo("Europe/Paris")).replace(hour=4, minute=12, second=31, microsecond=0)
-        updated = loaded.isoformat(timespec="milliseconds")
-        self._directory = Directory(directory(world.manifest["structures"], world.population["professionals"], updated))
+        self._updated = loaded.isoformat(timespec="milliseconds")
+        self._loaded: tuple[int, Directory] | None = None
         self._state = State()
 
     def services(self) -> list[Service]:
@@ -43,7 +43,7 @@ class AnnuaireMock:
         return [HttpService("mock-annuaire", app, self._world.server_tls())]
 
     def state(self) -> dict[str, Any]:
-        return {"resources": self._directory.counts(), "pages": len(self._state), "unknown_status": self.unknown_status}
+        return {"resources": self._directory().counts(), "pages": len(self._state), "unknown_status": self.unknown_status}
 
     def reset(self) -> None:
         self._state.reset()
@@ -86,7 +86,7 @@ class AnnuaireMock:
         return self._read(f"{kind}/{more[0]}") if more else self._search(kind, exchange.query)
 
     def _read(self, reference: str) -> bytes:
-        resource = self._directory.get(reference)
+        resource = self._directory().get(reference)
         if resource is None:
             raise FhirError(404, f"Resource not found with id: {reference.partition('/')[2][:100]}")
         return json_reply(200, resource).body
@@ -106,15 +106,24 @@ class AnnuaireMock:
         return self._page(cursor.search, cursor.offset, f"{self._base()}/_page?id={name}")
 
     def _page(self, search: Search, offset: int, own: str) -> bytes:
-        found = find(self._directory, search)
+        directory = self._directory()
+        found = find(directory, search)
         page = found[offset : offset + search.count]
         following = offset + search.count
         next_page = None
         if following < len(found):
             name = self._state.open_page(search, following, self._world.clock.real().timestamp())
             next_page = f"{self._base()}/_page?id={name}"
-        beside = included(self._directory, search, page)
+        beside = included(directory, search, page)
         return bundle(self._base(), search, page, beside, total=len(found), own=own, next_page=next_page)
+
+    def _directory(self) -> Directory:
+        """The sandbox's people as they are now: loaded again when somebody was added or forgotten."""
+        people = self._world.population
+        if self._loaded is None or self._loaded[0] != people.generation:
+            made = resources(self._world.manifest["structures"], people.professionals(), self._updated)
+            self._loaded = (people.generation, Directory(made))
+        return self._loaded[1]
 
     def _base(self) -> str:
         return self._world.base_url("annuaire") + BASE_PATH

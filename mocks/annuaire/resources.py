@@ -15,17 +15,18 @@ Resource = dict[str, Any]
 _ARS = "ARS-93"
 
 
-def directory(structures: list[dict[str, Any]], professionals: list[dict[str, Any]], updated: str) -> list[Resource]:
+def resources(structures: list[dict[str, Any]], professionals: list[dict[str, Any]], updated: str) -> list[Resource]:
     """Every resource. ``updated`` is the instant of the last load, ISO 8601 with its offset."""
     made = [organization(structure, updated) for structure in structures]
     entities = {structure["finess_ej"]: structure["sector"] for structure in structures}
     made += [_legal_entity(finess_ej, sector, updated) for finess_ej, sector in entities.items()]
     by_finess = {structure["finess_et"]: structure for structure in structures}
     for person in professionals:
-        structure = by_finess.get(person["structure"])
-        made.append(practitioner(person, updated, with_mailbox=structure is None))
-        if structure is not None:
-            made.append(practitioner_role(person, updated))
+        if person["rpps"] is None:
+            continue  # connects, and is in no register that the directory publishes
+        places = [place for place in (person, *person.get("also_in", ())) if place["structure"] in by_finess]
+        made.append(practitioner(person, updated, with_mailbox=not places))
+        made += [practitioner_role(person, place, updated, rank=rank) for rank, place in enumerate(places)]
     return made
 
 
@@ -84,25 +85,27 @@ def practitioner(person: dict[str, Any], updated: str, *, with_mailbox: bool) ->
             {"system": nos.TRE_R09, "code": "C"},
         ]}}],
     }  # fmt: skip
-    return resource | {"telecom": [mailbox(person["mailbox"], "PER")]} if with_mailbox else resource
+    return resource | {"telecom": [mailbox(person["mailbox"], "PER")]} if with_mailbox and person["mailbox"] else resource
 
 
-def practitioner_role(person: dict[str, Any], updated: str) -> Resource:
-    """A person in a structure: activity, role, and the personal mailbox attached to both."""
-    role, rpps = person["role"], person["rpps"]
-    return {
-        **_head("PractitionerRole", f"005-{rpps[4:]}-{rpps[3:]}", updated, _registered_by(person), "RPPS"),
-        "identifier": [{"use": "official", "system": nos.SYSTEM_RPPS, "value": f"10{rpps[3:]}"}],
+def practitioner_role(person: dict[str, Any], place: dict[str, Any], updated: str, *, rank: int = 0) -> Resource:
+    """A person in a structure: activity, role, and the personal mailbox attached to both. ``rank``: which of the activities."""
+    role, rpps = place["role"], person["rpps"]
+    table = nos.TRE_R21 if role.startswith("FON-") else nos.TRE_R85
+    resource_id = f"005-{rpps[4:]}-{rpps[3:]}" + (f"-{rank}" if rank else "")
+    resource = {
+        **_head("PractitionerRole", resource_id, updated, _registered_by(person), "RPPS"),
+        "identifier": [{"use": "official", "system": nos.SYSTEM_RPPS, "value": f"{10 + rank}{rpps[3:]}"}],
         "active": True,
         "practitioner": {"reference": f"Practitioner/{practitioner_id(rpps)}"},
-        "organization": {"reference": f"Organization/{organization_id(person['structure'])}"},
+        "organization": {"reference": f"Organization/{organization_id(place['structure'])}"},
         "code": [
             _concept(nos.TRE_R22, nos.activity_kind(person["profession_oid"])),
             _concept(nos.TRE_R23, "S"),
-            _concept(nos.TRE_R21 if role.startswith("FON-") else nos.TRE_R85, role),
+            *([_concept(table, role)] if role else []),
         ],
-        "telecom": [mailbox(person["mailbox"], "PER")],
     }
+    return resource | {"telecom": [mailbox(place["mailbox"], "PER")]} if place["mailbox"] else resource
 
 
 def mailbox(address: str, kind: str) -> Resource:

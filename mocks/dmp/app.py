@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from connectors.wire.serving import HttpService, Service
+from connectors.wire.tls import Stamp, stamp
 from mocks.dmp import answers, behaviour, frame, multipart, vihf
 from mocks.dmp.behaviour import Policy, Registry
 from mocks.dmp.checks import Error
@@ -52,13 +53,10 @@ class DmpMock:
         """The manifest's optional ``dmp`` object sets the policy: ``{"ins_oids": […], "accept_sha1": bool}``."""
         self._world = world
         self._policy = read_policy(world.manifest.get("dmp", {}))
-        pki = world.pki
-        self._trust = vihf.Trust.from_files(
-            world.path(pki["ca"]), world.path(pki["crl"]), accept_sha1=self._policy.accept_sha1
-        )
+        self._lists_read: Stamp | None = None
         self.documents = Documents(world.state_folder(self.name))
         self._structures = frozenset(row["struct_id"] for row in world.manifest["structures"])
-        self._people = People(world.population["persons"])
+        self._people = People(world.population)
         self.app = WebMock(world, self.name, _read, self._respond, max_body=MAX_BODY, sleep=sleep)
 
     def services(self) -> list[Service]:
@@ -76,6 +74,15 @@ class DmpMock:
         except Faulted as error:
             return _soap(500, frame.fault(error, call.relates_to))
 
+    def _trusted(self) -> vihf.Trust:
+        """Who may sign, by the lists as they are published now."""
+        ca, crl = (self._world.path(self._world.pki[name]) for name in ("ca", "crl"))
+        published = stamp(crl)
+        if published is not None and published != self._lists_read:
+            self._trust = vihf.Trust.from_files(ca, crl, accept_sha1=self._policy.accept_sha1)
+            self._lists_read = published
+        return self._trust
+
     def _answer(self, call: _Call) -> Reply:
         """Frame, then VIHF, then rights and content (§22.2). What is accepted is on disk before the answer exists."""
         if call.broken is not None or call.message is None:
@@ -84,7 +91,7 @@ class DmpMock:
         frame.check_addressing(message)
         behaviour.check_endpoint(call.path.removeprefix(BASE_PATH), message)
         clock = self._world.clock
-        identity = vihf.check(message.assertion, self._trust, clock.real())
+        identity = vihf.check(message.assertion, self._trusted(), clock.real())
         registry = Registry(self._people, self._structures, self.documents.knows, self.documents.find, self._policy)
         reply = behaviour.decide(registry, message, identity, clock.business())
         if reply.stored:

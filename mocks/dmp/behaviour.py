@@ -46,9 +46,13 @@ class Registry:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """``body`` goes in an envelope; ``stored`` is what must be kept before it is sent, empty on a refusal."""
+    """``body`` goes in an envelope; ``stored`` is what must be kept before it is sent, empty on a refusal.
+
+    code  what it says, in one word: OK or NF, Success, or the first error
+    """
 
     operation: str
+    code: str
     body: str
     stored: tuple[tuple[Stored, bytes], ...] = field(default=(), repr=False)
     set_id: str | None = None
@@ -78,7 +82,8 @@ def _existence(registry: Registry, message: Message, identity: Identity, at: dat
     patient = (value.get("extension", ""), value.get("root", ""))
     _same_patient(identity, patient)
     person = registry.people.get(patient[0]) if patient[1] in registry.policy.ins_oids else None
-    return Reply(_EXISTENCE, answers.existence(message.body, person, patient, at))
+    code = "NF" if person is None or person.dmp == "none" else "OK"
+    return Reply(_EXISTENCE, code, answers.existence(message.body, person, patient, at))
 
 
 def _feed(registry: Registry, message: Message, identity: Identity, at: datetime) -> Reply:
@@ -90,9 +95,9 @@ def _feed(registry: Registry, message: Message, identity: Identity, at: datetime
         _same_patient(identity, patient)
     errors = checks.check(submission, known=registry.knows) or _patient_errors(registry, submission)
     if errors:
-        return Reply(_FEED, answers.registry(errors))
+        return Reply(_FEED, errors[0].code, answers.registry(errors))
     stored = tuple(_stored(submission, entry, identity, at) for entry in submission.entries)
-    return Reply(_FEED, answers.registry(()), stored, submission.set.identifiers[SET_UNIQUE_ID])
+    return Reply(_FEED, "Success", answers.registry(()), stored, submission.set.identifiers[SET_UNIQUE_ID])
 
 
 def _patient_errors(registry: Registry, submission: xds.Submission) -> list[Error]:
@@ -138,7 +143,7 @@ def _search(registry: Registry, message: Message, identity: Identity) -> Reply:
     wanted = message.body.find(f"{{{NS_RIM}}}AdhocQuery")
     query_id = "" if wanted is None else wanted.get("id", "")
     if query_id not in codes.STORED_QUERIES:
-        return Reply(_SEARCH, answers.query((), [Error("XDSUnknownStoredQuery", "requête inconnue")]))
+        return _failed_search("XDSUnknownStoredQuery", "requête inconnue")
     by_reference = query_id == codes.QUERY_GET_DOCUMENTS and option is not None and option.get("returnType") == "ObjectRef"
     if not by_reference and identity.mode == "INDIRECTE":
         raise _denied("la recherche de documents n'est pas ouverte en authentification indirecte")
@@ -150,9 +155,13 @@ def _search(registry: Registry, message: Message, identity: Identity) -> Reply:
     values = (value.text or "" for slot in slots for value in slot.iter(f"{{{NS_RIM}}}Value"))
     unique_ids = [found for value in values for found in _QUOTED.findall(value)]
     if not unique_ids:
-        return Reply(_SEARCH, answers.query((), [Error("XDSStoredQueryMissingParam", f"{_UNIQUE_ID_SLOT} absent")]))
+        return _failed_search("XDSStoredQueryMissingParam", f"{_UNIQUE_ID_SLOT} absent")
     refs = [one.entry_uuid for one in registry.find(unique_ids, identity.patient[0])]
-    return Reply(_SEARCH, answers.query(refs))
+    return Reply(_SEARCH, "Success", answers.query(refs))
+
+
+def _failed_search(code: str, why: str) -> Reply:
+    return Reply(_SEARCH, code, answers.query((), [Error(code, why)]))
 
 
 def _same_patient(identity: Identity, patient: tuple[str, str]) -> None:

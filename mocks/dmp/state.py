@@ -11,9 +11,11 @@ import orjson
 
 from connectors.nomenclatures.xds import SIGNATURE_TYPE
 from mocks.sandbox.kept import read_lines
+from mocks.sandbox.population import Population
 
 DmpStatus = Literal["none", "active", "terminated"]
-_STATUS: dict[str, DmpStatus] = {"none": "none", "active": "active", "closed": "terminated"}
+#: Who opposed the making of a record has none.
+_STATUS: dict[str, DmpStatus] = {"none": "none", "opposed": "none", "active": "active", "closed": "terminated"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +34,12 @@ class Person:
 class People:
     """Persons by matricule: membership of the population, whatever the OID (design §7)."""
 
-    def __init__(self, persons: Iterable[Mapping[str, Any]]) -> None:
-        self._persons = {row["matricule"]: _person(row) for row in persons}
+    def __init__(self, population: Population) -> None:
+        self._population = population
 
     def get(self, matricule: str) -> Person | None:
-        return self._persons.get(matricule)
+        row = self._population.person(matricule)
+        return None if row is None else _person(row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,10 @@ class Documents:
         self._index.unlink(missing_ok=True)
         self._by_id.clear()
         self._sets.clear()
+
+    def all(self) -> tuple[Stored, ...]:
+        """Every document, signatures too, in the order of their registration."""
+        return tuple(self._by_id.values())
 
     def counts(self) -> dict[str, int]:
         persons = {one.matricule for one in self._by_id.values()}

@@ -74,7 +74,7 @@ class InsiMock:
     def _register(self) -> Register:
         manifest = self._world.manifest
         rules = Rules.from_json(manifest.get("insi", {}))
-        return Register.of(self._world.population["persons"], idams=[manifest["idam"]], rules=rules)
+        return Register(frozenset([manifest["idam"]]), self._world.population, rules)
 
 
 def _read(exchange: Exchange) -> _Call:

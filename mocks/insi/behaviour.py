@@ -160,8 +160,9 @@ def _forced(asked: Asked, message: wire.Message) -> Reply | None:
 
 
 def _search(asked: Asked, message: wire.Message, register: Register) -> Reply:
+    born = register.born(asked.birth_name or "", asked.birth_date or "")
     delay_s = register.rules.slow_s if asked.birth_name == MAGIC_SLOW else 0.0
-    matches = [person for person in register.named(asked.birth_name or "") if _matches(person, asked, register)]
+    matches = [person for person in born if _matches(person, asked, register)]
     if not matches and register.rules.unknown_person != "cr01":
         return known_fault(register.rules.unknown_person, message)
     if not matches:

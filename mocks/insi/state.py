@@ -1,12 +1,14 @@
 """What the INSi mock knows: the people of the sandbox, the authorised software, its switches, and what it answered."""
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
-Person = Mapping[str, Any]  # a row of population.json (docs/architecture.md)
+from mocks.sandbox.population import Population
+
+Person = Mapping[str, Any]  # a row of the population (docs/population.md)
 UnknownPerson = Literal["cr01", "insi_102", "desir_1020"]
 
 
@@ -40,26 +42,20 @@ class Rules:
 
 @dataclass(slots=True)
 class Register:
-    """The people, looked up by birth name; read-only once built."""
+    """The people that the service knows, as the sandbox has them now."""
 
     idams: frozenset[str]
+    population: Population = field(repr=False)
     rules: Rules = Rules()
-    _by_name: dict[str, list[Person]] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, persons: Iterable[Person], *, idams: Iterable[str], rules: Rules | None = None) -> Register:
-        """``persons`` whose ``insi`` is ``none`` are unknown to the service."""
-        by_name: dict[str, list[Person]] = defaultdict(list)
-        for person in persons:
-            if person["insi"] != "none":
-                by_name[person["birth_name"]].append(person)
-        return cls(frozenset(idams), rules or Rules(), dict(by_name))
+    def of(cls, persons: Iterable[dict[str, Any]], *, idams: Iterable[str], rules: Rules | None = None) -> Register:
+        """A register of these rows alone."""
+        return cls(frozenset(idams), Population.holding(persons), rules or Rules())
 
-    def named(self, birth_name: str) -> list[Person]:
-        return self._by_name.get(birth_name, [])
-
-    def __len__(self) -> int:
-        return sum(len(people) for people in self._by_name.values())
+    def born(self, birth_name: str, birth_date: str) -> list[Person]:
+        """Persons whose ``insi`` is ``none`` are unknown to the service."""
+        return [person for person in self.population.born(birth_name, birth_date) if person["insi"] != "none"]
 
 
 @dataclass(slots=True)
@@ -70,4 +66,6 @@ class State:
     answered: Counter[str] = field(default_factory=Counter)
 
     def to_json(self) -> dict[str, Any]:
-        return {"people": len(self.register), "rules": asdict(self.register.rules), "answered": dict(self.answered)}
+        population = self.register.population
+        people = population.counts()["persons"] - population.count_in("insi-inconnu")
+        return {"people": people, "rules": asdict(self.register.rules), "answered": dict(self.answered)}

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from dataclasses import dataclass, field, replace
 
 from connectors.nomenclatures.mssante import XOAUTH2_REFUSAL, domain_of, normalise
@@ -15,11 +16,19 @@ from mocks.mssante.directory import Claims, Directory, entitled
 SIZE_LIMIT = 10 * 1024 * 1024  # bytes; operator dependent, 10 MB is the usual assumption (mssante §5.1)
 MAX_RECIPIENTS = 500
 
+_ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
     code: int
     lines: tuple[str, ...]
+
+    @property
+    def enhanced(self) -> str:
+        """The enhanced status code (RFC 3463) with which it begins, empty when it has none."""
+        found = _ENHANCED.match(self.lines[0])
+        return found[0] if found else ""
 
     def wire(self) -> bytes:
         last = len(self.lines) - 1

@@ -6,38 +6,32 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from connectors.nomenclatures.mssante import USAGER_DOMAIN, domain_of, normalise, usager_matricule
+from mocks.sandbox.population import Population, own_boxes
 
 Known = Literal["delivered", "undelivered", "relayed", "unknown", "outside"]
 
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """mailboxes   every mailbox that this operator hosts, in the domains ``hosted``
-    openable    idNat of a professional → mailboxes that he or she may open
-    usagers     matricule, past ones included → state of the person's Mon espace santé
+    """shared      mailboxes of the structures
+    hosted      domains of this operator: every mailbox in them is one of its own, or nobody's
     applicative idNat_struct → applicative mailboxes, which the structure's certificate opens
+    people      professionals with their own mailboxes, and persons with the state of their Mon espace santé
     """
 
     white_list: frozenset[str]
-    mailboxes: frozenset[str] = field(repr=False)
-    openable: dict[str, frozenset[str]] = field(repr=False)
-    usagers: dict[str, str] = field(repr=False)
+    shared: frozenset[str] = field(repr=False)
     hosted: frozenset[str]
+    people: Population = field(repr=False)
     applicative: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, manifest: dict[str, Any], population: dict[str, Any]) -> Directory:
-        professionals = population["professionals"]
-        openable = {p["id_nat"]: frozenset(map(normalise, [p["mailbox"], *p.get("may_open", ())])) for p in professionals}
+    def of(cls, manifest: dict[str, Any], people: Population) -> Directory:
         shared = {normalise(box["address"]) for structure in manifest["structures"] for box in structure.get("mailboxes", ())}
         applicative = {row["struct_id"]: _applicative(row) for row in manifest["structures"] if _applicative(row)}
-        usagers: dict[str, str] = {}
-        for person in population["persons"]:
-            for identity in (*person.get("history", ()), person):
-                usagers[identity["matricule"].upper()] = person["mes"]
-        mailboxes = frozenset(shared.union(*openable.values()))
+        own = (normalise(box) for professional in people.professionals() for box in own_boxes(professional))
         white_list = frozenset(map(str.lower, manifest["white_list"]))
-        return cls(white_list, mailboxes, openable, usagers, frozenset(map(domain_of, mailboxes)), applicative)
+        return cls(white_list, frozenset(shared), frozenset(map(domain_of, {*shared, *own})), people, applicative)
 
     def locate(self, address: str) -> Known:
         """What becomes of a message to this address; ``relayed`` belongs to another operator of the trust space."""
@@ -46,14 +40,14 @@ class Directory:
             return "outside"
         if domain == USAGER_DOMAIN:
             # Mon espace santé tells of a closed mailbox afterwards, by mail (mssante §9): the person is known, so 250.
-            state = self.usagers.get(usager_matricule(address) or "")
-            return "unknown" if state is None else "delivered" if state == "open" else "undelivered"
-        if normalise(address) in self.mailboxes:
+            person = self.people.bearer(usager_matricule(address) or "")
+            return "unknown" if person is None else "delivered" if person["mes"] == "open" else "undelivered"
+        if normalise(address) in self.shared or self.people.holds_box(address):
             return "delivered"
         return "unknown" if domain in self.hosted else "relayed"
 
     def may_open(self, id_nat: str, mailbox: str) -> bool:
-        return normalise(mailbox) in self.openable.get(id_nat, frozenset())
+        return normalise(mailbox) in self.people.opens(id_nat)
 
 
 def _applicative(structure: dict[str, Any]) -> frozenset[str]:

@@ -74,8 +74,10 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self._folder, self._index = folder, folder / "messages.jsonl"
         folder.mkdir(parents=True, exist_ok=True)
-        self._kept = [Kept(**row) for row in read_lines(self._index)]
-        self._number = len(self._kept)
+        self._kept: list[Kept] = []
+        self._number = 0
+        for row in read_lines(self._index):
+            self._read(row)
 
     def next_queue_id(self) -> str:
         self._number += 1
@@ -101,6 +103,31 @@ class Store:
             index.write(orjson.dumps(asdict(kept)) + b"\n")
         self._kept.append(kept)
         return kept
+
+    def messages(self) -> tuple[Kept, ...]:
+        """What was accepted and not deleted since, oldest first."""
+        return tuple(self._kept)
+
+    def content(self, kept: Kept, recipient: str) -> bytes:
+        """The copy of one recipient, as delivered. Raises KeyError for somebody else."""
+        if recipient not in kept.recipients:
+            raise KeyError(recipient)
+        return (self.box(recipient) / f"{kept.queue_id}.eml").read_bytes()
+
+    def delete(self, kept: Kept) -> None:
+        """Forget one message; a queue id is never given twice, so the index says that it is gone."""
+        with self._index.open("ab", buffering=0) as index:
+            index.write(orjson.dumps({"deleted": kept.queue_id}) + b"\n")
+        self._kept.remove(kept)
+        for recipient in kept.recipients:
+            (self.box(recipient) / f"{kept.queue_id}.eml").unlink(missing_ok=True)
+
+    def _read(self, row: dict[str, Any]) -> None:
+        if "deleted" in row:
+            self._kept = [kept for kept in self._kept if kept.queue_id != row["deleted"]]
+        else:
+            self._kept.append(Kept(**row))
+            self._number += 1
 
     def box(self, recipient: str) -> Path:
         """The folder of one mailbox; a local part may hold a slash, so its name is a digest."""

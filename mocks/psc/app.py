@@ -17,7 +17,7 @@ from mocks.psc.grants import Realm, unexpired
 from mocks.psc.identity import userinfo
 from mocks.psc.issuer import CERTS_PATH, DISCOVERY_PATHS, TOKEN_PATH, USERINFO_PATH, Issuer, rdns
 from mocks.psc.keys import load_keys
-from mocks.psc.state import Client, State, client_from
+from mocks.psc.state import Client, Session, State, client_from
 from mocks.psc.wallet import LOGIN_PATH, Person, Wallet
 from mocks.sandbox.web import Exchange, routed_mock
 from mocks.sandbox.world import World
@@ -40,9 +40,10 @@ class PscMock:
         folder = world.state_folder(self.name)
         self._keys = load_keys(folder, world.clock)
         self._structures = {structure["finess_et"]: structure for structure in world.manifest["structures"]}
-        self._professionals = {person["id_nat"]: person for person in world.population["professionals"]}
+        self._people = world.population
+        self._listed: tuple[int, list[Person]] = (-1, [])
         self._state = State({seed["client_id"]: self._client(seed) for seed in world.manifest["psc_clients"]}, folder)
-        self._wallet = Wallet(self._realm, self._state, [self._line(person) for person in self._professionals.values()])
+        self._wallet = Wallet(self._realm, self._state, self._lines)
         self._issuer = Issuer(self._realm, self._state, self._discovery, self._userinfo)
         world.psc_claims = self.verify
         world.register_redirect = self.register_redirect
@@ -56,7 +57,7 @@ class PscMock:
         ]
 
     def state(self) -> dict[str, Any]:
-        return {**self._state.to_json(), "acr": self.acr, "professionals": len(self._professionals)}
+        return {**self._state.to_json(), "acr": self.acr, "professionals": self._people.counts()["professionals"]}
 
     def reset(self) -> None:
         self._state.reset()
@@ -64,6 +65,14 @@ class PscMock:
     def register_redirect(self, client_id: str, uri: str) -> None:
         """Let a client come back to ``uri``; kept across restarts. Raises InvalidRedirect (French text)."""
         self._state.register_redirect(client_id, uri)
+
+    def sessions(self) -> list[tuple[Session, bool]]:
+        """The open sessions, oldest first, each with whether it still lives for its client."""
+        return [(one, one.alive(self._now(one.client_id))) for one in self._state.sessions.values()]
+
+    def end_session(self, session_id: str) -> bool:
+        """Close a session as its user would elsewhere; False when there is none of this id."""
+        return self._state.sessions.pop(session_id) is not None
 
     def verify(self, token: str) -> dict[str, Any] | None:
         """The claims of an access token that this realm signed and that has not expired; None otherwise.
@@ -74,7 +83,7 @@ class PscMock:
 
     def _realm(self) -> Realm:
         issuer = self._world.base_url("psc") + REALM_PATH
-        return Realm(issuer, self._keys, self._professionals.get, self._now, self.acr)
+        return Realm(issuer, self._keys, self._people.professional, self._now, self.acr)
 
     def _now(self, client_id: str) -> int:
         client, clock = self._state.client(client_id), self._world.clock
@@ -84,8 +93,10 @@ class PscMock:
         return document(self._realm().issuer, self._world.base_url("psc-wallet"))
 
     def _userinfo(self, id_nat: str, channel: str) -> dict[str, Any]:
-        person = self._professionals[id_nat]
-        return userinfo(person, self._structures.get(person["structure"]), channel)
+        person = self._people.professional(id_nat)
+        if person is None:
+            raise KeyError("a professional who is no longer in the population")
+        return userinfo(person, self._structures, channel)
 
     def _client(self, seed: dict[str, Any]) -> Client:
         subjects: set[frozenset[str]] = set()
@@ -95,9 +106,15 @@ class PscMock:
             subjects = {rdns(x509.load_pem_x509_certificate(pem)) for pem in pems}
         return client_from(seed, frozenset(subjects))
 
+    def _lines(self) -> list[Person]:
+        """Who may be chosen on the login page; made again when somebody was added or forgotten."""
+        if self._listed[0] != self._people.generation:
+            self._listed = (self._people.generation, [self._line(person) for person in self._people.professionals()])
+        return self._listed[1]
+
     def _line(self, person: dict[str, Any]) -> Person:
         structure = self._structures.get(person["structure"])
-        trade = profession_label(person["profession"])
+        trade = profession_label(person["profession"]) if person["profession"] else f"identité {person['origin']}"
         return Person(
             person["id_nat"], f"{person['given']} {person['family']}", f"{structure['name']} · {trade}" if structure else trade
         )

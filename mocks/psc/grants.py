@@ -127,7 +127,8 @@ def _refresh(realm: Realm, state: State, client: Client, form: Mapping[str, str]
 def _issue(realm: Realm, session: Session, now: int) -> dict[str, Any]:
     """A token response in Keycloak's shape (§5.1); the access token has no ``aud``."""
     professional = realm.professional(session.id_nat)
-    assert professional is not None  # a session opens for a member of the population only
+    if professional is None:  # added to the sandbox, then forgotten
+        raise OAuthError(400, "invalid_grant", "Session not active")
     refresh_s = min(SESSION_IDLE_S, session.auth_time + SESSION_MAX_S - now)
     base = {
         "iat": now, "iss": realm.issuer, "azp": session.client_id, "session_state": session.id, "sid": session.id,

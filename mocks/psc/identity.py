@@ -1,6 +1,7 @@
 """What Pro Santé Connect says of a professional: UserInfo and the identity claims of tokens (psc-annuaire §5.3, §6)."""
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from connectors.nomenclatures import annuaire as nos
@@ -28,13 +29,20 @@ def subject_claims(professional: dict[str, Any], channel: str) -> dict[str, Any]
         "authMode": channel,
         "SubjectNameID": id_nat,
         "preferred_username": id_nat,
-        "otherIds": [{"identifiant": id_nat, "origine": "RPPS", "qualite": 1}],
+        "otherIds": [{"identifiant": id_nat, "origine": professional.get("origin", "RPPS"), "qualite": 1}],
     }
 
 
-def userinfo(professional: dict[str, Any], structure: dict[str, Any] | None, channel: str) -> dict[str, Any]:
-    """The UserInfo answer of §6.1 for one person of the population, exercising in ``structure`` if there is one."""
+def userinfo(professional: dict[str, Any], structures: Mapping[str, dict[str, Any]], channel: str) -> dict[str, Any]:
+    """The UserInfo answer of §6.1 for one person of the population; ``structures`` by FINESS ET.
+
+    With several activities, no organisation stands out: the members that name one are empty.
+    """
+    places = [place for place in (professional, *professional.get("also_in", ())) if place["structure"] in structures]
+    structure = structures[places[0]["structure"]] if len(places) == 1 else None
     sector = structure["sector"] if structure else ""
+    profession = professional["profession"]
+    activities = [_activity(professional, place["role"], structures[place["structure"]]) for place in places]
     return {
         "Secteur_Activite": f"{sector}^{psc.OID_SECTEUR}" if sector else "",
         "email_verified": False,
@@ -47,13 +55,15 @@ def userinfo(professional: dict[str, Any], structure: dict[str, Any] | None, cha
         "UITVersion": "1.0",
         "Palier_Authentification": psc.PALIER,
         "PSI_Locale": psc.PSI_LOCALE,
-        "SubjectRole": [f"{professional['profession']}^{psc.OID_SUBJECT_ROLE}"],
-        "SubjectRefPro": {"codeCivilite": professional["civility"], "exercices": [_exercice(professional, structure)]},
+        "SubjectRole": [f"{profession}^{psc.OID_SUBJECT_ROLE}"] if profession else [],
+        "SubjectRefPro": {
+            "codeCivilite": professional["civility"], "exercices": [_exercice(professional, activities)] if profession else [],
+        },
         **subject_claims(professional, channel),
-    }
+    }  # fmt: skip
 
 
-def _exercice(professional: dict[str, Any], structure: dict[str, Any] | None) -> dict[str, Any]:
+def _exercice(professional: dict[str, Any], activities: list[dict[str, str]]) -> dict[str, Any]:
     doctor = professional["profession"] == "10"
     return {
         "codeProfession": professional["profession"],
@@ -63,16 +73,16 @@ def _exercice(professional: dict[str, Any], structure: dict[str, Any] | None) ->
         "prenomDexercice": professional["given"],
         "codeTypeSavoirFaire": "S" if doctor else "",
         "codeSavoirFaire": "SM26" if doctor else "",
-        "activities": [_activity(professional, structure)] if structure else [],
+        "activities": activities,
     }
 
 
-def _activity(professional: dict[str, Any], structure: dict[str, Any]) -> dict[str, str]:
+def _activity(professional: dict[str, Any], role: str, structure: dict[str, Any]) -> dict[str, str]:
     registered_by = nos.authority(professional["profession"], professional["profession_oid"])
     known = {
         "codeModeExercice": "S",
         "codeSecteurDactivite": structure["sector"],
-        "codeRole": professional["role"],
+        "codeRole": role,
         "codeGenreActivite": nos.activity_kind(professional["profession_oid"]),
         "numeroFinessSite": structure["finess_et"],
         "numeroFinessetablissementJuridique": structure["finess_ej"],

@@ -42,6 +42,10 @@ class Bounded(Generic[_T]):
     def pop(self, key: str) -> _T | None:
         return self._rows.pop(key, None)
 
+    def values(self) -> tuple[_T, ...]:
+        """Oldest first."""
+        return tuple(self._rows.values())
+
     def clear(self) -> None:
         self._rows.clear()
 

@@ -46,7 +46,7 @@ class Wallet:
 
     realm: Callable[[], Realm]
     state: State
-    people: list[Person]
+    people: Callable[[], list[Person]]
 
     def answer(self, exchange: Exchange) -> Reply:
         if exchange.path == WALLET_PATH:
@@ -123,12 +123,13 @@ class Wallet:
         return _redirect(callback(error.redirect_uri, **answer))
 
     def _page(self, request: AuthRequest, login_id: str, *, problem: str = "", typed: str = "") -> Reply:
-        listed = {person.id_nat for person in self.people[:_SHOWN]}
+        people = self.people()
+        listed = {person.id_nat for person in people[:_SHOWN]}
         hint = request.login_hint
         return _html(200, "login.html", {
             "action": f"{LOGIN_PATH}?client_id={quote(request.client_id, safe='')}",
             "client_id": request.client_id, "login_id": login_id, "problem": problem,
-            "people": self.people[:_SHOWN], "hidden_people": max(0, len(self.people) - _SHOWN),
+            "people": people[:_SHOWN], "hidden_people": max(0, len(people) - _SHOWN),
             "chosen": hint if hint in listed else "", "other": typed or ("" if hint in listed else hint),
         })  # fmt: skip
 

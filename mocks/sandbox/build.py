@@ -10,8 +10,10 @@ from typing import Any
 
 import orjson
 
+from mocks.sandbox.kept import read
 from mocks.sandbox.pki import Made, Subject, make_pki, public_hosts, renew_server
-from mocks.sandbox.population import make_population, white_list
+from mocks.sandbox.population import FILE_NAME, write
+from mocks.sandbox.seeding import seed_population, white_list
 from mocks.sandbox.structures import DEFAULT_TENANT, Structure, read_structures
 
 DEFAULT_SEED = 1
@@ -40,6 +42,7 @@ def init(data: Path, *, structures: Any = None, seed: int | None = None, persons
                 f"Le dossier {data} contient déjà un bac à sable fait avec d'autres structures ou une autre graine. "
                 "Choisissez un autre dossier, ou supprimez celui-ci pour le refaire."
             )
+        _with_population(sandbox)
         return _with_public_hosts(sandbox, manifest)
     return _make(sandbox, read_structures(structures, persons=persons), made_from)
 
@@ -49,11 +52,20 @@ def _make(sandbox: Path, structures: list[Structure], made_from: dict[str, Any])
     sandbox.chmod(0o700)
     subjects = [Subject(structure.finess_et, structure.struct_id, structure.name) for structure in structures]
     made = make_pki(sandbox, subjects, password=secrets.token_hex(8), hosts=public_hosts())
-    _write(sandbox / "population.json", make_population(structures, seed=made_from["seed"]))
+    seed_population(sandbox / FILE_NAME, structures, seed=made_from["seed"])
     manifest = _manifest(structures, made, made_from)
     # Written last, and whole: a sandbox with a manifest is complete.
     _write(sandbox / "sandbox.json", manifest)
     return manifest
+
+
+def _with_population(sandbox: Path) -> None:
+    """A sandbox made when people were kept in JSON keeps its people."""
+    former = sandbox / "population.json"
+    if former.exists() and not (sandbox / FILE_NAME).exists():
+        people = read(former)
+        write(sandbox / FILE_NAME, people["persons"], people["professionals"], people["mailboxes"], seed=people["seed"])
+        former.unlink()
 
 
 def _with_public_hosts(sandbox: Path, manifest: dict[str, Any]) -> dict[str, Any]:

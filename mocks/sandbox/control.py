@@ -17,7 +17,17 @@ from collections.abc import Callable, Mapping
 from fastapi import APIRouter, FastAPI
 
 from connectors.wire.serving import HttpService, Service
-from mocks.sandbox import clients_api, clock_api, faults_api, reset_api, state_api
+from mocks.sandbox import (
+    clients_api,
+    clock_api,
+    documents_api,
+    faults_api,
+    messages_api,
+    requests_api,
+    reset_api,
+    sessions_api,
+    state_api,
+)
 from mocks.sandbox.frame import DOCUMENT, KEY_HEADER, Guard, described, framed
 from mocks.sandbox.world import Mock, World
 
@@ -25,7 +35,10 @@ __all__ = ["KEY_HEADER", "Control"]
 
 Part = Callable[[World, Mapping[str, Mock]], APIRouter]
 
-_PARTS: tuple[Part, ...] = (state_api.router, clock_api.router, faults_api.router, clients_api.router, reset_api.router)
+_PARTS: tuple[Part, ...] = (
+    state_api.router, requests_api.router, messages_api.router, documents_api.router, sessions_api.router,
+    clock_api.router, faults_api.router, clients_api.router, reset_api.router,
+)  # fmt: skip
 
 #: Bytes that the body of a path may have, where the frame's limit is not enough.
 _LARGE: dict[str, int] = {}

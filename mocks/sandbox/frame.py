@@ -3,15 +3,17 @@ from __future__ import annotations
 
 import hmac
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+from urllib.parse import parse_qsl
 
 import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
+from starlette.routing import compile_path
 
 from mocks.sandbox.api import PROBLEM_SCHEMA, Refused, problem
 
@@ -30,6 +32,7 @@ log = logging.getLogger(__name__)
 
 def framed(app: FastAPI) -> None:
     """Make every error of this application a problem, those of the framework included."""
+    paths = _Paths(app)
 
     async def refused(_request: Request, error: Exception) -> Response:
         assert isinstance(error, Refused)
@@ -46,7 +49,7 @@ def framed(app: FastAPI) -> None:
     async def framework(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         if error.status_code == 405:
-            allowed = ", ".join(sorted(_methods(app, request.scope)))
+            allowed = ", ".join(sorted(paths.methods(request.scope["path"])))
             return problem(405, f"Cette route n'a pas cette méthode ; possibles : {allowed}.", headers={"Allow": allowed})
         if error.status_code == 404:
             return problem(404, f"Aucune route de ce nom dans l'API de contrôle : voyez {DOCUMENT}.")
@@ -96,10 +99,26 @@ def told(error: Mapping[str, Any]) -> str:
     return said.format(**{**context, "name": ".".join(path)[:60]})
 
 
-def _methods(app: FastAPI, scope: Mapping[str, Any]) -> set[str]:
-    """Every method of the path asked for: the framework alone knows one route's."""
-    found = [route for route in app.routes if route.matches(dict(scope))[0] is not Match.NONE]
-    return {method for route in found for method in getattr(route, "methods", None) or ()}
+class _Paths:
+    """The described paths, read once: which methods each has, which parameters each method knows."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+        self._read: list[tuple[re.Pattern[str], dict[str, set[str]]]] = []
+
+    def methods(self, path: str) -> dict[str, set[str]]:
+        """Method → names of its parameters in the query string; every template that fits the path counts."""
+        if not self._read:
+            described = self._app.openapi()["paths"].items()
+            self._read = [(compile_path(template)[0], _parameters(methods)) for template, methods in described]
+        return {method: names for pattern, known in self._read if pattern.match(path) for method, names in known.items()}
+
+
+def _parameters(methods: Mapping[str, Any]) -> dict[str, set[str]]:
+    return {
+        method.upper(): {one["name"] for one in operation.get("parameters", ()) if one["in"] == "query"}
+        for method, operation in methods.items()
+    }
 
 
 class Guard:
@@ -110,6 +129,7 @@ class Guard:
 
     def __init__(self, app: FastAPI, key: str, large: Mapping[str, int]) -> None:
         self._app, self._key, self._large = app, key.encode(), large
+        self._paths = _Paths(app)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -125,11 +145,21 @@ class Guard:
         body = await _read(receive, limit)
         if body is None:
             return
-        refusal = _unfit(body, headers.get(b"content-type", b""), limit)
+        refusal = self._unknown(scope) or _unfit(body, headers.get(b"content-type", b""), limit)
         if refusal is not None:
             await refusal(scope, receive, answered)  # type: ignore[arg-type]
             return
         await self._app(scope, _replayed(body, receive), answered)  # type: ignore[arg-type]
+
+
+    def _unknown(self, scope: Scope) -> Response | None:
+        """A parameter that the route does not know is refused: a slip must not disarm or delete everything."""
+        known = self._paths.methods(scope["path"]).get(scope["method"])
+        given = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        if known is None or all(name in known for name, _ in given):
+            return None
+        listed = ", ".join(sorted(known)) or "aucun"
+        return problem(422, f"Paramètre inconnu dans l'adresse ; possibles pour cette route : {listed}.")
 
 
 async def _read(receive: Receive, limit: int) -> bytes | None:
@@ -175,7 +205,9 @@ def _marked(send: Send) -> Send:
 
 
 def described(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document: the key, and the one form of every error."""
+    """The OpenAPI document, made once: the key, and the one form of every error."""
+    if app.openapi_schema is not None:
+        return app.openapi_schema
     document = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes, tags=app.openapi_tags
     )
@@ -185,4 +217,5 @@ def described(app: FastAPI) -> dict[str, Any]:
         "cle": {"type": "apiKey", "in": "header", "name": KEY_HEADER, "description": "« control_key » du manifeste sandbox.json."}
     }
     document["security"] = [{"cle": []}]
+    app.openapi_schema = document
     return document

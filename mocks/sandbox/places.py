@@ -20,6 +20,7 @@ _DEPARTMENTS = dict(entry.split(" ", 1) for entry in _NAMES.split("|"))
 MAINLAND = tuple(code for code in _DEPARTMENTS if code not in ("2A", "2B"))
 CORSICA = ("2A", "2B")
 OVERSEAS = ("971", "972", "973", "974", "976")
+ABROAD = ("99",)
 _FICTITIOUS = "Bac à sable (00)"
 
 
@@ -35,3 +36,10 @@ def nowhere(department: str, index: int) -> str:
     if department == "99":
         return f"9998{index % 10}"
     return f"{department}{'9' if len(department) == 3 else '99'}{index % 10}"
+
+
+def is_nowhere(place: str) -> bool:
+    """Whether ``nowhere`` can give it: the rule by which a matricule is refused when it could be somebody's."""
+    department = place[:3] if place.startswith("97") else place[:2]
+    known = department in (*MAINLAND, *CORSICA, *OVERSEAS, *ABROAD)
+    return known and len(place) == 5 and place[-1].isdecimal() and place == nowhere(department, int(place[-1]))

@@ -1,6 +1,7 @@
 """The professionals of each structure, and the correspondents outside: who holds which mailbox.
 
-RPPS numbers are taken in 9970099xxxx, a range that collides with nobody's (reference psc-annuaire §14.3).
+RPPS numbers are taken in 9970099xxxx, a range that collides with nobody's (reference psc-annuaire §14.3). The form of a row is
+in docs/population.md.
 """
 from __future__ import annotations
 
@@ -35,26 +36,69 @@ def rpps(index: int) -> str:
     return number + luhn_key(number)
 
 
-def staff_of(structure: Structure, *, seed: int, first_index: int, names: dict[str, list[str]]) -> list[Professional]:
-    """Four professionals, each with a personal mailbox in the structure's domain."""
-    draw = random.Random(f"{seed}:staff:{structure.finess_et}")
-    families = draw.sample(names["family"], len(_STAFF))
-    return [_professional(draw, structure, first_index + index, family, names) for index, family in enumerate(families)]
+class Staff:
+    """Makes the professionals of one structure after another: numbers and addresses are never used twice."""
+
+    def __init__(self, seed: int, names: dict[str, list[str]]) -> None:
+        self._seed, self._names = seed, names
+        self._made = 0
+        self._addresses: set[str] = set()
+        self._siblings: dict[str, Structure] = {}
+
+    def of(self, structure: Structure) -> list[Professional]:
+        """Four professionals, each with a personal mailbox in the structure's domain.
+
+        The first one also works in the structure of the same legal entity that came before, when there is one.
+        """
+        draw = random.Random(f"{self._seed}:staff:{structure.finess_et}")
+        families = draw.sample(self._names["family"], len(_STAFF))
+        staff = [self._professional(draw, structure, index, family) for index, family in enumerate(families)]
+        sibling = self._siblings.get(structure.finess_ej)
+        self._siblings[structure.finess_ej] = structure
+        if sibling is not None:
+            staff[0]["also_in"] = [self._activity(staff[0], sibling)]
+        return staff
+
+    def _professional(self, draw: random.Random, structure: Structure, index: int, family: str) -> Professional:
+        profession, table, label, role, role_label, opens = _STAFF[index]
+        woman = draw.random() < 0.6
+        given = draw.choice(self._names["female" if woman else "male"])
+        number = rpps(self._made)
+        self._made += 1
+        return {
+            "rpps": number, "id_nat": f"8{number}", "origin": "RPPS", "family": family, "given": given,
+            "civility": "MME" if woman else "M", "profession": profession, "profession_oid": table, "profession_label": label,
+            "role": role, "role_label": role_label, "structure": structure.finess_et,
+            "mailbox": self._address(given, family, structure), "may_open": [structure.contact] if opens else [], "also_in": [],
+            "source": "generated",
+        }  # fmt: skip
+
+    def _activity(self, professional: Professional, structure: Structure) -> dict[str, Any]:
+        return {
+            "structure": structure.finess_et, "role": professional["role"], "role_label": professional["role_label"],
+            "mailbox": self._address(professional["given"], professional["family"], structure),
+        }  # fmt: skip
+
+    def _address(self, given: str, family: str, structure: Structure) -> str:
+        local, rank = f"{slug(given)}.{slug(family)}", 1
+        address = f"{local}@{structure.domain}"
+        while address in self._addresses:
+            rank += 1
+            address = f"{local}{rank}@{structure.domain}"
+        self._addresses.add(address)
+        return address
 
 
-def _professional(
-    draw: random.Random, structure: Structure, index: int, family: str, names: dict[str, list[str]]
-) -> Professional:
-    profession, table, label, role, role_label, opens = _STAFF[index % len(_STAFF)]
-    woman = draw.random() < 0.6
-    given = draw.choice(names["female" if woman else "male"])
-    number = rpps(index)
-    return {
-        "rpps": number, "id_nat": f"8{number}", "family": family, "given": given, "civility": "MME" if woman else "M",
-        "profession": profession, "profession_oid": table, "profession_label": label, "role": role, "role_label": role_label,
-        "structure": structure.finess_et, "mailbox": f"{slug(given)}.{slug(family)}@{structure.domain}",
-        "may_open": [structure.contact] if opens else [],
+def without_rpps() -> list[Professional]:
+    """Who connects without being in the RPPS: a test identity of EDIT, and an employee by a register (psc-annuaire §14.1)."""
+    nobody: Professional = {
+        "rpps": None, "profession": "", "profession_oid": "", "profession_label": "", "role": "", "role_label": "",
+        "structure": None, "mailbox": None, "may_open": [], "also_in": [], "source": "generated",
     }  # fmt: skip
+    return [
+        {**nobody, "id_nat": "ANS20260101090000", "origin": "EDIT", "family": "TESTEDIT", "given": "CHARLIE", "civility": "MME"},
+        {**nobody, "id_nat": "30B0990008/CPET0001", "origin": "FINESS", "family": "TESTCPE", "given": "LOU", "civility": "M"},
+    ]
 
 
 def correspondents() -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ def router(world: World, mocks: Mapping[str, Mock]) -> APIRouter:
             mock.reset()
         world.faults.disarm()
         world.trace.reset()
+        world.requests.reset()
         return WasReset(reset=sorted(mocks))
 
     return routes

@@ -17,6 +17,8 @@ from connectors.wire.tls import ClientCertificate, Profile, server_context
 from mocks.sandbox.console import tell_touched
 from mocks.sandbox.faults import Fault, Faults
 from mocks.sandbox.kept import read
+from mocks.sandbox.population import FILE_NAME, Population
+from mocks.sandbox.requests import Requests
 from mocks.sandbox.trace import Trace
 
 
@@ -63,7 +65,7 @@ def _no_redirect(client_id: str, _uri: str) -> None:
 
 @dataclass(slots=True)
 class World:
-    """What the mocks share. ``manifest`` and ``population`` are the JSON of docs/architecture.md.
+    """What the mocks share. ``manifest`` is the JSON of docs/architecture.md.
 
     ports       port of every listener, the gateway's and ours
     psc_claims  claims of an access token if our PSC issued it and it is still valid, else None; filled by the PSC mock
@@ -72,20 +74,24 @@ class World:
 
     data: Path
     manifest: dict[str, Any] = field(repr=False)
-    population: dict[str, Any] = field(repr=False)
+    population: Population = field(repr=False)
     clock: SystemClock
     ports: dict[str, int]
     trace: Trace
     faults: Faults
     psc_claims: Callable[[str], dict[str, Any] | None] = _no_psc
     register_redirect: Callable[[str, str], None] = _no_redirect
+    requests: Requests = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.requests = Requests(self.clock)
 
     @classmethod
     def load(cls, data: Path, *, ports: dict[str, int] | None = None, clock: SystemClock | None = None) -> World:
         """Read a sandbox made by ``mocks.sandbox.build.init``; raises FileNotFoundError when there is none."""
         clock = clock or load_clock(data)
         manifest = orjson.loads((data / "sandbox" / "sandbox.json").read_bytes())
-        population = orjson.loads((data / "sandbox" / "population.json").read_bytes())
+        population = Population.open(data / "sandbox" / FILE_NAME)
         trace = Trace(data / "mocks", clock)
         return cls(data, manifest, population, clock, ports if ports is not None else {}, trace, Faults(manifest["seed"]))
 

@@ -10,6 +10,7 @@ import pytest
 from gateway.access.callers import UNKNOWN, Access
 from gateway.access.keys import OwnKeys
 from mocks.sandbox.build import init
+from mocks.sandbox.population import FILE_NAME, write
 
 AUTH, SIGN = b"auth certificate", b"sign certificate"
 
@@ -27,9 +28,9 @@ def access(tmp_path: Path) -> Access:
         "nil": "TEST0001", "tenants": [{"id": "editeur-a", "product": "DUI A", "version": "2.1"}], "structures": [structure],
         "psc_clients": [{"client_id": "dui-a", "tenant": "editeur-a"}], "annuaire_keys": [{"key": "k-1", "tenant": "editeur-a"}],
     }  # fmt: skip
-    people = {"professionals": [{"mailbox": "sacha@ajoncs.mssante.test", "structure": "0B0990016"}]}
+    sacha = {"id_nat": "899700990007", "mailbox": "sacha@ajoncs.mssante.test", "structure": "0B0990016"}
     (tmp_path / "sandbox.json").write_bytes(orjson.dumps(manifest))
-    (tmp_path / "population.json").write_bytes(orjson.dumps(people))
+    write(tmp_path / FILE_NAME, [], [sacha], [], seed=1)
     return Access.from_manifest(tmp_path)
 
 

@@ -67,7 +67,7 @@ async def test_a_registry_already_there_is_left_alone(data: Path) -> None:
     [
         ("sandbox.json", b"{oops", "sandbox/sandbox.json est illisible"),
         ("sandbox.json", b"{}", "sandbox/sandbox.json est illisible"),
-        ("population.json", b"[]", "sandbox/population.json est illisible"),
+        ("population.sqlite3", b"[]", "sandbox/population.sqlite3 est illisible"),
         ("pki/server.key", None, "sandbox/pki/server.key manque"),
     ],
 )

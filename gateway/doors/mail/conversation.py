@@ -5,6 +5,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from connectors.mssante.codes import Reply
+from connectors.wire.handshakes import why_failed
 from gateway.doors.mail import replies
 from gateway.doors.mail.commands import AFTER_HELLO, BEFORE_TLS, RELAYED, offer, verb_of
 from gateway.doors.mail.login import LINE_LIMIT, LeftInChallenge, Login
@@ -68,8 +69,8 @@ class Conversation:
             await self._end()
             await self._last_word(reply)
         except Lost as lost:
-            self._session.lost(lost, self._door.touched(lost))
             await self._submissions.lost(lost)
+            self._session.lost(lost, lost.fault or self._door.touched(lost))
             await self._end()
             await self._last_word(replies.OPERATOR_GONE)
         finally:
@@ -157,6 +158,7 @@ class Conversation:
             if self._operator is None:
                 self._operator, greeting = await Upstream.connect(self._door.upstream, self._door.deadline_s)
                 self._session.greeted(greeting)
+                self._session.record.injected(self._door.heard(Reply(250, self._operator.offered)))
             if self._dui.tls and not self._operator.encrypted:
                 await self._operator.encrypt(self._login.operator_tls())
         except NotReady as refused:
@@ -204,8 +206,8 @@ class Conversation:
         self._hello = False
         try:
             await self._dui.start_tls(self._door.server_tls)
-        except Closed:
-            self._session.invalid("V-TLS", None)
+        except Closed as error:
+            self._session.without_tls(None if error.__cause__ is None else why_failed(error.__cause__))
             raise _Over from None
         self._session.tls_version = self._dui.tls_version
         self._login.proved()

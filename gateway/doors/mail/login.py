@@ -80,6 +80,7 @@ class Login:
         self._note(mechanism, response)
         applicative = mechanism in APPLICATIVE
         caller = self._door.access.by_mailbox(bearer.mailbox) if bearer else UNKNOWN
+        self._door.heard(answer.reply)
         self._session.authenticated(self._structure if applicative else caller, bearer, answer)
         if answer.reply.positive:
             self._submissions.bearer, self._submissions.applicative = bearer, applicative

@@ -13,6 +13,9 @@ from gateway.doors.mail.submission import LOST_FLAGS, fault_of, outcome_of
 from gateway.doors.mail.upstream import Answer, Lost
 from gateway.journal.record import Dui, Exchange, Named, Outcome, Record
 
+#: Why a handshake fails that is not the certificate's fault; any other reason is V-TLS.
+_TLS_FLAGS: dict[str | None, Outcome] = {"V-TLS-PROFIL": "invalid", "V-CONFIANCE": "invalid", "G-LISTE": "failed"}
+
 
 @dataclass(slots=True)
 class Session:
@@ -60,6 +63,7 @@ class Session:
                 self._wrong, self.record.outcome, self.record.service_code = None, "cut", None
             if bearer is not None and bearer.professional is not None:
                 self.record.professional = Named("professional", bearer.professional)
+            self.record.injected(fault_of(answer.reply))
         elif answer.reply.code == 334:  # a challenge, then nothing
             self.record.service_code = answer.reply.service_code
             self._went_wrong("unauthorised", "V-JETON")
@@ -95,6 +99,13 @@ class Session:
         """The door closed the session on broken framing."""
         self.record.service_code = reply.service_code if reply else None
         self._went_wrong("invalid", flag)
+
+    def without_tls(self, why: str | None) -> None:
+        """The handshake failed. ``why``: the code of docs/errors.md when it has one (``handshakes.why_failed``)."""
+        if why is not None and why.startswith("V-CERT-"):
+            self._went_wrong("unauthorised", why)
+        else:
+            self._went_wrong(_TLS_FLAGS.get(why, "invalid"), why if why in _TLS_FLAGS else "V-TLS")
 
     def lost(self, lost: Lost, fault: str | None = None) -> None:
         """The operator left or fell silent in the middle of the session. ``fault``: the injected one that did it."""

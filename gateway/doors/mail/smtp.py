@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from connectors.mssante.codes import Reply
 from connectors.wire.clock import Clock
 from connectors.wire.serving import StreamService
 from gateway.access.callers import Access, Identity
@@ -20,6 +21,7 @@ from gateway.closing import close_call
 from gateway.conformance.live import Observer
 from gateway.doors.mail.conversation import Conversation
 from gateway.doors.mail.stream import LineStream
+from gateway.doors.mail.submission import fault_of
 from gateway.doors.mail.upstream import Lost
 from gateway.grappes.registry import Registry
 from gateway.journal.journal import Journal
@@ -128,6 +130,12 @@ class SmtpDoor:
     def touched(self, lost: Lost, operation: str = "MSS.SESSION_SMTP") -> str | None:
         """The injected fault that left this operation without the operator's answer, if one did."""
         return self.touches.claim(operation, timed_out=lost.reason == "timeout")
+
+    def heard(self, reply: Reply, operation: str = "MSS.SESSION_SMTP") -> str | None:
+        """The injected fault that the operator's answer names, if one touched it: nobody is to claim it any more."""
+        fault = fault_of(reply)
+        self.touches.answered(operation, fault)
+        return fault
 
     def record(self, operation: str) -> Record:
         return Record(operation, environment=self.environment, clock_version=self.clock.version)

@@ -42,6 +42,7 @@ class LineStream:
         self._reader, self._writer = reader, writer
         self._plain: asyncio.StreamWriter | None = None  # kept: collected, it would close the transport under TLS
         self._pending = bytearray()
+        self._over = False
 
     @property
     def tls(self) -> bool:
@@ -111,8 +112,10 @@ class LineStream:
                 self._writer.transport, protocol, context, server_side=server_hostname is None, server_hostname=server_hostname
             )
         except OSError as error:  # ssl.SSLError and a handshake that lasts too long are ones
+            self._over = True
             raise Closed from error
         if transport is None:  # lost before the handshake began
+            self._over = True
             raise Closed
         protocol.connection_made(transport)
         self._plain, self._pending = self._writer, bytearray()
@@ -129,6 +132,9 @@ class LineStream:
         self._writer.close()
 
     async def close(self) -> None:
+        if self._over:  # a handshake that failed has left nobody who would hear that the connection is closed
+            self.abort()
+            return
         self._writer.close()
         with contextlib.suppress(OSError):  # TimeoutError is one: the peer is gone all the same
             async with asyncio.timeout(2):

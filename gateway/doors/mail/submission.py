@@ -77,6 +77,7 @@ class Submission:
         """Note one exchange with the operator; a refusal is remembered until something better is known."""
         self.record.exchanges.append(Exchange(answer.reply.service_code, answer.upstream_us))
         self.refuse(stage, answer.reply)
+        self.record.injected(fault_of(answer.reply))
 
     def refuse(self, stage: Stage, reply: Reply) -> None:
         """What the operator refused; nothing for another reply."""
@@ -89,7 +90,6 @@ class Submission:
         flag = flag_of(stage, reply)
         if flag is not None:
             self.record.flag(flag)
-        self.record.injected(fault_of(reply))
 
     def rcpt_answered(self, address: str | None, answer: Answer) -> None:
         self.answered("rcpt", answer)
@@ -132,7 +132,6 @@ class Submission:
             self.record.outcome = "ok"
         self.answered("end", answer)
         self.record.service_code = answer.reply.service_code
-        self.record.injected(fault_of(answer.reply))
         self._dated(registry, at)
         if not answer.reply.positive:
             self._refused()
@@ -163,6 +162,7 @@ class Submission:
         self.record.outcome = "failed"
         self.record.exchanges.append(Exchange(None, lost.upstream_us))
         self.record.flag(LOST_FLAGS[lost.reason])
+        self.record.injected(lost.fault)
         self._dated(registry, at)
 
     def refused_here(self, outcome: Outcome, flag: str, reply: Reply, registry: Registry, at: datetime) -> None:

@@ -14,7 +14,7 @@ from gateway.doors.mail import replies
 from gateway.doors.mail.commands import Bearer, address_of, size_limit
 from gateway.doors.mail.content import Content, HeadersTooLong, TooLarge
 from gateway.doors.mail.stream import BareNewline
-from gateway.doors.mail.submission import OPERATION, Submission, fault_of
+from gateway.doors.mail.submission import OPERATION, Submission
 from gateway.doors.mail.upstream import Answer, Lost, Upstream
 from gateway.journal.record import JournalFull, JournalStopped, Named, Outcome, Record
 
@@ -94,8 +94,9 @@ class Submissions:
         if not self._door.admits(submission.record):
             return replies.wire(replies.FULL)
         try:
-            answer = await operator.command(line)
+            answer = await self._command(line, operator)
         except Lost as lost:
+            lost.fault = self._door.touched(lost, OPERATION.id)
             submission.lost_before_end(lost, self._door.registry, self._door.clock.business())
             await self._door.close(submission.record)
             raise
@@ -121,14 +122,14 @@ class Submissions:
 
     async def rcpt(self, line: bytes, operator: Upstream) -> Answer:
         """Relay RCPT. Raises Lost."""
-        answer = await operator.command(line)
+        answer = await self._command(line, operator)
         if self._open is not None:
             self._open.rcpt_answered(address_of(line), answer)
         return answer
 
     async def data(self, line: bytes, operator: Upstream) -> bytes:
         """Relay DATA and the content. Returns what the DUI is told. Raises Lost, ContentRefused, WithoutOperator."""
-        answer = await operator.command(line)
+        answer = await self._command(line, operator)
         submission = self._open
         if submission is not None:
             submission.answered("data", answer)
@@ -180,7 +181,7 @@ class Submissions:
             record.injected(door.touched(error, OPERATION.id))
         else:
             raw = answer.raw
-            door.touches.answered(OPERATION.id, fault_of(answer.reply))
+            door.heard(answer.reply, OPERATION.id)
             submission.concluded(answer, door.registry, door.clock.business())
             settlements = await self._superseded(submission, content)
         await self._observe(submission, content)
@@ -199,7 +200,7 @@ class Submissions:
         try:
             answer = await ending
             if submission.record.fault is None:  # else the call claimed it when its DUI was told
-                self._door.touches.answered(OPERATION.id, fault_of(answer.reply))
+                self._door.heard(answer.reply, OPERATION.id)
             await settle(self._door.journal, submission.late(answer, self._door.clock.business()))
         except (Lost, JournalStopped) as error:
             log.info("no_late_answer", extra={"call_id": submission.record.id, "error": str(error)})
@@ -240,8 +241,14 @@ class Submissions:
         """The operator is lost before the final dot."""
         if self._open is not None:
             submission, self._open = self._open, None
+            lost.fault = self._door.touched(lost, OPERATION.id)
             submission.lost_before_end(lost, self._door.registry, self._door.clock.business())
             await self._door.close(submission.record)
+
+    async def _command(self, line: bytes, operator: Upstream) -> Answer:
+        answer = await operator.command(line)
+        self._door.heard(answer.reply, OPERATION.id)
+        return answer
 
     def _begin(self, line: bytes) -> Submission:
         sender = address_of(line)

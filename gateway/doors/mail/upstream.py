@@ -17,11 +17,15 @@ _HELLO = b"EHLO passerelle.socle.invalid"
 
 
 class Lost(Exception):
-    """The operator gave no readable answer; the connection is over. ``reason``: connect, tls, timeout, closed, garbage."""
+    """The operator gave no readable answer; the connection is over. ``reason``: connect, tls, timeout, closed, garbage.
+
+    fault  the injected one that did it, once a submission has claimed it
+    """
 
     def __init__(self, reason: str, upstream_us: int = 0) -> None:
         super().__init__(reason)
         self.reason, self.upstream_us = reason, upstream_us
+        self.fault: str | None = None
 
 
 class NotReady(Exception):

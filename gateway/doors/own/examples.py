@@ -4,14 +4,29 @@ The structure is the first of a sandbox made without a structures file.
 """
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date
 from typing import Any
+
+from gateway.identitovigilance.evidence import Evidence
+from gateway.identitovigilance.fhir_patient import answered, patient
+from gateway.identitovigilance.identity import Identity, Ins, Method
+from gateway.identitovigilance.traits import Traits
 
 _FINESS_ET = "0B0990008"
 _MAILBOX = "contact@ehpad-les-tilleuls-bleus.bac-a-sable.mssante.fr"
 _TRAITS = {"nom_naissance": "ADRUN", "prenoms": ["ZOE"], "sexe": "F", "date_naissance": "1975-12-31", "lieu_naissance": "63220"}
 
+_INS = {"matricule": "275126322074974", "oid": "1.2.250.1.213.1.4.8", "obtenue_le": "2026-11-22"}
+_PIECE = {"code": "CN", "controlee_le": "2026-11-22"}
+
 REQUESTS: dict[str, dict[str, Any]] = {
     "/ins/recherche": {"finess_et": _FINESS_ET, **_TRAITS},
+    "/ins/decision": {
+        "finess_et": _FINESS_ET,
+        "identite": {"traits": _TRAITS, "methode": "SM", "piece": _PIECE},
+        "evenement": {"type": "insi_accepte", "traits": _TRAITS, "ins": _INS},
+    },
     "/dmp/documents": {
         "finess_et": _FINESS_ET,
         "patient": {"matricule": "275126322074974", "oid": "1.2.250.1.213.1.4.8", **_TRAITS, "ipp": "U-4711"},
@@ -28,16 +43,32 @@ REQUESTS: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 
+_QUALIFIED = Identity(
+    Traits("ADRUN", ("ZOE",), "F", date(1975, 12, 31), "63220"), Method.INSI,
+    Ins("275126322074974", "1.2.250.1.213.1.4.8", date(2026, 11, 22)), Evidence("CN", date(2026, 11, 22)),
+)  # fmt: skip
+
 ANSWERS: dict[str, dict[str, Any]] = {
     "/ins/recherche": {
         "statut": "found", "code_service": "CR00",
         "ins": {"matricule": "2751263220749", "cle": "74", "oid": "1.2.250.1.213.1.4.8"},
         "traits": _TRAITS, "historique": [], "differences": [],
+        "patient": answered(replace(_QUALIFIED, evidence=None), []),
         "tentatives": [
             {"code": "CR00", "traits": {"nom_naissance": "ADRUN", "prenom": "ZOE", "sexe": "F", "date_naissance": "1975-12-31"}}
         ],
         "provenance": {"methode": "INSI", "horodatage": "2026-11-22T09:15:00+00:00"},
         "entree": "0198a3f0-0000-7000-8000-000000000001",
+    },
+    "/ins/decision": {
+        "statut_avant": "VALI", "statut": "QUAL",
+        "identite": {
+            "traits": _TRAITS, "methode": "INSI", "ins": _INS, "piece": {**_PIECE, "tuteur": None, "ehpad": False},
+            "attributs": [],
+        },
+        "matricule_diffusable": True,
+        "patient": patient(_QUALIFIED),
+        "entree": "0198a3f0-0000-7000-8000-000000000005",
     },
     "/dmp/documents": {
         "statut": "accepte", "code_service": "Success", "lot": "1.2.250.1.999.99.3.123456789",

@@ -23,6 +23,11 @@ from connectors.wire.http import Answer, Headers
 from gateway.doors.insi import InsiDoor
 from gateway.doors.own.call import Message, OwnCall
 from gateway.doors.own.problem import Refused, Reply, refuse_road
+from gateway.identitovigilance.fhir_patient import answered
+from gateway.identitovigilance.identity import Identity as Accepted
+from gateway.identitovigilance.identity import Ins as Held
+from gateway.identitovigilance.identity import Method
+from gateway.identitovigilance.traits import Traits as Reference
 from gateway.journal.record import Record
 from gateway.road import Passed, Refusal, Request, Road
 
@@ -175,7 +180,7 @@ def _reply(message: Search, attempts: list[Attempt], clock: Clock) -> Reply:
     last = attempts[-1]
     content: dict[str, Any] = {"statut": _STATUS.get(last.cr or "", "not_found"), "code_service": last.service_code}
     if last.identity is not None:
-        content |= _identity(last.identity, message)
+        content |= _identity(last.identity, message) | {"patient": _patient(last.identity, clock.business().date())}
     content |= {"tentatives": _attempts(attempts), "provenance": {"methode": "INSI", "horodatage": clock.business().isoformat()}}
     return Reply(200, content)
 
@@ -197,6 +202,28 @@ def _identity(identity: Identity, message: Search) -> dict[str, Any]:
             if sent[name] is not None and sent[name] != traits[name]
         ],
     }
+
+
+def _patient(identity: Identity, on: date) -> dict[str, Any] | None:
+    """The same answer as a FHIR Patient, with the status that accepting it gives; None when INSi left out a strict trait, or the
+    active INS is none. A former INS whose key does not check, as INSi may hold, has no identifier there."""
+    active = _held(identity.active, on)
+    if not (identity.birth_name and identity.first_names and identity.sex and identity.birth_place and active):
+        return None
+    try:
+        born = date.fromisoformat(identity.birth_date or "")
+    except ValueError:
+        return None
+    traits = Reference(identity.birth_name, identity.first_names, identity.sex, born, identity.birth_place)
+    former = filter(None, (_held(one, on) for one in identity.history))
+    return answered(Accepted(traits, Method.INSI, active), former)
+
+
+def _held(ins: Ins, on: date) -> Held | None:
+    try:
+        return Held(ins.completed, ins.oid, on)
+    except ValueError:
+        return None
 
 
 def _ins(ins: Ins) -> dict[str, Any]:

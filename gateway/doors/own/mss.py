@@ -118,6 +118,7 @@ class _Sending:
             self.session.unreachable(lost, replies.NO_OPERATOR, self.door.touched(lost))
             raise Refused("reseau", _NOT_SENT) from lost
         self.session.greeted(greeting)
+        self.session.record.injected(self.door.heard(Reply(250, operator.offered)))
         return operator
 
     async def _login(self, operator: Upstream, mailbox: str, token: str) -> tuple[str, ...]:
@@ -131,6 +132,7 @@ class _Sending:
         except Lost as lost:
             self.session.lost(lost, self.door.touched(lost))
             raise Refused("reseau", _NOT_SENT) from lost
+        self.door.heard(answer.reply)
         self.session.authenticated(self.door.access.by_mailbox(mailbox), bearer_of(response), answer)
         if not answer.reply.positive:
             slug = "jeton-psc" if answer.reply.code in AUTH_CODES else "indisponible"
@@ -150,8 +152,8 @@ class _Sending:
             await submissions.abandon()
             self.session.quit(await operator.command(b"QUIT"))
         except Lost as lost:
-            self.session.lost(lost, self.door.touched(lost))
             await submissions.lost(lost)
+            self.session.lost(lost, lost.fault or self.door.touched(lost))
         except ContentRefused as refused:
             self.session.invalid(refused.flag, refused.reply)
         except WithoutOperator as told:

@@ -37,6 +37,7 @@ _KINDS = (
     Kind("json", 400, "Corps JSON illisible", "invalid", "V-JSON"),
     Kind("champs", 422, "Champs absents ou mal formés", "invalid", "V-CHAMPS"),
     Kind("extraction", 422, "Extraction du DUI refusée", "invalid", "V-EXTRACTION"),
+    Kind("identitovigilance", 409, "Règle d'identitovigilance", "invalid", "V-IDENTITOVIGILANCE"),
     Kind("cle-idempotence", 400, "Idempotency-Key absente ou mal formée", "invalid", "V-IDEMPOTENCE"),
     Kind("cle-reutilisee", 422, "Idempotency-Key déjà employée pour un autre corps", "invalid", "V-IDEMPOTENCE-CORPS"),
     Kind("en-cours", 409, "Appel de même clé en cours", "refused", "V-IDEMPOTENCE-EN-COURS", 2),

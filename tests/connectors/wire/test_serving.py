@@ -83,7 +83,7 @@ async def test_no_client_certificate_is_answered_by_an_alert(mutual: str, pki: P
             writer.close()
     expected = "CERTIFICATE_REQUIRED" if version is ssl.TLSVersion.TLSv1_3 else "HANDSHAKE_FAILURE"
     assert expected in str(refused.value)
-    assert take_refused() == {("insi", "peer_did_not_return_a_certificate"): 1}
+    assert take_refused() == {("insi", "V-CERT-ABSENT"): 1}
 
 
 async def test_a_foreign_certificate_is_answered_by_an_alert(mutual: str, pki: Pki) -> None:

@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, pkcs12
 
 from gateway.access.identities import Candidate
-from mocks.sandbox.authority import Authority, Pair, Profile, new_authority, new_key, organisation_name
+from mocks.sandbox.authority import Authority, Pair, new_authority, new_key, organisation_name
+from mocks.sandbox.profiles import Profile
 
 STRUCT_ID = "10B0990999"  # in no manifest
 

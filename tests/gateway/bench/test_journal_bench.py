@@ -40,7 +40,7 @@ def test_every_figure_is_complete_and_nothing_is_left_behind(tmp_path: Path) -> 
 
 def test_an_unknown_area_is_one_french_line_and_exit_2(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["bench", "disque", "--data", str(tmp_path)])
-    assert (done.exit_code, done.stderr) == (2, "« disque » : domaine inconnu ; possibles : journal, usage.\n")
+    assert (done.exit_code, done.stderr) == (2, "« disque » : domaine inconnu ; possibles : journal, usage, store.\n")
 
 
 def test_enforced_a_missed_target_is_exit_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,8 +49,8 @@ def test_enforced_a_missed_target_is_exit_1(tmp_path: Path, monkeypatch: pytest.
         return [Figure("essai", "x/s", 1.0, None, None, target, "en processus", 0, 1)]
 
     for missed in (True, False):
-        monkeypatch.setattr("gateway.cli.bench._AREAS", {"journal": lambda _folder, _scale, missed=missed: figures(missed)})
-        done = CliRunner().invoke(app, ["bench", "--data", str(tmp_path), "--enforce"])
+        monkeypatch.setattr("gateway.bench.journal.figures", lambda _folder, _scale, missed=missed: figures(missed))
+        done = CliRunner().invoke(app, ["bench", "journal", "--data", str(tmp_path), "--enforce"])
         assert (done.exit_code, "NON" in done.stdout) == ((1, True) if missed else (0, False))
 
 

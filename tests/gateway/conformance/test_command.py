@@ -25,6 +25,7 @@ from gateway.conformance.window import JournalWindow
 from gateway.journal.filters import period
 from gateway.journal.record import Named, Record
 from mocks.sandbox.build import init
+from mocks.sandbox.population import Population
 from tests.connectors.dmp.samples import ROOT, Dui
 from tests.gateway.conformance.world import COLLEAGUE, authorize, directory, feed, plain, search, token
 from tests.gateway.journal.world import open_journal
@@ -316,7 +317,7 @@ async def test_a_report_of_a_kept_run_is_the_same_to_the_byte(tmp_path: Path) ->
 
 async def test_a_proof_names_test_professionals_and_nobody_else(tmp_path: Path) -> None:
     init(tmp_path, persons=1)
-    one = orjson.loads((tmp_path / "sandbox" / "population.json").read_bytes())["professionals"][0]
+    one = Population.open(tmp_path / "sandbox" / "population.sqlite3").professionals()[0]
     known = {"professional": Named("professional", one["id_nat"])}
     stranger = {"professional": Named("professional", "899700000001"), "tenant": "editeur-b"}
     await write(tmp_path, (authorize(), known), (authorize(), stranger))

@@ -17,6 +17,8 @@ from gateway.journal.journal import FILE_NAME
 from gateway.journal.query import JournalReader
 from gateway.journal.record import Facts, Intent, Named, Record
 from gateway.journal.vault import Vault
+from gateway.population import People
+from mocks.sandbox.population import Population
 from tests.connectors.dmp.samples import Dui
 from tests.gateway.conformance.world import EYES, MATRICULE, Letter, authorize, feed, plain
 from tests.gateway.journal.world import open_journal, rows
@@ -135,11 +137,11 @@ def test_digests_are_worth_nothing_in_another_environment(tmp_path: Path) -> Non
 
 def test_the_population_says_who_is_fictitious(dui: Dui, tmp_path: Path) -> None:
     vault = Vault.open(tmp_path, "bac_a_sable", create=True)
-    people = orjson.loads((dui.folder / "population.json").read_bytes())
-    eyes = eyes_of(vault, dui.folder / "population.json")
+    people = Population.open(dui.folder / "population.sqlite3")
+    eyes = eyes_of(vault, People.of(dui.folder))
     assert eyes.known_person is not None and eyes.known_professional is not None
-    assert eyes.known_person(people["persons"][0]["matricule"]) and not eyes.known_person(MATRICULE)
-    assert eyes.known_professional(people["professionals"][0]["id_nat"])
+    assert eyes.known_person(next(people.persons())["matricule"]) and not eyes.known_person(MATRICULE)
+    assert eyes.known_professional(people.professionals()[0]["id_nat"])
     assert eyes_of(vault, None).known_person is None
 
 

@@ -116,4 +116,4 @@ async def test_a_run_says_why_a_check_does_not_apply(bench: Bench) -> None:
 
 
 def samples_matricule(bench: Bench) -> str:
-    return next(str(row["matricule"]) for row in bench.world.population["persons"] if row["mes"] == "open")
+    return next(str(row["matricule"]) for row in bench.world.population.persons() if row["mes"] == "open")

@@ -68,7 +68,7 @@ class Stage:
     clock: JournalClock
 
     def dui(self, status: str = "active") -> Dui:
-        person = next(row for row in self.world.population["persons"] if row["dmp"] == status)
+        person = next(row for row in self.world.population.persons() if row["dmp"] == status)
         return Dui(self.world.data / "sandbox", self.world.manifest["structures"][0], person)
 
     def client(self) -> Client:

@@ -217,7 +217,7 @@ class Stage:
 
     @property
     def professional(self) -> dict[str, Any]:
-        row: dict[str, Any] = self.world.population["professionals"][0]
+        row: dict[str, Any] = self.world.population.professionals()[0]
         return row
 
     def client(self, http: Client, **changes: str) -> PscClient:

@@ -22,7 +22,7 @@ KINDS = {"taux": {"csv", "json", "xlsx"}, "fhir": {"json"}, "ars": {"csv"}, "cop
 
 @pytest.fixture
 def data(fill: Fill, tmp_path: Path) -> Path:
-    install(example(GRAPPE), {"structures": []}, {"professionals": []}, tmp_path / "gateway" / "grappes")
+    install(example(GRAPPE), {"structures": []}, [], tmp_path / "gateway" / "grappes")
     fill(
         fed("p1", "2025-11-03T10:00"), fed("p2", "2025-12-03T10:00"), fed("p1", "2026-02-03T10:00"),
         sent("<1@dui>", "2025-11-03T10:00"), sent("<2@dui>", "2026-02-03T10:00"),

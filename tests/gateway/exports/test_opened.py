@@ -28,7 +28,7 @@ Files = dict[str, bytes]
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tbb")
-    install(example(GRAPPE), {"structures": []}, {"professionals": []}, folder / "gateway" / "grappes")
+    install(example(GRAPPE), {"structures": []}, [], folder / "gateway" / "grappes")
     write_tbb(folder / "gateway")
     return folder
 

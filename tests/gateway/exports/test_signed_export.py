@@ -27,7 +27,7 @@ def run(*words: str | Path) -> tuple[int, str]:
 
 @pytest.fixture
 def data(fill: Fill, tmp_path: Path) -> Path:
-    install(example(GRAPPE), {"structures": []}, {"professionals": []}, tmp_path / "gateway" / "grappes")
+    install(example(GRAPPE), {"structures": []}, [], tmp_path / "gateway" / "grappes")
     fill(
         fed("p1", "2025-12-03T10:00"), fed("p1", "2026-02-03T10:00"), fed("p2", "2026-02-03T10:00"),
         sent("<1@dui>", "2026-02-04T10:00"), fed("p3", "2026-02-05T10:00", finess_et=None), fed("p4", "2026-03-04T10:00"),

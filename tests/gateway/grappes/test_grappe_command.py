@@ -19,7 +19,7 @@ def run(data: Path, *words: str) -> tuple[int, str]:
 def test_a_shipped_grappe_is_listed_until_it_is_installed(tmp_path: Path) -> None:
     shipped = {"id": "marseille-hyeres", "name": "Marseille - Hyères", "ars": "ARS Provence-Alpes-Côte d'Azur", "essms": 12}
     assert orjson.loads(run(tmp_path, "list", "--json")[1]) == {"grappes": [shipped | {"installed": False}]}
-    install(example("marseille-hyeres"), {"structures": []}, {"professionals": []}, tmp_path / "gateway" / "grappes")
+    install(example("marseille-hyeres"), {"structures": []}, [], tmp_path / "gateway" / "grappes")
     assert orjson.loads(run(tmp_path, "list", "--json")[1]) == {"grappes": [shipped | {"installed": True}]}
     assert "marseille-hyeres : Marseille - Hyères" in run(tmp_path, "list")[1]
 

@@ -19,14 +19,11 @@ MANIFEST = {"structures": [{
     "finess_et": "130790199", "finess_ej": "130804289", "name": "RESIDENCE FOYER LES CARMES", "sector": "SA17",
     "category": "202", "mailboxes": [{"address": "carmes@ccas.mssante.test", "type": "ORG"}],
 }]}
-POPULATION = {
-    "persons": [{"structure": "130790199"}, {"structure": "130790199"}, {"structure": None}],
-    "professionals": [{"structure": "130798309", "mailbox": "Marie.TEST@ccas.mssante.test"}],
-}
+BOXES = [("130798309", "Marie.TEST@ccas.mssante.test")]
 
 
 def test_installing_gives_mailboxes_to_the_essms_of_the_manifest(tmp_path: Path) -> None:
-    install(example("marseille-hyeres"), MANIFEST, POPULATION, tmp_path / "grappes")
+    install(example("marseille-hyeres"), MANIFEST, BOXES, tmp_path / "grappes")
     registry = Registry.load(tmp_path / "grappes")
     given = {one.finess_et: [box.address for box in one.mailboxes] for one in registry.grappe("marseille-hyeres").essms}
     assert given.pop("130790199") == ["carmes@ccas.mssante.test"]
@@ -35,9 +32,9 @@ def test_installing_gives_mailboxes_to_the_essms_of_the_manifest(tmp_path: Path)
 
 
 def test_installing_twice_changes_nothing(tmp_path: Path) -> None:
-    path = install(example("marseille-hyeres"), MANIFEST, POPULATION, tmp_path)
+    path = install(example("marseille-hyeres"), MANIFEST, BOXES, tmp_path)
     before = path.read_bytes()
-    install(read_grappe(path), MANIFEST, POPULATION, tmp_path)
+    install(read_grappe(path), MANIFEST, BOXES, tmp_path)
     assert path.read_bytes() == before
 
 
@@ -55,8 +52,8 @@ def test_the_structures_given_to_the_sandbox_keep_the_missing_number() -> None:
 
 
 def test_the_sandbox_s_own_structures_become_a_grappe() -> None:
-    [essms] = sandbox_grappe(MANIFEST, POPULATION).essms
-    assert (essms.persons, [box.address for box in essms.mailboxes]) == (2, ["carmes@ccas.mssante.test"])
+    [essms] = sandbox_grappe(MANIFEST, {"130790199": 2}).essms
+    assert (essms.finess_et, essms.persons) == ("130790199", 2)
 
 
 def broken(path: Path, change: Any) -> Path:

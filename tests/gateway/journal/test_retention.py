@@ -78,7 +78,7 @@ async def test_entries_and_measures_stay(world: World) -> None:
         assert [entry.body for entry in after[:3]] == before
         assert list(reader.units()) == units
         [note] = reader.entries().entries[:1]
-    gone = {"bodies": 3, "facts": 0, "refs": removed.refs, "keys": 0}
+    gone = {"bodies": 3, "facts": 0, "refs": removed.refs, "keys": 0, "entries": 0, "waiting": 0}
     assert note["detail"] == {"action": "retention", "by": "test", **gone}
     assert recount(world.folder).gap_count == 0
 

@@ -18,8 +18,8 @@ def entry(**changes: Any) -> dict[str, Any]:
     return content | changes
 
 
-def unit(indicator: str, ref: str, log: int, seq: int) -> Unit:
-    return Unit("bac_a_sable", indicator, "130784507", ref, "2026-03-02T09:00:00.000000Z", log, seq)
+def unit(indicator: str, ref: str, log: int, seq: int, event_time: str = "2026-03-02T09:00:00.000000Z") -> Unit:
+    return Unit("bac_a_sable", indicator, "130784507", ref, event_time, log, seq)
 
 
 def test_a_call_that_succeeded_counts() -> None:
@@ -48,6 +48,13 @@ def test_a_message_counts_in_its_first_entry_whatever_the_order_of_arrival() -> 
     sent = [unit("IND-MSS-01", "m", 1, 9), unit("IND-MSS-01", "m", 2, 3), unit("IND-MSS-01", "m", 1, 4)]
     for order in permutations(sent):
         assert UnitSet(order).rows == {unit("IND-MSS-01", "m", 1, 4)}
+
+
+def test_a_message_sent_again_next_month_through_another_gateway_stays_in_its_first_month() -> None:
+    january = unit("IND-MSS-01", "m", 2, 9_000, "2026-01-31T22:59:00.000000Z")
+    february = unit("IND-MSS-01", "m", 1, 3, "2026-01-31T23:01:00.000000Z")
+    for order in permutations([january, february]):
+        assert UnitSet(order).rows == {january}
 
 
 def test_each_feed_of_a_person_is_a_row() -> None:

@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import apsw
 import orjson
 import pytest
 from fastapi import FastAPI
 
 from connectors.wire.clock import SystemClock
 from connectors.wire.serving import HttpService, Running
-from gateway.journal.journal import FILE_NAME, Journal
+from gateway.journal.journal import Journal
 from gateway.journal.record import Body, Count, Exchange, Named, Outcome, Record
+from tests.stores import opened
 
 BORN = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 ADMIN_KEY = "une cle"
@@ -73,7 +73,7 @@ def message(outcome: Outcome, message_id: str) -> Record:
 
 
 def rows(folder: Path, statement: str) -> list[Any]:
-    connection = apsw.Connection(str(folder / FILE_NAME))
+    connection = opened(folder)
     try:
         return list(connection.execute(statement))
     finally:

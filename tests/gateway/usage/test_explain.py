@@ -74,7 +74,7 @@ def test_an_estimated_time_near_a_border_is_told(fill: Fill, journal_file: Path)
 
 @pytest.fixture
 def data(fill: Fill, tmp_path: Path) -> Path:
-    install(example("marseille-hyeres"), {"structures": []}, {"professionals": []}, tmp_path / "gateway" / "grappes")
+    install(example("marseille-hyeres"), {"structures": []}, [], tmp_path / "gateway" / "grappes")
     fill(fed("p1", "2025-11-03T10:00"), fed("p2", "2025-12-03T10:00", outcome="refused"), sent("<1@dui>", "2025-11-03T10:00"))
     return tmp_path
 

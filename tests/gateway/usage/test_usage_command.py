@@ -30,7 +30,7 @@ KEYS = [
 @pytest.fixture
 def data(fill: Fill, tmp_path: Path) -> Path:
     """Three persons fed in the first period, one in the month after; a message in each; one ESSMS without a number."""
-    install(example("marseille-hyeres"), {"structures": []}, {"professionals": []}, tmp_path / "gateway" / "grappes")
+    install(example("marseille-hyeres"), {"structures": []}, [], tmp_path / "gateway" / "grappes")
     fill(
         fed("p1", "2025-11-03T10:00"), fed("p2", "2025-12-03T10:00"), fed("p3", "2026-01-03T10:00"),
         fed("p1", "2026-02-03T10:00"), sent("<1@dui>", "2025-11-03T10:00"), sent("<2@dui>", "2026-02-03T10:00"),
@@ -149,7 +149,7 @@ def test_a_wrong_question_is_answered_by_one_line(data: Path, words: tuple[str, 
 
 def test_an_empty_folder_is_said(tmp_path: Path) -> None:
     assert run(tmp_path, "rates")[0] == 2
-    install(example("marseille-hyeres"), {"structures": []}, {"professionals": []}, tmp_path / "gateway" / "grappes")
+    install(example("marseille-hyeres"), {"structures": []}, [], tmp_path / "gateway" / "grappes")
     code, text = run(tmp_path, "rates")
     assert (code, "Aucun journal dans" in text) == (2, True)
 

@@ -11,7 +11,7 @@ from fhir.resources.R4B.practitionerrole import PractitionerRole
 
 from connectors.nomenclatures.annuaire import TRE_R02, TRE_R60
 from mocks.annuaire.behaviour import Directory, FhirError, bundle, find, included, parse_search
-from mocks.annuaire.resources import directory
+from mocks.annuaire.resources import resources
 from tests.mocks.psc.sandboxes import PROFESSIONALS, STRUCTURES
 
 UPDATED = "2026-11-03T04:12:31.000+01:00"
@@ -20,7 +20,7 @@ MODELS: dict[str, Any] = {"Practitioner": Practitioner, "PractitionerRole": Prac
 
 @pytest.fixture(scope="module")
 def people() -> Directory:
-    return Directory(directory(STRUCTURES, PROFESSIONALS, UPDATED))
+    return Directory(resources(STRUCTURES, PROFESSIONALS, UPDATED))
 
 
 def found(people: Directory, kind: str, query: str) -> list[str]:

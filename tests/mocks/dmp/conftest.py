@@ -45,7 +45,7 @@ def person_with(world: World) -> Callable[[str], Dui]:
 
 
 def dui_of(world: World, status: str) -> Dui:
-    person = next(row for row in world.population["persons"] if row["dmp"] == status)
+    person = next(row for row in world.population.persons() if row["dmp"] == status)
     return Dui((world.data / "sandbox").resolve(), world.manifest["structures"][0], person)
 
 

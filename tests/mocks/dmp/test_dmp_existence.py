@@ -26,7 +26,7 @@ async def test_the_state_of_each_person(dmp: Dmp, person_with: Callable[[str], D
 
 async def test_a_stranger_has_no_dmp(dmp: Dmp, dui: Dui, world: World) -> None:
     stranger = {**dui.person, "matricule": "299999999999934"}
-    assert stranger["matricule"] not in {row["matricule"] for row in world.population["persons"]}
+    assert stranger["matricule"] not in {row["matricule"] for row in world.population.persons()}
     assert await dmp.ask(replace(dui, person=stranger).existence()) == Existence("none", "NF")
 
 
@@ -56,7 +56,7 @@ async def test_the_answer_echoes_the_request(dmp: Dmp, dui: Dui) -> None:
 
 async def test_a_link_to_mon_espace_sante_shows(dmp: Dmp, world: World, dui: Dui) -> None:
     for mes, expected in (("open", "true"), ("none", "false")):
-        person = next(row for row in world.population["persons"] if row["dmp"] == "active" and row["mes"] == mes)
+        person = next(row for row in world.population.persons() if row["dmp"] == "active" and row["mes"] == mes)
         told = etree.fromstring((await dmp.post(replace(dui, person=person).existence())).content)
         [observation] = told.iter(f"{H}administrativeObservation")
         assert observation.find(f"{H}code").get("code") == "RATTACHEMENT_ENS"  # type: ignore[union-attr]

@@ -24,7 +24,7 @@ async def test_a_reference_is_found_from_its_unique_id(dmp: Dmp, dui: Dui) -> No
 
 async def test_another_person_s_document_is_not_found(dmp: Dmp, dui: Dui, world: World) -> None:
     await dmp.ask(dui.feed(1))
-    other = next(row for row in world.population["persons"] if row["matricule"] != dui.person["matricule"])
+    other = next(row for row in world.population.persons() if row["matricule"] != dui.person["matricule"])
     assert await dmp.ask(replace(dui, person=other).lookup(f"{ROOT}.3.1")) == Found(RegistryAnswer(True))
 
 

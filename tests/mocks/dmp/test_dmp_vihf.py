@@ -214,7 +214,7 @@ async def test_a_structure_that_closed_is_denied(mock_with: Callable[..., Dmp], 
 
 
 async def test_the_patient_is_the_same_in_the_vihf_and_in_the_body(dmp: Dmp, dui: Dui, world: World) -> None:
-    others = [row for row in world.population["persons"] if row["matricule"] != dui.person["matricule"]]
+    others = [row for row in world.population.persons() if row["matricule"] != dui.person["matricule"]]
     other = replace(dui.vihf, matricule=others[0]["matricule"])
     for call in (dui.existence(vihf=other), dui.feed(vihf=other)):
         fault = await dmp.refusal(call)

@@ -1,6 +1,7 @@
 """A request written by hand (other prefixes and order than the connector's) and a small population."""
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from typing import Any
 from xml.sax.saxutils import escape
@@ -40,7 +41,8 @@ def contexts(idam: str = IDAM) -> str:
 def person(birth_name: str, *first_names: str, **other: Any) -> dict[str, Any]:
     """A row of population.json."""
     row = {
-        "matricule": "109076322083489", "oid": "1.2.250.1.213.1.4.8", "birth_name": birth_name, "first_names": list(first_names),
+        "matricule": f"109076322{zlib.crc32(repr((birth_name, first_names)).encode()) % 10**6:06d}",
+        "oid": "1.2.250.1.213.1.4.8", "birth_name": birth_name, "first_names": list(first_names),
         "sex": "M", "birth_date": "2009-07-14", "birth_place": "63220", "history": [], "insi": "found", "source": "published",
     }  # fmt: skip
     return {**row, **other}
@@ -49,7 +51,7 @@ def person(birth_name: str, *first_names: str, **other: Any) -> dict[str, Any]:
 def population() -> list[dict[str, Any]]:
     return [
         person(
-            "ECETINSI", "PIERRE-ALAIN", "MURIEL", "FLORIANT",
+            "ECETINSI", "PIERRE-ALAIN", "MURIEL", "FLORIANT", matricule="109076322083489",
             history=[{"matricule": "209076322083439", "oid": "1.2.250.1.213.1.4.8", "start": "2019-03-01", "end": "2019-02-28"}],
         ),
         person("PROVISOIRE", "MATRICULE", matricule="109076322088835", oid="1.2.250.1.213.1.4.9"),

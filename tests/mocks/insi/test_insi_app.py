@@ -19,6 +19,7 @@ from mocks.insi.behaviour import MAGIC_FAULTS, MAGIC_SLOW
 from mocks.insi.state import Rules
 from mocks.sandbox.faults import FAULT_HEADER, Fault, Faults
 from mocks.sandbox.ledger import not_checked
+from mocks.sandbox.population import Population
 from mocks.sandbox.trace import Trace
 from mocks.sandbox.world import World
 
@@ -44,7 +45,7 @@ AUTO = certificate("INSI-AUTO")
 def world(tmp_path: Path, persons: list[dict[str, Any]]) -> Iterator[World]:
     clock = SystemClock()
     trace = Trace(tmp_path / "mocks", clock)
-    population = {"persons": persons, "professionals": []}
+    population = Population.holding(persons)
     yield World(tmp_path, {"idam": "SOCLEDUI0001", "seed": 1}, population, clock, {}, trace, Faults(1))
     trace.close()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
 import pytest
 
 from connectors.insi import messages
@@ -12,6 +11,7 @@ from connectors.insi.client import Person, search_plan
 from mocks.insi import behaviour, wire
 from mocks.insi.state import Register
 from mocks.sandbox.build import init
+from mocks.sandbox.population import Population
 
 STAMP = messages.Stamp(datetime(2026, 3, 2, tzinfo=UTC), "uuid:1", "2", "3")
 
@@ -20,8 +20,8 @@ STAMP = messages.Stamp(datetime(2026, 3, 2, tzinfo=UTC), "uuid:1", "2", "3")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> tuple[Register, str, list[dict[str, Any]]]:
     folder = tmp_path_factory.mktemp("data")
     idam = init(folder, persons=30)["idam"]
-    persons = orjson.loads((folder / "sandbox" / "population.json").read_bytes())["persons"]
-    return Register.of(persons, idams=[idam]), idam, persons
+    people = Population.open(folder / "sandbox" / "population.sqlite3")
+    return Register(frozenset([idam]), people), idam, list(people.persons())
 
 
 def ask(sandbox: tuple[Register, str, Any], traits: messages.Traits) -> messages.Result | messages.Fault:

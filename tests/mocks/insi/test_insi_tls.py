@@ -18,8 +18,10 @@ from connectors.wire.clock import SystemClock
 from connectors.wire.http import Client, NoAnswer
 from connectors.wire.serving import Running
 from mocks.insi.app import InsiMock
-from mocks.sandbox.authority import Authority, Pair, new_authority, new_key, organisation_name
+from mocks.sandbox.authority import Authority, Pair, new_authority, new_key, now, organisation_name
 from mocks.sandbox.faults import Fault, Faults
+from mocks.sandbox.lists import Revoked, new_list, write_lists
+from mocks.sandbox.population import Population
 from mocks.sandbox.trace import Trace
 from mocks.sandbox.world import World
 
@@ -54,7 +56,8 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write(folder, name, pair)
     chain: list[x509.Certificate] = [authority.issuing.cert, authority.root.cert]
     (folder / "ca.pem").write_bytes(b"".join(cert.public_bytes(serialization.Encoding.PEM) for cert in chain))
-    (folder / "crl.pem").write_bytes(authority.crl([revoked.cert]).public_bytes(serialization.Encoding.PEM))
+    listed = new_list(authority.issuing, [Revoked(revoked.cert.serial_number, now())], number=1, at=now())
+    (folder / "crl.pem").write_bytes(write_lists([listed]))
     return folder
 
 
@@ -66,7 +69,7 @@ async def world(pki: Path, tmp_path: Path, persons: list[dict[str, Any]]) -> Asy
     }  # fmt: skip
     clock = SystemClock()
     trace = Trace(tmp_path, clock)
-    yield World(pki.parent, manifest, {"persons": persons, "professionals": []}, clock, {}, trace, Faults(1))
+    yield World(pki.parent, manifest, Population.holding(persons), clock, {}, trace, Faults(1))
     trace.close()
 
 

@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -22,6 +21,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from connectors.wire.clock import SystemClock
 from connectors.wire.tls import client_context
 from mocks.sandbox.faults import Faults
+from mocks.sandbox.population import Population
 from mocks.sandbox.trace import Trace
 from mocks.sandbox.world import World
 from tests.certificates import strict
@@ -85,17 +85,17 @@ def certified(who: str = "client") -> ssl.SSLContext:
     return client_context(files["ca"], cert=files[who], key=files[f"{who}_key"])
 
 
-def population() -> dict[str, Any]:
-    return {
-        "persons": [
+def population() -> Population:
+    return Population.holding(
+        persons=[
             {"matricule": OPEN, "mes": "open", "history": []},
             {"matricule": CLOSED, "mes": "closed", "history": []},
         ],
-        "professionals": [
+        professionals=[
             {"id_nat": NADIA, "mailbox": PERSONAL, "may_open": [SHARED]},
             {"id_nat": HODA, "mailbox": COLLEAGUE, "may_open": []},
         ],
-    }
+    )
 
 
 def make_world(data: Path) -> World:

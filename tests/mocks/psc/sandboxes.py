@@ -18,6 +18,7 @@ from connectors.wire.tls import client_context
 from mocks.psc.keys import load_keys
 from mocks.sandbox.faults import Faults
 from mocks.sandbox.pki import Made, Subject, make_pki
+from mocks.sandbox.population import Population
 from mocks.sandbox.trace import Trace
 from mocks.sandbox.world import World
 
@@ -100,7 +101,7 @@ def world(made_pki: tuple[Path, Made], realm_keys: Path, tmp_path: Path) -> Worl
     return World(
         tmp_path,
         manifest,
-        {"persons": [], "professionals": PROFESSIONALS},
+        Population.holding(professionals=PROFESSIONALS),
         clock,
         {},
         Trace(tmp_path / "mocks", clock),

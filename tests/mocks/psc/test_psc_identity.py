@@ -5,7 +5,7 @@ from mocks.psc.identity import userinfo
 from tests.mocks.psc.sandboxes import PROFESSIONALS, STRUCTURES
 
 NURSE, EDUCATOR, ROLE, DOCTOR = PROFESSIONALS
-EHPAD = {**STRUCTURES[0], "struct_id": "10B0990016"}
+EHPAD = {"0B0990016": {**STRUCTURES[0], "struct_id": "10B0990016"}}
 
 
 def test_userinfo_has_the_published_shape() -> None:
@@ -29,7 +29,7 @@ def test_userinfo_has_the_published_shape() -> None:
 
 
 def test_rpps_plus_people_are_registered_by_their_employer() -> None:
-    educator = userinfo(EDUCATOR, {**STRUCTURES[1], "struct_id": "10B0990024"}, "MOBILE")
+    educator = userinfo(EDUCATOR, {"0B0990024": {**STRUCTURES[1], "struct_id": "10B0990024"}}, "MOBILE")
     role = userinfo(ROLE, EHPAD, "MOBILE")
     for answer, profession, code, kind in ((educator, "51", "326", "GENR10"), (role, "99", "350", "GENR11")):
         [exercice] = answer["SubjectRefPro"]["exercices"]
@@ -39,7 +39,7 @@ def test_rpps_plus_people_are_registered_by_their_employer() -> None:
 
 
 def test_a_person_without_structure_has_no_activity() -> None:
-    answer = userinfo(DOCTOR, None, "CARD")
+    answer = userinfo(DOCTOR, {}, "CARD")
     assert (answer["Secteur_Activite"], answer["SubjectOrganization"], answer["SubjectOrganizationID"]) == ("", "", "")
     [exercice] = answer["SubjectRefPro"]["exercices"]
     assert exercice["activities"] == [] and (exercice["codeTypeSavoirFaire"], exercice["codeCiviliteDexercice"]) == ("S", "DR")

@@ -10,6 +10,7 @@ import pytest
 
 from connectors.wire.tls import client_context, server_context
 from mocks.sandbox.build import AlreadyMade, init
+from mocks.sandbox.population import FILE_NAME, Population
 from mocks.sandbox.world import World
 
 
@@ -50,7 +51,8 @@ def test_a_new_public_host_changes_the_server_s_certificate_alone(
     monkeypatch.setenv("SOCLE_PUBLIC_HOSTS", "socle.example")
     manifest = init(copy)
     changed = {name for name, content in contents(copy).items() if before[name] != content}
-    assert changed == {"sandbox/pki/server.pem", "sandbox/pki/server.key", "sandbox/sandbox.json"}
+    files = {"sandbox/pki/server.pem", "sandbox/pki/server.key", "sandbox/pki/register.json", "sandbox/sandbox.json"}
+    assert changed == files
     assert manifest["pki"]["server"]["hosts"] == ["localhost", "127.0.0.1", "::1", "socle.example"]
     pki = copy / "sandbox" / "pki"
     for host in ("localhost", "socle.example"):
@@ -78,7 +80,20 @@ def test_secrets_are_this_sandbox_s_and_hidden(data: Path, tmp_path: Path) -> No
 
 def test_the_population_is_the_seed_s_alone(data: Path, tmp_path: Path) -> None:
     init(tmp_path, persons=12)
-    assert (tmp_path / "sandbox" / "population.json").read_bytes() == (data / "sandbox" / "population.json").read_bytes()
+    assert (tmp_path / "sandbox" / FILE_NAME).read_bytes() == (data / "sandbox" / FILE_NAME).read_bytes()
+
+
+def test_a_sandbox_made_when_people_were_kept_in_json_keeps_them(data: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(data, copy)
+    made = Population.open(data / "sandbox" / FILE_NAME)
+    people = {"persons": list(made.persons())[-3:], "professionals": made.professionals()[:1], "mailboxes": made.correspondents()}
+    (copy / "sandbox" / FILE_NAME).unlink()
+    (copy / "sandbox" / "population.json").write_bytes(orjson.dumps({"version": 1, "simulated": True, "seed": 1, **people}))
+    init(copy)
+    kept = World.load(copy).population
+    assert (list(kept.persons()), kept.professionals()) == (people["persons"], people["professionals"])
+    assert not (copy / "sandbox" / "population.json").exists()
 
 
 def test_the_tls_contexts_of_the_house_take_the_files_as_they_are(data: Path) -> None:

@@ -1,12 +1,9 @@
 import socket
 from collections.abc import AsyncIterator, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import httpx
-import orjson
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID
@@ -16,6 +13,7 @@ from mocks.sandbox.build import init
 from mocks.sandbox.control import KEY_HEADER, Control
 from mocks.sandbox.publication import Publication
 from mocks.sandbox.world import World
+from tests.mocks.sandbox.consoles import Gateway
 
 
 class Echo:
@@ -34,40 +32,6 @@ class Echo:
 
     def reset(self) -> None:
         self.word = ""
-
-
-class Gateway:
-    """The console's /admin/clock: keeps what it was told and answers ``status``."""
-
-    def __init__(self) -> None:
-        self.status, self.told = 200, []
-        gateway = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                gateway.told.append((self.path, self.headers["X-Socle-Admin-Key"], orjson.loads(body)))
-                answer = orjson.dumps({"detail": "Des appels sont en cours."})
-                self.send_response(gateway.status)
-                self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-
-
-@pytest.fixture
-def gateway() -> Iterator[Gateway]:
-    gateway = Gateway()
-    thread = Thread(target=gateway.server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield gateway
-    gateway.server.shutdown()
-    thread.join()
-    gateway.server.server_close()
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +81,7 @@ async def test_state_of_a_mock_and_of_all(api: httpx.AsyncClient, world: World) 
 
 
 async def test_the_clock_jumps_after_the_gateway_s(api: httpx.AsyncClient, world: World, gateway: Gateway) -> None:
-    world.ports["console"] = gateway.server.server_port
+    world.ports["console"] = gateway.port
     moved = await api.post("/clock", json={"advance_s": 86400})
     assert (moved.status_code, moved.json()["offset_s"], moved.json()["version"]) == (200, 86400.0, 1)
     assert gateway.told == [("/admin/clock", world.manifest["admin_key"], {"offset_s": 86400.0, "version": 1})]
@@ -127,7 +91,7 @@ async def test_the_clock_jumps_after_the_gateway_s(api: httpx.AsyncClient, world
 
 
 async def test_a_busy_gateway_keeps_the_clock_where_it_is(api: httpx.AsyncClient, world: World, gateway: Gateway) -> None:
-    world.ports["console"] = gateway.server.server_port
+    world.ports["console"] = gateway.port
     gateway.status = 409
     for wanted in ({"advance_s": 60}, {"advance_s": 60, "alone": True}):
         busy = await api.post("/clock", json=wanted)
@@ -136,7 +100,7 @@ async def test_a_busy_gateway_keeps_the_clock_where_it_is(api: httpx.AsyncClient
 
 
 async def test_an_unclear_answer_moves_nothing(api: httpx.AsyncClient, world: World, gateway: Gateway) -> None:
-    world.ports["console"] = gateway.server.server_port
+    world.ports["console"] = gateway.port
     gateway.status = 500
     unclear = await api.post("/clock", json={"advance_s": 60, "alone": True})
     assert unclear.status_code == 502 and "n'a pas bougé" in unclear.json()["detail"]

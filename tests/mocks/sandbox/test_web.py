@@ -10,6 +10,7 @@ import pytest
 from connectors.wire.clock import SystemClock
 from mocks.sandbox.faults import Fault, Faults
 from mocks.sandbox.ledger import not_checked
+from mocks.sandbox.population import Population
 from mocks.sandbox.trace import Trace
 from mocks.sandbox.web import MAX_BODY_BYTES, Exchange, Reply, Routed, WebMock, routed_mock
 from mocks.sandbox.world import World
@@ -20,7 +21,7 @@ OP = "ANN.RECHERCHE"
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     clock = SystemClock()
-    made = World(tmp_path, {}, {}, clock, {}, Trace(tmp_path / "mocks", clock), Faults(1))
+    made = World(tmp_path, {}, Population.holding(), clock, {}, Trace(tmp_path / "mocks", clock), Faults(1))
     yield made
     made.trace.close()
 

@@ -16,6 +16,7 @@ from connectors.wire.serving import Running
 from gateway.app import Gateway
 from gateway.grappes.install import install, sandbox_grappe
 from gateway.journal.query import JournalReader
+from gateway.population import People
 from gateway.settings import Settings
 from mocks.dmp.app import DmpMock
 from mocks.insi.app import InsiMock
@@ -124,14 +125,15 @@ async def open_bench(data: Path, journal: Path, monkeypatch: pytest.MonkeyPatch,
     world = World.load(data, clock=SystemClock())
     world.trace.reset()
     world.data = journal  # the mocks' own state is this test's alone
-    professional = next(row for row in world.population["professionals"] if row["structure"] == STRUCTURES[0]["finess_et"])
+    professional = next(row for row in world.population.professionals() if row["structure"] == STRUCTURES[0]["finess_et"])
     world.psc_claims = {TOKEN: {"SubjectNameID": professional["id_nat"]}}.get
     mocks = [InsiMock(world), DmpMock(world), MssMock(world)]
     upstream = await Running.start([service for mock in mocks for service in mock.services()])
     ports = {name: int(url.rsplit(":", 1)[1]) for name, url in upstream.urls.items()}
     monkeypatch.setenv("SOCLE_PORTS", orjson.dumps({**ports, "mock-psc": 1, "mock-psc-wallet": 1, "mock-annuaire": 1}).decode())
-    grappe = sandbox_grappe(world.manifest, world.population)
-    install(grappe, world.manifest, world.population, journal / "gateway" / "grappes")
+    people = People.of(world.data / "sandbox")
+    grappe = sandbox_grappe(world.manifest, people.persons_of_structures())
+    install(grappe, world.manifest, people.boxes(), journal / "gateway" / "grappes")
     bench = Bench(world, Settings(data=journal, deadline_s=2.0, **settings))
     await bench.start()
     try:

@@ -40,8 +40,8 @@ async def test_without_a_good_key_nothing_is_forwarded_and_the_entry_says_so(ben
         assert answer.header("www-authenticate") == 'Bearer realm="socle"'
         assert said(answer)["type"] == "docs/errors.md#probleme-cle-acces"
     entries = bench.entries()
-    assert len(entries) == 6 and {entry["operation"] for entry in entries} == {
-        "INS.RECHERCHE_TRAITS", "DMP.TD2.1", "MSS.SOUMISSION",
+    assert len(entries) == 2 * len(REQUESTS) and {entry["operation"] for entry in entries} == {
+        "INS.RECHERCHE_TRAITS", "INS.DECISION", "DMP.TD2.1", "MSS.SOUMISSION",
     }  # fmt: skip
     for entry in entries:
         assert (entry["outcome"], entry["flags"], entry["tenant"]) == ("unauthorised", ["V-CLE-PORTE"], "inconnu")
@@ -270,7 +270,7 @@ async def test_a_document_that_cannot_be_fed_is_not_forwarded(bench: Bench) -> N
 
 async def test_a_message_is_one_submission_and_one_session(bench: Bench) -> None:
     colleague = next(
-        row["mailbox"] for row in bench.world.population["professionals"] if row["structure"] == STRUCTURES[1]["finess_et"]
+        row["mailbox"] for row in bench.world.population.professionals() if row["structure"] == STRUCTURES[1]["finess_et"]
     )
     body = changed(LETTER, destinataires=[*LETTER["destinataires"], colleague, colleague.upper()], texte=".\n..deux\nfin")
     answer = await bench.post("/mss/messages", body, once="k1")

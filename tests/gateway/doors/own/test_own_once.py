@@ -60,7 +60,7 @@ async def test_the_same_key_gets_the_same_answer_and_no_second_effect(bench: Ben
 @both
 async def test_a_refusal_of_the_service_is_the_same_again(bench: Bench, path: str) -> None:
     if path == FEED:
-        closed = next(row for row in bench.world.population["persons"] if row["dmp"] == "closed")
+        closed = next(row for row in bench.world.population.persons() if row["dmp"] == "closed")
         body = changed(REQUESTS[path], patient__matricule=closed["matricule"])
     else:
         body = changed(REQUESTS[path], destinataires=["contact@messagerie-ordinaire.example"])
@@ -147,7 +147,7 @@ async def test_the_same_key_of_two_tenants_is_two_keys(bench: Bench, path: str) 
     token = None
     if path == LETTER:
         colleague = next(
-            row for row in bench.world.population["professionals"] if row["structure"] == other["finess_et"] and row["may_open"]
+            row for row in bench.world.population.professionals() if row["structure"] == other["finess_et"] and row["may_open"]
         )
         body["bal"] = other["mailboxes"][0]["address"]
         token = "jeton-du-collegue"

@@ -1,0 +1,33 @@
+"""A gateway's folder that a bench loaded, and the figures that are told of it."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from gateway.bench.figure import Figure, Target
+from gateway.journal.query import JournalReader
+
+TRANSPORT = "en processus"
+_SOME = 10_000  # entries, to know how long one is
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """``area`` begins the names of its figures: ``usage``, ``store.sqlite`` …"""
+
+    folder: Path
+    entries: int
+    area: str
+
+    def figure(
+        self, name: str, unit: str, value: float, limit: float | None = None, limit_is: str | None = None,
+        target: Target | None = None,
+    ) -> Figure:  # fmt: skip
+        return Figure(f"{self.area}.{name}.{self.entries}", unit, value, limit, limit_is, target, TRANSPORT, self.leaf_bytes(), 1)
+
+    def leaf_bytes(self) -> int:
+        """Of the canonical JSON of an entry, the mean of the first ones."""
+        with JournalReader(self.folder) as reader:
+            some = [len(entry.body) for entry in islice(reader.walk(), _SOME)]
+        return round(sum(some) / len(some))

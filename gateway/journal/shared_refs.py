@@ -1,0 +1,38 @@
+"""Refs on a server: several writers may name the same value at the same moment, and must give it the same name."""
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from gateway.journal.record import Named
+from gateway.journal.refs import Lookups, Refs
+from gateway.journal.rows import in_groups
+
+# Whoever comes second waits until the first has committed, then finds the first one's name.
+_UNLESS_NAMED = "INSERT INTO refs (ref, kind, lookup, sealed) VALUES (?, ?, ?, ?) ON CONFLICT (lookup) DO NOTHING"
+
+
+class SharedRefs(Refs):
+    """A name is written as soon as it is made, and read again: what is in the table is what counts."""
+
+    def expect(self, coming: Iterable[Lookups]) -> None:
+        super().expect(coming)
+        if self._absent:
+            self._name_all({lookup: named for named, lookup in self._expected.items() if lookup in self._absent})
+            self._absent.clear()
+
+    def _made(self, named: Named, lookup: bytes) -> str:
+        self._name_all({lookup: named})
+        self._absent.discard(lookup)
+        return self._fresh[lookup]
+
+    def _name_all(self, values: Mapping[bytes, Named]) -> None:
+        """In the order of their digests: two writers that want the same values never wait for each other crosswise."""
+        ours = {lookup: self._name() for lookup in sorted(values)}
+        self._connection.executemany(
+            _UNLESS_NAMED,
+            [(ref, values[lookup].kind, lookup, self._sealed(ref, values[lookup])) for lookup, ref in ours.items()],
+        )
+        for group in in_groups(list(ours)):
+            named = f"SELECT lookup, ref FROM refs WHERE lookup IN ({','.join('?' * len(group))})"  # noqa: S608
+            self._fresh.update(dict(self._connection.execute(named, group)))
+        self._new.update(ref for lookup, ref in ours.items() if self._fresh[lookup] == ref)

