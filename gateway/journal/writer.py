@@ -7,8 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import apsw
 
@@ -26,8 +25,7 @@ _TRIES = 10  # of a transaction that met another writer's
 _NOTHING: Lookups = {}
 
 
-@dataclass(slots=True)
-class Job:
+class Job(NamedTuple):
     """Something to do in a transaction, who waits for it to be durable, and what is then true even if nobody waits.
 
     owed   the call has left: its room is kept, it is never refused for want of it while the ballast lasts
