@@ -229,6 +229,13 @@ async def test_an_erasure_that_finds_no_room_erases_nothing(journal: Journal) ->
     await journal.close()
 
 
+def test_a_named_value_hides_itself() -> None:
+    named = Named("person", ERASED)
+    logged = orjson.dumps({"of": named, "in": [named]}, default=str).decode()  # as the log of a process writes it
+    assert "person" in logged
+    assert ERASED not in logged + repr(named) + f"{named}"
+
+
 def test_the_matricule_hides_itself() -> None:
     assert ERASED not in repr(PERSON) + str(PERSON)
     assert isinstance(PERSON, Matricule)

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.journal.journal import Journal
 from gateway.journal.record import Body, Entry, Intent, JournalStopped, Named, NotInDoubt, Record
+from gateway.journal.store import Store
 from tests.gateway.journal.world import BORN, feed, message, open_journal, rows
 
 KEY = Named("submission", "1.2.250.1.999.1 1.2.250.1.999.2")
@@ -125,6 +126,20 @@ async def test_the_same_value_has_one_ref_and_asking_makes_none(tmp_path: Path) 
     reopened = open_journal(tmp_path)
     assert content(one)["person_ref"] == await reopened.ref(PERSON)
     await reopened.close()
+
+
+async def test_every_value_of_a_large_group_is_found_again(tmp_path: Path) -> None:
+    values = [Named("person", f"{n:015d}") for n in range(135)]
+    for round_ in range(2):  # the second process knows no ref before it asks
+
+        def new_of(store: Store) -> list[bool]:
+            store.refs.expect([store.refs.lookups(values)])
+            return [store.refs.is_new(store.refs.ref_of(value)) for value in values]
+
+        journal = open_journal(tmp_path)
+        assert await journal.change(new_of) == [round_ == 0] * len(values)
+        await journal.close()
+    assert rows(tmp_path, "SELECT count(*) FROM refs") == [(135,)]
 
 
 async def test_a_cancelled_caller_leaves_its_record_written(tmp_path: Path) -> None:

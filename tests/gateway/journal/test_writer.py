@@ -166,6 +166,22 @@ async def test_on_a_full_disk_what_is_owed_is_tried_without_what_is_not(tmp_path
     await journal.close()
 
 
+async def test_a_disk_failure_is_said_to_each_of_its_group(tmp_path: Path) -> None:
+    SlowDisk.allowed.clear()
+    journal = open_journal(tmp_path, SlowFailingJournal)
+    held = asyncio.create_task(journal.ref(Named("person", "279035121518989")))
+    await asyncio.sleep(0.05)  # the thread holds this one; the next three go together
+    calls = [asyncio.create_task(journal.write(feed("ok"))) for _ in range(3)]
+    await asyncio.sleep(0)
+    FailingStore.armed.append(apsw.IOError("disk I/O error"))
+    SlowDisk.allowed.set()
+    told = await asyncio.gather(*calls, return_exceptions=True)
+    assert [str(error) for error in told] == ["the journal stopped: disk I/O error"] * 3
+    assert len({id(error) for error in told}) == 3, "one error raised in three tasks would carry the traces of all"
+    assert (await held, journal.stopped) == (None, True)
+    await journal.close()
+
+
 @pytest.mark.parametrize("number", [errno.EDQUOT, errno.EFBIG])
 async def test_a_quota_is_a_full_disk_and_not_a_broken_one(tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = open_journal(tmp_path, FailingJournal)
