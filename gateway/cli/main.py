@@ -29,6 +29,7 @@ from gateway.cli import (
     rerun,
     reseal,
     sandbox,
+    sandbox_pki,
     settle,
     up,
     usage,
@@ -84,7 +85,8 @@ grappe.app.command("historique")(registry_history.historique)
 grappe.app.add_typer(denominators.app, name="denominateurs", help="Personnes accompagnées de chaque ESSMS.")
 app.add_typer(grappe.app, name="grappe", help="Grappes et ESSMS.")
 app.add_typer(dui.app, name="dui", help="Extractions du DUI : dossiers actifs, projets, événements.")
-app.add_typer(sandbox.app, name="sandbox", help="Bac à sable : horloge, pannes, clients.")
+sandbox.app.add_typer(sandbox_pki.app, name="pki", help="Certificats du bac à sable : émettre, lister, révoquer.")
+app.add_typer(sandbox.app, name="sandbox", help="Bac à sable : horloge, pannes, clients, certificats.")
 app.add_typer(load.app, name="load", help="Tests de charge.")
 
 

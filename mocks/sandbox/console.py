@@ -12,6 +12,7 @@ import orjson
 #: Longer than the gateway waits for its calls in flight before it answers 409.
 _TIMEOUT_S = 40.0
 _TOUCHED_S = 2.0  # a fault happens all the same
+_AUTHOR = "bac-a-sable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,17 @@ async def tell_touched(port: int | None, admin_key: str, fault: Mapping[str, obj
     """Tell the gateway that a fault is about to leave a call without an answer, which alone could name it; never raises."""
     said = {name: fault[name] for name in ("id", "operation", "kind")}
     return await _tell(port, admin_key, "/admin/fault/touched", said, _TOUCHED_S)
+
+
+async def tell_deposit(port: int | None, admin_key: str, *, service: str, cert: str, key: str, tenant: str | None) -> Told:
+    """Deposit a structure's identity for a service (PEM texts), so that the gateway presents it there; never raises."""
+    said = {"service": service, "use": "auth", "cert": cert, "key": key, "tenant": tenant, "by": _AUTHOR}
+    return await _tell(port, admin_key, "/admin/identities", said)
+
+
+async def tell_withdrawal(port: int | None, admin_key: str, name: str) -> Told:
+    """Take back a deposit by its name; ``busy`` when there is none of this name. Never raises."""
+    return await _tell(port, admin_key, "/admin/identities/remove", {"name": name, "by": _AUTHOR})
 
 
 async def _tell(

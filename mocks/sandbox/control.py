@@ -23,6 +23,7 @@ from mocks.sandbox import (
     documents_api,
     faults_api,
     messages_api,
+    pki_api,
     requests_api,
     reset_api,
     sessions_api,
@@ -37,7 +38,7 @@ Part = Callable[[World, Mapping[str, Mock]], APIRouter]
 
 _PARTS: tuple[Part, ...] = (
     state_api.router, requests_api.router, messages_api.router, documents_api.router, sessions_api.router,
-    clock_api.router, faults_api.router, clients_api.router, reset_api.router,
+    clock_api.router, faults_api.router, clients_api.router, pki_api.router, reset_api.router,
 )  # fmt: skip
 
 #: Bytes that the body of a path may have, where the frame's limit is not enough.
