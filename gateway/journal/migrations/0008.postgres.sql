@@ -10,7 +10,7 @@ INSERT INTO store (version) VALUES (0);
 CREATE TABLE log_heads (
     log_id bigint PRIMARY KEY,
     next_seq bigint NOT NULL,
-    lease_owner text NOT NULL,
+    lease_owner text COLLATE "C" NOT NULL,
     lease_until timestamptz NOT NULL
 );
 
