@@ -13,7 +13,7 @@ CHUNK_BITS = 10
 CHUNK = 1 << CHUNK_BITS  # places of one row; the trigger of migration 0008 counts on it
 HASH_BYTES = 32
 #: SQL true when the row ``d`` of departed has the entry of the row ``u``, which has columns log and seq.
-HOLDS = f"d.log_id = u.log AND d.chunk = u.seq >> {CHUNK_BITS} AND substr(d.places, (u.seq & {CHUNK - 1}) + 1, 1) = '1'"
+HOLDS = f"d.log_id = u.log AND d.chunk = u.seq >> {CHUNK_BITS} AND substr(d.places, CAST((u.seq & {CHUNK - 1}) + 1 AS integer), 1) = '1'"
 
 _ROWS = "SELECT chunk, act, places, leaves FROM departed WHERE log_id = ? AND chunk >= ? AND chunk < ? ORDER BY chunk, act"
 _PLACES = "SELECT log_id, chunk, act, places FROM departed ORDER BY log_id, chunk, act"

@@ -73,6 +73,7 @@ CREATE TABLE departed (
     leaves bytea NOT NULL,
     PRIMARY KEY (log_id, chunk, act)
 );
+CREATE INDEX departed_events ON departed (event_last, event_first);
 
 CREATE FUNCTION departed_never_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN RAISE EXCEPTION 'a kept leaf is never changed'; END $$;
