@@ -56,6 +56,10 @@ class Leaves:
         told = (Removal.of(orjson.loads(body)) for _, _, body in self.acts())
         return {one.act: one for one in told if one is not None}
 
+    def has(self, log: int, seq: int) -> bool:
+        """Whether the entry itself is there."""
+        return self._db.execute("SELECT 1 FROM entries WHERE pos = ?", (log << POS_BITS | seq,)).get is not None
+
     def departed(self) -> Iterator[departed.Left]:
         """What really left, row by row."""
         return departed.everything(self._db)
