@@ -25,7 +25,7 @@ from gateway.journal.authors import Author
 from gateway.journal.erasure import erase
 from gateway.journal.journal import Journal
 from gateway.journal.record import JournalFull, NotInDoubt, Record
-from gateway.journal.resealing import AlreadyResealing, reseal
+from gateway.journal.resealing import AlreadyResealing, KeyOpensNothing, reseal
 from gateway.journal.retention import RestingAt, Retention, retain
 from gateway.journal.standing import CLOCK_ACTION
 from gateway.settling import Decision, decide
@@ -245,6 +245,8 @@ class Console:
         """Change the key that seals; what found no room is finished by asking again."""
         try:
             return JSONResponse(asdict(await reseal(self.journal, by=asked.by)))
+        except KeyOpensNothing as error:
+            return JSONResponse({"detail": f"La passerelle refuse : {error}. Rien n'a été changé."}, 409)
         except AlreadyResealing:
             return JSONResponse({"detail": "Le changement de clé est déjà en cours : laissez-le finir."}, 409)
         except JournalFull:
