@@ -1,23 +1,23 @@
 """`socle sandbox`: talks to the control API of the running sandbox, by network (docs/architecture.md)."""
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
 import typer
 
-from connectors.wire.http import Answer, Client, UpstreamError
-from gateway.cli.common import BAD_INPUT, UNAVAILABLE, DataFolder, fail
+from gateway.cli.common import BAD_INPUT, DataFolder, fail
+from gateway.cli.sandbox_control import ask
 from gateway.operations import OPERATIONS
-from gateway.supervise import RUN_FILE
 
 app = typer.Typer(no_args_is_help=True)
 client = typer.Typer(no_args_is_help=True)
 app.add_typer(client, name="client", help="Clients Pro Santé Connect du bac à sable.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Sortie JSON.")]
+
+_control = ask  # the name by which the modules beside this one know it
 
 
 @app.command("clock")
@@ -76,28 +76,6 @@ def _seconds(text: str) -> float:
     if unit not in units or not number.isdecimal() or not int(number):
         fail(f"« {text} » : durée attendue, comme 3d, 12h, 30m ou 45s.", BAD_INPUT)
     return float(int(number) * units[unit])
-
-
-def _control(data: Path, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
-    try:
-        port = orjson.loads((data / RUN_FILE).read_bytes())["ports"]["mock-control"]
-        key = orjson.loads((data / "sandbox" / "sandbox.json").read_bytes())["control_key"]
-    except (OSError, ValueError, KeyError):
-        fail(f"Aucun bac à sable ne tourne dans {data}. Lancez « socle up », ou indiquez son dossier par --data.", UNAVAILABLE)
-    try:
-        answer = asyncio.run(_send(method, f"http://127.0.0.1:{port}{path}", key, body))
-    except UpstreamError as error:
-        fail(f"Le bac à sable de {data} ne répond pas ({error.reason}). Relancez « socle up ».", UNAVAILABLE)
-    said: dict[str, Any] = orjson.loads(answer.body) if answer.body else {}
-    if answer.status >= 400:
-        fail(f"Refusé par le bac à sable : {said.get('detail', answer.status)}", BAD_INPUT)
-    return said
-
-
-async def _send(method: str, url: str, key: str, body: dict[str, Any] | None) -> Answer:
-    headers = [(b"X-Socle-Control-Key", key.encode("ascii")), (b"Content-Type", b"application/json")]
-    async with Client() as http:
-        return await http.send(method, url, headers=headers, body=orjson.dumps(body) if body is not None else b"", timeout_s=40)
 
 
 def _print(said: dict[str, Any], as_json: bool, line: str) -> None:

@@ -61,6 +61,13 @@ class TouchNote(BaseModel):
     kind: Literal["timeout", "reset"]
 
 
+class SandboxNote(BaseModel):
+    """What is about to become of the sandbox's mocks; ``name`` is a data set's or a snapshot's, in which no number fits."""
+
+    act: Literal["reset", "load", "snapshot", "restore", "remove"]
+    name: str | None = Field(None, pattern=r"^[a-z]([a-z-]|[0-9]{1,6}([a-z-]|$)){0,39}$")
+
+
 class Asked(BaseModel):
     """Who asks for an administrative act, for its entry."""
 
@@ -159,6 +166,7 @@ class Console:
         app.get("/metrics")(self._metrics)
         app.post("/admin/clock", dependencies=[Depends(self.check_admin)])(self._clock)
         app.post("/admin/fault", dependencies=[Depends(self.check_admin)])(self._fault)
+        app.post("/admin/sandbox", dependencies=[Depends(self.check_admin)])(self._sandbox)
         app.post("/admin/backup", dependencies=[Depends(self.check_admin)])(self._backup)
         app.post("/admin/export", dependencies=[Depends(self.check_admin)])(self._export)
         app.post("/admin/fault/touched", dependencies=[Depends(self.check_admin)])(self._touched)
@@ -204,6 +212,16 @@ class Console:
         said = {"fault": fault.id, "operation": fault.operation, "kind": fault.kind, "armed": fault.armed}
         await self._note({"action": "fault", **said})
         return JSONResponse({"noted": fault.id})
+
+    async def _sandbox(self, note: SandboxNote) -> Response:
+        """Note what becomes of the mocks' state once no call is in flight, else 409: their state is not the DUI's doing."""
+        if not await self._quiet():
+            return JSONResponse({"detail": "Des appels sont en cours : rien n'a été changé. Réessayez."}, 409)
+        try:
+            await self._note({"action": "sandbox", "act": note.act, "name": note.name})
+        except JournalFull:
+            return JSONResponse({"detail": _NO_ROOM}, 503)
+        return JSONResponse({"noted": note.act})
 
     async def _backup(self, said: BackupNote) -> Response:
         """Note a copy before it is given to whoever asked for it."""

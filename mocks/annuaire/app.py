@@ -48,6 +48,10 @@ class AnnuaireMock:
     def reset(self) -> None:
         self._state.reset()
 
+    def reload(self) -> None:
+        """Nothing is kept on disk."""
+        self.reset()
+
     def _answer(self, exchange: Exchange) -> Reply:
         refused = self._guard(exchange)
         if refused is not None:

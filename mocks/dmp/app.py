@@ -68,6 +68,10 @@ class DmpMock:
     def reset(self) -> None:
         self.documents.clear()
 
+    def reload(self) -> None:
+        """Read again what is on disk: it was put back there."""
+        self.documents = Documents(self._world.state_folder(self.name))
+
     def _respond(self, call: _Call, fault: Fault | None) -> Reply:
         try:
             return _refused(call) or _injected(call, fault) or self._answer(call)

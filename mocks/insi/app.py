@@ -54,6 +54,10 @@ class InsiMock:
     def reset(self) -> None:
         self._state = State(self._register())
 
+    def reload(self) -> None:
+        """Nothing is kept on disk."""
+        self.reset()
+
     def _answer(self, call: _Call, fault: Fault | None) -> Reply:
         reply = _refused(call) or self._decided(call, fault)
         if isinstance(reply, behaviour.Reply):

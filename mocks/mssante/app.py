@@ -50,6 +50,10 @@ class MssanteMock:
     def reset(self) -> None:
         self.store.reset()
 
+    def reload(self) -> None:
+        """Read again what is on disk: it was put back there."""
+        self.store = Store(self.world.state_folder(self.name))
+
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, from greeting to close."""
         wire = Wire(reader, writer, self.idle_s)

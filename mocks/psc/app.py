@@ -62,6 +62,10 @@ class PscMock:
     def reset(self) -> None:
         self._state.reset()
 
+    def reload(self) -> None:
+        """Read again what is on disk: it was put back there."""
+        self._state.reload()
+
     def register_redirect(self, client_id: str, uri: str) -> None:
         """Let a client come back to ``uri``; kept across restarts. Raises InvalidRedirect (French text)."""
         self._state.register_redirect(client_id, uri)

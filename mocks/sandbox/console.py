@@ -52,6 +52,11 @@ async def tell_withdrawal(port: int | None, admin_key: str, name: str) -> Told:
     return await _tell(port, admin_key, "/admin/identities/remove", {"name": name, "by": _AUTHOR})
 
 
+async def tell_sandbox(port: int | None, admin_key: str, *, act: str, name: str | None) -> Told:
+    """Ask the gateway to wait until no call is in flight and to write in its journal what becomes of the mocks; never raises."""
+    return await _tell(port, admin_key, "/admin/sandbox", {"act": act, "name": name})
+
+
 async def _tell(
     port: int | None, admin_key: str, path: str, said: Mapping[str, object], timeout_s: float = _TIMEOUT_S
 ) -> Told:

@@ -37,6 +37,10 @@ class Mock(Protocol):
         """Back to the state of a new sandbox; the trace is reset apart."""
         ...
 
+    def reload(self) -> None:
+        """Read its folder again (``World.state_folder``): something else was put there."""
+        ...
+
 
 def load_clock(data: Path) -> SystemClock:
     """Business time as the last process of this sandbox left it: it never goes back (design §7)."""
