@@ -9,7 +9,6 @@ import typer
 
 from gateway.cli.common import BAD_INPUT, DataFolder, fail
 from gateway.cli.sandbox_control import ask
-from gateway.operations import OPERATIONS
 
 app = typer.Typer(no_args_is_help=True)
 client = typer.Typer(no_args_is_help=True)
@@ -30,32 +29,6 @@ def clock(
     method, body = ("GET", None) if advance is None else ("POST", {"advance_s": _seconds(advance)})
     said = _control(data, method, "/clock", body)
     _print(said, as_json, f"temps métier {said.get('business')} (décalage {said.get('offset_s')} s)")
-
-
-@app.command("faults")
-def faults(
-    arm: Annotated[str | None, typer.Option("--arm", help="Opération et panne, comme DMP.TD2.1=timeout.")] = None,
-    for_next: Annotated[int, typer.Option("--for-next", min=1, help="Nombre d'appels touchés.")] = 1,
-    delay_s: Annotated[float, typer.Option("--delay", min=0, help="Retard d'un « timeout », en secondes.")] = 60.0,
-    clear: Annotated[bool, typer.Option("--clear", help="Désarme toutes les pannes.")] = False,
-    data: DataFolder = Path(".socle"),
-    as_json: AsJson = False,
-) -> None:
-    """Liste, arme ou désarme les pannes du bac à sable."""
-    if clear:
-        _print(_control(data, "DELETE", "/faults", None), as_json, "pannes désarmées")
-        return
-    if arm is None:
-        said = _control(data, "GET", "/faults", None)
-        _print(said, as_json, orjson.dumps(said, option=orjson.OPT_INDENT_2).decode())
-        return
-    operation, _, kind = arm.partition("=")
-    if not kind:
-        fail(f"« {arm} » : écrivez OPERATION=PANNE, par exemple DMP.TD2.1=timeout.", BAD_INPUT)
-    if operation not in OPERATIONS:
-        fail(f"« {operation} » : opération inconnue ; possibles : {', '.join(OPERATIONS)}.", BAD_INPUT)
-    body = {"operation": operation, "kind": kind, "for_next": for_next, "delay_s": delay_s}
-    _print(_control(data, "POST", "/faults", body), as_json, f"panne {kind} armée sur {operation} pour {for_next} appel(s)")
 
 
 @client.command("redirect")

@@ -35,9 +35,12 @@ async def tell_fault(port: int | None, admin_key: str, fault: Mapping[str, objec
     return await _tell(port, admin_key, "/admin/fault", {**said, "armed": armed})
 
 
-async def tell_touched(port: int | None, admin_key: str, fault: Mapping[str, object]) -> Told:
-    """Tell the gateway that a fault is about to leave a call without an answer, which alone could name it; never raises."""
-    said = {name: fault[name] for name in ("id", "operation", "kind")}
+async def tell_touched(port: int | None, admin_key: str, *, fault: str, operation: str, lost: str) -> Told:
+    """Tell the gateway that a fault may leave a call without the answer that alone could name it; never raises.
+
+    lost  how: ``timeout``, the answer comes late or never · ``reset``, the connection ends before it
+    """
+    said = {"id": fault, "operation": operation, "kind": lost}
     return await _tell(port, admin_key, "/admin/fault/touched", said, _TOUCHED_S)
 
 

@@ -42,7 +42,7 @@ _PARTS: tuple[Part, ...] = (
 )  # fmt: skip
 
 #: Bytes that the body of a path may have, where the frame's limit is not enough.
-_LARGE: dict[str, int] = {"/datasets": 4 * 1024 * 1024}
+_LARGE: dict[str, int] = {"/datasets": 4 * 1024 * 1024, faults_api.INJECTIONS: faults_api.MAX_INJECTION_BODY}
 
 _DESCRIPTION = (
     "Pilote le bac à sable de Socle : état, horloge, pannes, remise à zéro. Sur la boucle locale, avec sa propre clé. "

@@ -14,6 +14,7 @@ from mocks.sandbox import snapshots
 from mocks.sandbox.api import Asked, Refused, Told, refusals, with_body
 from mocks.sandbox.console import tell_sandbox
 from mocks.sandbox.datasets import NAMED, DataSet, apply
+from mocks.sandbox.faults_api import disarm_told
 from mocks.sandbox.world import Mock, World
 
 Act = Literal["reset", "load", "snapshot", "restore", "remove"]
@@ -62,6 +63,8 @@ def router(world: World, mocks: Mapping[str, Mock]) -> APIRouter:
     async def told(act: Act, name: str | None = None) -> AsyncIterator[None]:
         async with one_at_a_time:
             await _tell(world, act, name)
+            if act in ("reset", "load", "restore"):
+                await disarm_told(world)
             yield
 
     @routes.post("/reset", responses=refusals(409, 502))
