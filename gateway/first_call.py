@@ -37,7 +37,7 @@ def first_call(data: Path, supervisor: Supervisor) -> dict[str, Any]:
             "truststore_password": manifest["pki"]["truststore_password"],
         },
         "structure": {key: structure[key] for key in ("finess_et", "finess_ej", "struct_id", "name")},
-        "certificats": {kind: _certificate(structure[kind], folder) for kind in ("auth_cli", "sign")},
+        "certificats": {kind: _certificate(structure[kind], folder) for kind in ("auth_cli", "auth_manu", "sign")},
         "psc": {
             "client_id": client["client_id"],
             "client_secret": client["client_secret"],

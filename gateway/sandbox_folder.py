@@ -52,7 +52,9 @@ def _files(manifest: dict[str, Any]) -> list[str]:
     pki, structures = manifest["pki"], manifest["structures"]
     listed = [pki[name] for name in ("ca", "root", "issuing", "crl", "truststore_p12")]
     listed += [pki["server"][part] for part in ("cert", "key")]
-    return listed + [one[use][part] for one in structures for use in ("auth_cli", "sign") for part in ("cert", "key", "p12")]
+    listed += [pki[name].replace(".pem", ".key") for name in ("root", "issuing")]  # they sign the lists every day
+    uses = ("auth_cli", "auth_manu", "sign")
+    return listed + [one[use][part] for one in structures for use in uses if use in one for part in ("cert", "key", "p12")]
 
 
 def _said(data: Path, what: str) -> str:

@@ -3,33 +3,46 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
+
+from tests import stores
 
 settings.register_profile("same-cases", derandomize=True, deadline=None)
 settings.load_profile("same-cases")
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[stores.Server]:
+    """A PostgreSQL server of this run's own, one for each process of tests that asks for it."""
+    with stores.running() as server:
+        yield server
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _server(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """The server on which journals are, one for each process of tests; None: they are files."""
+def _store(request: pytest.FixtureRequest) -> Iterator[stores.Server | None]:
+    """The server on which every journal of the run is; None: they are files."""
     if request.config.getoption("--store") == "sqlite":
         yield None
         return
-    from tests import stores
-
-    with stores.running() as server, server.journals():
+    server: stores.Server = request.getfixturevalue("postgres")
+    with server.journals():
         yield server
 
 
 @pytest.fixture(autouse=True)
-def _no_database_is_left(request: pytest.FixtureRequest, _server: Any) -> Iterator[None]:
-    folder = None if _server is None else request.getfixturevalue("tmp_path")
+def _no_database_is_left(request: pytest.FixtureRequest, _store: stores.Server | None) -> Iterator[None]:
+    """``@pytest.mark.sqlite("why")`` is on what belongs to SQLite by nature."""
+    mark = request.node.get_closest_marker("sqlite")
+    if _store is None or mark is not None:
+        if _store is not None and mark is not None:
+            pytest.skip(f"of SQLite: {mark.args[0]}")
+        yield
+        return
+    folder = request.getfixturevalue("tmp_path")
     yield
-    if folder is not None:
-        _server.drop_below(folder)
+    _store.drop_below(folder)
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +58,10 @@ def _no_log_handler_is_left() -> Iterator[None]:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--store", choices=("sqlite", "postgres"), default="sqlite", help="where the journals of the tests are")
     parser.addoption("--fuzz-cases", type=int, default=0, help="run the property tests only, with this many new cases each")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "sqlite(why): of SQLite by nature, left out of a run on another store")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

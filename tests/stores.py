@@ -75,8 +75,13 @@ class Server:
     def address(self, database: str) -> str:
         return urlsplit(self._uri)._replace(path=f"/{database}").geturl()
 
+    def place(self, folder: Path) -> str:
+        """A database with an empty journal for this folder; its address."""
+        address = self.address(self._fresh(folder))
+        location.choose(folder, address)
+        return address
+
     def _fresh(self, folder: Path) -> str:
-        """A database with an empty journal, by its name."""
         name = self._databases[folder] = f"journal_{next(self._numbers)}"
         self._admin.script(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
         return name

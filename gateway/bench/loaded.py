@@ -1,11 +1,14 @@
 """A gateway's folder that a bench loaded, and the figures that are told of it."""
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from gateway.bench.figure import Figure, Target
+from gateway.journal.database import open_for_reading
+from gateway.journal.location import FILE_NAME, address_of
 from gateway.journal.query import JournalReader
 
 TRANSPORT = "en processus"
@@ -25,6 +28,13 @@ class Loaded:
         target: Target | None = None,
     ) -> Figure:  # fmt: skip
         return Figure(f"{self.area}.{name}.{self.entries}", unit, value, limit, limit_is, target, TRANSPORT, self.leaf_bytes(), 1)
+
+    def store_bytes(self) -> int:
+        """What the store takes: the file, or the database with its indexes."""
+        if address_of(self.folder) is None:
+            return (self.folder / FILE_NAME).stat().st_size
+        with closing(open_for_reading(self.folder / FILE_NAME)) as connection:
+            return int(connection.execute("SELECT pg_database_size(current_database())").get)
 
     def leaf_bytes(self) -> int:
         """Of the canonical JSON of an entry, the mean of the first ones."""

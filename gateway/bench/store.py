@@ -35,14 +35,18 @@ _READ = "les mêmes entrées lues dans l'ordre, sans les décoder"
 _NOBODY = "0" * 32  # a ref that no entry has
 
 
-def figures(folder: Path, sizes: list[int]) -> list[Figure]:
-    """Load a journal of each size in a new folder inside ``folder``, measure it and remove it."""
+def figures(folder: Path, sizes: list[int], address: str | None = None) -> list[Figure]:
+    """Load a journal of each size in a new folder inside ``folder``, measure it and remove it.
+
+    address  of an empty PostgreSQL database, for one size only: the journal is made there, and stays there
+    Raises FileExistsError, WrongStore, StoreError.
+    """
     found: list[Figure] = []
     for size in sizes:
         work = Path(tempfile.mkdtemp(prefix="banc-", dir=folder))
         try:
-            load(work, size)
-            found += figures_of(Loaded(work, size, "store.sqlite"))
+            load(work, size, address=address)
+            found += figures_of(Loaded(work, size, "store.sqlite" if address is None else "store.postgresql"))
         finally:
             shutil.rmtree(work)
     return found

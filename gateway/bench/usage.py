@@ -25,7 +25,6 @@ from gateway.grappes.registry import Registry
 from gateway.journal.canonical import text_of
 from gateway.journal.connection import Connection
 from gateway.journal.filters import Filters
-from gateway.journal.journal import FILE_NAME
 from gateway.journal.query import JournalReader
 from gateway.usage import statements
 from gateway.usage.measure import Measure
@@ -128,6 +127,5 @@ def _exports(loaded: Loaded) -> Iterator[Figure]:
 
 
 def _bytes(loaded: Loaded) -> Figure:
-    size = (loaded.folder / FILE_NAME).stat().st_size
-    leaf = loaded.leaf_bytes()
+    size, leaf = loaded.store_bytes(), loaded.leaf_bytes()
     return loaded.figure("octets_par_entree", "octets", round(size / loaded.entries), leaf, "le JSON canonique de l'entrée, seul")

@@ -16,6 +16,8 @@ from rich.table import Table
 from gateway.bench import journal, store, usage
 from gateway.bench.figure import Figure
 from gateway.cli.common import BAD_INPUT, CHECK_FAILED, DataFolder, fail
+from gateway.journal.location import WrongStore
+from gateway.journal.record import JournalError
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,9 @@ def bench(
         list[int] | None,
         typer.Option("--entries", min=1000, metavar="N", help="usage, store : entrées du journal, répétable."),
     ] = None,
+    store_address: Annotated[
+        str | None, typer.Option("--store", help="store : base PostgreSQL vide à remplir, au lieu d'un fichier SQLite.")
+    ] = None,
     enforce: Annotated[bool, typer.Option("--enforce", help="Code de sortie 1 si une cible n'est pas tenue.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Sortie JSON.")] = False,
 ) -> None:
@@ -55,16 +60,21 @@ def bench(
         fail(f"« {area} » : domaine inconnu ; possibles : {', '.join(_AREAS)}.", BAD_INPUT)
     if entries is not None and area not in _LARGE:
         fail(f"--entries ne vaut que pour « socle bench {' » ou « socle bench '.join(_LARGE)} ».", BAD_INPUT)
+    if store_address is not None and area != "store":
+        fail("--store ne vaut que pour « socle bench store ».", BAD_INPUT)
+    if store_address is not None and entries is not None and len(entries) > 1:
+        fail("--store : une base ne reçoit qu'un journal ; donnez une seule fois --entries.", BAD_INPUT)
     areas = _BY_DEFAULT if area is None else (area,)
     sizes = {name: entries or [round(_LARGE[name].entries * scale)] for name in areas if name in _LARGE}
     folder_is_new = not data.exists()
     data.mkdir(parents=True, exist_ok=True)
     try:
         _check_room(data, sizes, chosen=entries is not None)
-        found = [
-            figure for name in areas
-            for figure in (_LARGE[name].measure(data, sizes[name]) if name in sizes else journal.figures(data, scale))
-        ]  # fmt: skip
+        found = [figure for name in areas for figure in _measured(name, data, scale, sizes, store_address)]
+    except FileExistsError:
+        fail("--store : cette base contient déjà un journal ; donnez-en une vide.", BAD_INPUT)
+    except (JournalError, WrongStore) as error:
+        fail(f"--store : {str(error).rstrip('.')}.", BAD_INPUT)
     finally:
         if folder_is_new and not any(data.iterdir()):
             data.rmdir()
@@ -77,6 +87,12 @@ def bench(
         console.print(_table(found))
     if enforce and any(figure.holds is False for figure in found):
         raise typer.Exit(CHECK_FAILED)
+
+
+def _measured(name: str, data: Path, scale: float, sizes: dict[str, list[int]], address: str | None) -> list[Figure]:
+    if name == "store":
+        return store.figures(data, sizes[name], address)
+    return _LARGE[name].measure(data, sizes[name]) if name in sizes else journal.figures(data, scale)
 
 
 def _check_room(data: Path, sizes: dict[str, list[int]], *, chosen: bool) -> None:

@@ -21,7 +21,7 @@ from gateway.grappes.reading import RegistryError
 from gateway.grappes.registry import Registry
 from gateway.journal.filters import Filters
 from gateway.journal.proof.snapshot import told
-from gateway.journal.query import PrefixTooShort
+from gateway.journal.query import JournalReader, PrefixTooShort
 
 Row = tuple[bytes, dict[str, Any]]
 Form = Literal["csv", "ndjson", "zip"]
@@ -67,10 +67,10 @@ def export(
         if grappe is not None:
             filters = replace(filters, within=places_of([_grappe(data, grappe)]))
         wanted = Wanted(chosen, filters, warning_for(reader.environments()), _told(asked, grappe), by)
-        rows = _selected(reader.select(filters), filters)  # before its own entry
         if chosen == "zip":
-            _proved(data, rows, wanted, out, witnesses or [])
+            _proved(data, _later(reader, filters), wanted, out, witnesses or [])
         else:
+            rows = _selected(reader.select(filters), filters)  # before its own entry
             _plain(data, lines(rows, chosen, wanted.warning, told(data / "gateway")), wanted, out)
 
 
@@ -138,6 +138,11 @@ def _told(asked: Asked, grappe: str | None) -> dict[str, Any]:
 
 def _note(data: Path, wanted: Wanted) -> None:
     note(data, "export", wanted.by, {"format": wanted.form, "filters": wanted.filters.asked()})
+
+
+def _later(reader: JournalReader, filters: Filters) -> Iterator[Row]:
+    """Looked for when it is first asked for: after the snapshot, so that whatever the snapshot covers is found."""
+    yield from _selected(reader.select(filters), filters)
 
 
 def _selected(found: Iterator[Row], filters: Filters) -> Iterator[Row]:

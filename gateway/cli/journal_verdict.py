@@ -11,6 +11,7 @@ import typer
 from gateway.cli.common import CHECK_FAILED
 from gateway.cli.french import counted
 from gateway.journal.proof.notes import encode
+from gateway.journal.proof.removals import masks, say
 from gateway.journal.proof.verdict import WITHOUT_WITNESS, Verdict
 
 
@@ -36,6 +37,9 @@ def _told(verdict: Verdict, what: str, warning: str | None) -> Iterator[str]:
         looked = verdict.lines.get(head.log)
         seen = "" if looked is None else f" ; lignes vérifiées : {looked}"
         yield f"Journal {head.log} : {counted(head.size, 'entrée', 'entrées')}, racine {head.root}{seen}"
+        removed = say(verdict.removals, head.log)
+        if removed is not None:
+            yield f"  {removed}"
     if verdict.files:
         yield f"Fichiers de la liste signée : {verdict.files}"
     if verdict.signer is not None:
@@ -58,7 +62,17 @@ def _item(verdict: Verdict, warning: str | None) -> dict[str, Any]:
         },
         "vector": [one._asdict() for one in verdict.vector],
         "lines": {str(log): number for log, number in sorted(verdict.lines.items())},
+        "removed": {str(head.log): removed for head in verdict.vector if (removed := _removed(verdict, head.log))["number"]},
         "files": verdict.files, "signer": None if verdict.signer is None else str(verdict.signer),
         "witness": None if verdict.witness is None else verdict.witness._asdict(),
         "simulated": verdict.about.get("simulated"), "asked": verdict.about.get("asked"), "avertissement": warning,
+    }  # fmt: skip
+
+
+def _removed(verdict: Verdict, log: int) -> dict[str, Any]:
+    mine = [one for one in verdict.removals if one.log == log]
+    number = sum(mask.bit_count() for mask in masks(mine, log).values())
+    return {
+        "number": number, "acts": len(mine), "since": min((one.at for one in mine), default=None),
+        "until": max((one.at for one in mine), default=None), "ranges": [list(pair) for one in mine for pair in one.ranges],
     }  # fmt: skip

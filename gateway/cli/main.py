@@ -29,6 +29,10 @@ from gateway.cli import (
     rerun,
     reseal,
     sandbox,
+    sandbox_faults,
+    sandbox_pki,
+    sandbox_snapshot,
+    sandbox_state,
     settle,
     up,
     usage,
@@ -84,7 +88,14 @@ grappe.app.command("historique")(registry_history.historique)
 grappe.app.add_typer(denominators.app, name="denominateurs", help="Personnes accompagnées de chaque ESSMS.")
 app.add_typer(grappe.app, name="grappe", help="Grappes et ESSMS.")
 app.add_typer(dui.app, name="dui", help="Extractions du DUI : dossiers actifs, projets, événements.")
-app.add_typer(sandbox.app, name="sandbox", help="Bac à sable : horloge, pannes, clients.")
+sandbox.app.add_typer(sandbox_pki.app, name="pki", help="Certificats du bac à sable : émettre, lister, révoquer.")
+sandbox.app.add_typer(sandbox_faults.app, name="faults")
+sandbox.app.command("inject")(sandbox_faults.inject)
+sandbox.app.add_typer(sandbox_state.app, name="state", help="Ce que les services simulés gardent et ont reçu.")
+sandbox.app.add_typer(sandbox_snapshot.app, name="snapshot", help="Instantanés du bac à sable : garder, remettre.")
+sandbox.app.command("load")(sandbox_snapshot.load)
+sandbox.app.command("reset")(sandbox_snapshot.reset)
+app.add_typer(sandbox.app, name="sandbox", help="Bac à sable : horloge, pannes, clients, certificats.")
 app.add_typer(load.app, name="load", help="Tests de charge.")
 
 

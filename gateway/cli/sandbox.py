@@ -1,23 +1,22 @@
 """`socle sandbox`: talks to the control API of the running sandbox, by network (docs/architecture.md)."""
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
 import typer
 
-from connectors.wire.http import Answer, Client, UpstreamError
-from gateway.cli.common import BAD_INPUT, UNAVAILABLE, DataFolder, fail
-from gateway.operations import OPERATIONS
-from gateway.supervise import RUN_FILE
+from gateway.cli.common import BAD_INPUT, DataFolder, fail
+from gateway.cli.sandbox_control import ask
 
 app = typer.Typer(no_args_is_help=True)
 client = typer.Typer(no_args_is_help=True)
 app.add_typer(client, name="client", help="Clients Pro Santé Connect du bac à sable.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Sortie JSON.")]
+
+_control = ask  # the name by which the modules beside this one know it
 
 
 @app.command("clock")
@@ -30,32 +29,6 @@ def clock(
     method, body = ("GET", None) if advance is None else ("POST", {"advance_s": _seconds(advance)})
     said = _control(data, method, "/clock", body)
     _print(said, as_json, f"temps métier {said.get('business')} (décalage {said.get('offset_s')} s)")
-
-
-@app.command("faults")
-def faults(
-    arm: Annotated[str | None, typer.Option("--arm", help="Opération et panne, comme DMP.TD2.1=timeout.")] = None,
-    for_next: Annotated[int, typer.Option("--for-next", min=1, help="Nombre d'appels touchés.")] = 1,
-    delay_s: Annotated[float, typer.Option("--delay", min=0, help="Retard d'un « timeout », en secondes.")] = 60.0,
-    clear: Annotated[bool, typer.Option("--clear", help="Désarme toutes les pannes.")] = False,
-    data: DataFolder = Path(".socle"),
-    as_json: AsJson = False,
-) -> None:
-    """Liste, arme ou désarme les pannes du bac à sable."""
-    if clear:
-        _print(_control(data, "DELETE", "/faults", None), as_json, "pannes désarmées")
-        return
-    if arm is None:
-        said = _control(data, "GET", "/faults", None)
-        _print(said, as_json, orjson.dumps(said, option=orjson.OPT_INDENT_2).decode())
-        return
-    operation, _, kind = arm.partition("=")
-    if not kind:
-        fail(f"« {arm} » : écrivez OPERATION=PANNE, par exemple DMP.TD2.1=timeout.", BAD_INPUT)
-    if operation not in OPERATIONS:
-        fail(f"« {operation} » : opération inconnue ; possibles : {', '.join(OPERATIONS)}.", BAD_INPUT)
-    body = {"operation": operation, "kind": kind, "for_next": for_next, "delay_s": delay_s}
-    _print(_control(data, "POST", "/faults", body), as_json, f"panne {kind} armée sur {operation} pour {for_next} appel(s)")
 
 
 @client.command("redirect")
@@ -76,28 +49,6 @@ def _seconds(text: str) -> float:
     if unit not in units or not number.isdecimal() or not int(number):
         fail(f"« {text} » : durée attendue, comme 3d, 12h, 30m ou 45s.", BAD_INPUT)
     return float(int(number) * units[unit])
-
-
-def _control(data: Path, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
-    try:
-        port = orjson.loads((data / RUN_FILE).read_bytes())["ports"]["mock-control"]
-        key = orjson.loads((data / "sandbox" / "sandbox.json").read_bytes())["control_key"]
-    except (OSError, ValueError, KeyError):
-        fail(f"Aucun bac à sable ne tourne dans {data}. Lancez « socle up », ou indiquez son dossier par --data.", UNAVAILABLE)
-    try:
-        answer = asyncio.run(_send(method, f"http://127.0.0.1:{port}{path}", key, body))
-    except UpstreamError as error:
-        fail(f"Le bac à sable de {data} ne répond pas ({error.reason}). Relancez « socle up ».", UNAVAILABLE)
-    said: dict[str, Any] = orjson.loads(answer.body) if answer.body else {}
-    if answer.status >= 400:
-        fail(f"Refusé par le bac à sable : {said.get('detail', answer.status)}", BAD_INPUT)
-    return said
-
-
-async def _send(method: str, url: str, key: str, body: dict[str, Any] | None) -> Answer:
-    headers = [(b"X-Socle-Control-Key", key.encode("ascii")), (b"Content-Type", b"application/json")]
-    async with Client() as http:
-        return await http.send(method, url, headers=headers, body=orjson.dumps(body) if body is not None else b"", timeout_s=40)
 
 
 def _print(said: dict[str, Any], as_json: bool, line: str) -> None:

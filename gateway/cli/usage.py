@@ -25,6 +25,8 @@ from gateway.usage import recount as recounting
 from gateway.usage.alerts import Alert, alerts
 from gateway.usage.alerts import lines as alert_lines
 from gateway.usage.counting import Counting, Slot
+from gateway.usage.frozen_rows import Altered
+from gateway.usage.ins import LEFT as INS_LEFT
 from gateway.usage.ins import InsLine, ins_lines
 from gateway.usage.measure import PRODUCTION, SIMULATED, Measure
 from gateway.usage.money import Stake, lines, stakes
@@ -108,7 +110,7 @@ class _More:
                 self.alerts += alerts(counting, grappe, mine, _known_until(source, mine))
                 for essms in grappe.essms:
                     seen = signs(counting, Slot("IND-MSS-01", essms.finess_et, mine[-1].window))
-                    if seen.messages or seen.automatic:
+                    if seen is not None and (seen.messages or seen.automatic):
                         self.signs[essms.finess_et] = seen
             held = stakes(grappe, mine)
             self.stakes += held
@@ -128,7 +130,8 @@ class _More:
         said += [f"  {number} : {seen.line}" for number, seen in self.signs.items()]
         said += ["", "Argent en jeu :", *(f"  {line}" for line in self.money)]
         seen = [one for one in self.ins if one.calls or one.persons]
-        said += ["", "INS, pour information :" if seen else "INS, pour information : aucun appel dans la fenêtre"]
+        none = INS_LEFT if any(one.left for one in self.ins) else "aucun appel dans la fenêtre"
+        said += ["", "INS, pour information :" if seen else f"INS, pour information : {none}"]
         return said + [
             f"  {one.name} : {one.persons} personnes à INS qualifiée vues ; {one.calls} appels INSi"
             + "".join(f", {code} : {number}" for code, number in one.by_result.items())
@@ -152,6 +155,7 @@ def _standing(found: list[Measure]) -> list[str]:
             f"version {mine[-1].registry_version} ; journal {text_of(mine[-1].vector)}"
         )
         said += dict.fromkeys(f"  {cause.text}" for row in mine for cause in row.causes)
+        said += [f"  {row.indicator} : {row.frozen.text}" for row in mine if row.level == "grappe" and row.frozen is not None]
         said += [line for row in mine if row.level == "grappe" and row.contractual for line in _left(row)]
     return [*said, f"Comptage : {found[0].options.label}."]
 
@@ -195,6 +199,9 @@ def _recount_item(found: recounting.Recount, simulated: bool) -> dict[str, Any]:
         "stored": found.stored,
         "beside": found.beside,
         "beside_gaps": found.beside_gaps,
+        "frozen": found.frozen,
+        "altered": [one.item() for one in found.altered],
+        "measures": [one.item() for one in found.measures],
         "gap_count": found.gap_count,
         "gaps": [gap.item() for gap in found.gaps],
     }
@@ -206,12 +213,22 @@ def _recount_lines(found: recounting.Recount, simulated: bool) -> list[str]:
     units = counted(found.units, "unité recomptée", "unités recomptées")
     lines.append(f"{entries}, {units}, {counted(found.stored, 'ligne', 'lignes')} dans la table.")
     lines.append(f"{found.beside} appels à côté des taux recomptés, {found.beside_gaps} écart(s).")
+    if found.frozen:
+        gone = counted(found.frozen, "unité figée", "unités figées")
+        lines.append(f"Dont {gone} : entrées retirées par la conservation, lignes comparées à l'empreinte prise alors.")
+    lines += [one.text for one in found.measures]
+    lines += [_altered_line(one) for one in found.altered]
     lines += [_gap_line(gap) for gap in found.gaps]
-    more = found.gap_count - found.beside_gaps - len(found.gaps)
+    more = found.gap_count - found.beside_gaps - len(found.altered) - len(found.gaps)
     if more > 0:
         lines.append(f"… et {more} autres.")
     lines.append("recompté : non" if found.gap_count else "recompté : oui")
     return lines
+
+
+def _altered_line(one: Altered) -> str:
+    where = f"entrées {one.log}/{one.first} à {one.log}/{one.last}, retirées le {one.at[:10]}"
+    return f"lignes figées changées — {where} : {one.expected} ligne(s) alors, {one.found} trouvée(s) ou pas les mêmes"
 
 
 def _gap_line(gap: recounting.Gap) -> str:

@@ -24,7 +24,7 @@ from gateway.journal.proof.snapshot import snapshot_root
 from gateway.journal.query import JournalMissing, JournalReader
 from gateway.journal.record import JournalError
 from gateway.settings import Environment
-from gateway.usage.counting import Counting
+from gateway.usage.counting import Counting, EntryLeft
 from gateway.usage.measure import Measure
 from gateway.usage.parts import STANDARD, Options, Vector
 from gateway.usage.periods import FIRST_PERIOD_MONTHS, MOST_MONTHS, add_months, parse_month
@@ -77,6 +77,8 @@ def journal_errors(data: Path) -> Iterator[None]:
     except NoSuchVersion as error:
         last = f"la dernière close est la {error.known}" if error.known else "aucune version n'en est close"
         fail(f"--version : pas de telle version pour ce mois, {last}. Pour clore : « socle usage close ».", BAD_INPUT)
+    except EntryLeft as error:
+        fail(f"Impossible : {error}", BAD_INPUT)
     except NotReproduced as error:
         fail(f"Une version close ne se recalcule plus ({error}) : lancez « socle usage recount ».", CHECK_FAILED)
     except (JournalError, RegisterError, apsw.Error) as error:

@@ -115,6 +115,8 @@ def _lines(measure: Measure, opened: Explained | None, history: list[dict[str, A
     if opened is None:
         source = measure.source_detail or "aucune extraction ni déclaration pour cette fenêtre"
         return [*said, f"Source : {source}.", *_told(history)]
+    if measure.frozen is not None:
+        said.append(f"Mesure {measure.frozen.text}.")
     for why, label in SAID.items():
         mine = [line for line in opened.lines if line.why == why]
         if mine:
@@ -126,6 +128,8 @@ def _lines(measure: Measure, opened: Explained | None, history: list[dict[str, A
 
 def _entry(line: Line) -> str:
     parts = [f"{line.log}/{line.seq}", line.event_time, line.outcome, line.service_code or "", *line.flags]
+    if line.id is None:
+        parts.append("(entrée retirée par la conservation)")
     if line.how is not None:
         parts.append(f"réglé par {_HOW.get(line.how, line.how)}")
     if line.first is not None:

@@ -25,7 +25,7 @@ from gateway.journal.authors import Author
 from gateway.journal.erasure import erase
 from gateway.journal.journal import Journal
 from gateway.journal.record import JournalFull, NotInDoubt, Record
-from gateway.journal.resealing import AlreadyResealing, reseal
+from gateway.journal.resealing import AlreadyResealing, KeyOpensNothing, reseal
 from gateway.journal.retention import RestingAt, Retention, retain
 from gateway.journal.standing import CLOCK_ACTION
 from gateway.settling import Decision, decide
@@ -59,6 +59,13 @@ class TouchNote(BaseModel):
     id: str = Field(pattern=r"^[A-Za-z0-9-]{1,64}$")
     operation: str = Field(pattern=_TOUCHED)
     kind: Literal["timeout", "reset"]
+
+
+class SandboxNote(BaseModel):
+    """What is about to become of the sandbox's mocks; ``name`` is a data set's or a snapshot's, in which no number fits."""
+
+    act: Literal["reset", "load", "snapshot", "restore", "remove"]
+    name: str | None = Field(None, pattern=r"^[a-z]([a-z-]|[0-9]{1,6}([a-z-]|$)){0,39}$")
 
 
 class Asked(BaseModel):
@@ -159,6 +166,7 @@ class Console:
         app.get("/metrics")(self._metrics)
         app.post("/admin/clock", dependencies=[Depends(self.check_admin)])(self._clock)
         app.post("/admin/fault", dependencies=[Depends(self.check_admin)])(self._fault)
+        app.post("/admin/sandbox", dependencies=[Depends(self.check_admin)])(self._sandbox)
         app.post("/admin/backup", dependencies=[Depends(self.check_admin)])(self._backup)
         app.post("/admin/export", dependencies=[Depends(self.check_admin)])(self._export)
         app.post("/admin/fault/touched", dependencies=[Depends(self.check_admin)])(self._touched)
@@ -205,6 +213,16 @@ class Console:
         await self._note({"action": "fault", **said})
         return JSONResponse({"noted": fault.id})
 
+    async def _sandbox(self, note: SandboxNote) -> Response:
+        """Note what becomes of the mocks' state once no call is in flight, else 409: their state is not the DUI's doing."""
+        if not await self._quiet():
+            return JSONResponse({"detail": "Des appels sont en cours : rien n'a été changé. Réessayez."}, 409)
+        try:
+            await self._note({"action": "sandbox", "act": note.act, "name": note.name})
+        except JournalFull:
+            return JSONResponse({"detail": _NO_ROOM}, 503)
+        return JSONResponse({"noted": note.act})
+
     async def _backup(self, said: BackupNote) -> Response:
         """Note a copy before it is given to whoever asked for it."""
         return await self._told("backup", said)
@@ -245,6 +263,8 @@ class Console:
         """Change the key that seals; what found no room is finished by asking again."""
         try:
             return JSONResponse(asdict(await reseal(self.journal, by=asked.by)))
+        except KeyOpensNothing as error:
+            return JSONResponse({"detail": f"La passerelle refuse : {error}. Rien n'a été changé."}, 409)
         except AlreadyResealing:
             return JSONResponse({"detail": "Le changement de clé est déjà en cours : laissez-le finir."}, 409)
         except JournalFull:

@@ -32,7 +32,7 @@ def _lines(edition: Edition) -> Iterator[list[str]]:
         member = edition.member(row.finess_et)
         product = None if member is None else member.dui_product
         yield [*_what(row), plain_text(product or "non renseigné"), plain_text(edition.software), *_versions(row), *stamps,
-               row.environment, POPULATION_NOTE]  # fmt: skip
+               row.environment, POPULATION_NOTE if row.frozen is None else f"{POPULATION_NOTE} | {row.frozen.text}"]  # fmt: skip
 
 
 def _what(row: Measure) -> list[str]:

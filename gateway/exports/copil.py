@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.exports.cells import PARIS
-from gateway.exports.definitions import LEVELS, POPULATION_NOTE, REACHED, STATES, WINDOWS, unmeasured
+from gateway.exports.definitions import FROZEN, LEVELS, POPULATION_NOTE, REACHED, STATES, WINDOWS, unmeasured
 from gateway.exports.edition import Edition
 from gateway.exports.pdf import page_images, pdf
 from gateway.exports.workbook import Column, workbook
@@ -69,7 +69,7 @@ def page(edition: Edition, boxes: Sequence[Box]) -> dict[str, Any]:
     return {
         "title": f"{_grappe(edition.grappe.name)} : taux d'usage, {window_name(window)}",
         "warning": edition.warning,
-        "state": f"{STATES[last.state]}, v{last.version}" if last.state == "clos" else f"non clos ({STATES[last.state]})",
+        "state": _state(last, [row for row in edition.measures if row.window == window]),
         "subtitle": f"{WINDOWS[window.kind].capitalize()} du {window.start:%d/%m/%Y} au {window.last_day:%d/%m/%Y}. "
         f"Arrêté au {local:%d/%m/%Y à %H:%M} (heure de Paris). {edition.grappe.ars}. "
         f"Cible jugée au niveau : {LEVELS[edition.grappe.contractual_level]}.",
@@ -82,6 +82,12 @@ def page(edition: Edition, boxes: Sequence[Box]) -> dict[str, Any]:
         "legend": _LEGEND + POPULATION_NOTE + ".",
         "boxes": [_shown(box, lines) for box in boxes],
     }  # fmt: skip
+
+
+def _state(last: Measure, rows: Sequence[Measure]) -> str:
+    frozen = next((row.frozen for row in rows if row.frozen is not None), None)
+    said = f"{STATES[last.state]}, v{last.version}" if last.state == "clos" else f"non clos ({STATES[last.state]})"
+    return said if frozen is None else f"{said}, {FROZEN} le {frozen.day}"
 
 
 def window_name(window: Window) -> str:

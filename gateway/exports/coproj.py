@@ -9,7 +9,7 @@ from gateway.exports.definitions import CHANNELS
 from gateway.exports.edition import Edition
 from gateway.exports.workbook import Cell, Column, workbook
 from gateway.usage.activity import Activity
-from gateway.usage.ins import NOTE, InsLine
+from gateway.usage.ins import LEFT, NOTE, InsLine
 
 COLUMNS = (
     "finess_et", "raison_sociale", "semaine", "canal", "envois", "echecs", "environnement", "arrete_le", "arrete_le_utc",
@@ -91,7 +91,7 @@ def _missing(edition: Edition, found: Sequence[Activity]) -> Iterator[tuple[Cell
 
 def _ins(lines: Sequence[InsLine]) -> Iterator[tuple[Cell, ...]]:
     for one in lines:
-        results = ", ".join(f"{code} : {number}" for code, number in one.by_result.items())
+        results = LEFT if one.left else ", ".join(f"{code} : {number}" for code, number in one.by_result.items())
         yield (one.finess_et, one.name, one.window.start, one.window.last_day, one.persons, one.calls, one.succeeded, results)
 
 

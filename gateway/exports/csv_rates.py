@@ -75,7 +75,7 @@ def _line(row: Measure, stamps: tuple[str, str]) -> list[str]:
         str(row.border),
         *_elsewhere(row),
         row.options.label,
-        POPULATION_NOTE,
+        POPULATION_NOTE if row.frozen is None else plain_text(f"{POPULATION_NOTE} | {row.frozen.text}"),
     ]
 
 

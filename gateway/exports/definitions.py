@@ -26,6 +26,7 @@ STATUS = {
     "calcule": "calculé", "provisoire": "provisoire", "non_calculable": "non calculable", "hors_champ": "hors champ",
 }  # fmt: skip
 STATES = {"ouvert": "ouvert", "en_cloture": "en clôture", "clos": "clos"}
+FROZEN = "figé"
 LEVELS = {"essms": "ESSMS", "og": "organisme gestionnaire", "grappe": "grappe"}
 WINDOWS = {"premiere": "première période", "mensuelle": "mois"}
 CHANNELS = {"dmp": "DMP", "mss_pro": "MSSanté professionnelle", "mss_citoyenne": "MSSanté citoyenne"}

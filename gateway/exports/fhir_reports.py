@@ -130,6 +130,8 @@ def _provenance(row: Measure) -> list[Resource]:
         said.append(("denominateur-date", "valueDate", row.denominator_since.isoformat()))
     if row.registry_version is not None:
         said.append(("version-registre", "valueString", str(row.registry_version)))
+    if row.frozen is not None:
+        said.append(("figee", "valueString", row.frozen.text))
     if row.snapshot_root is not None:
         said.append(("racine-instantane", "valueString", row.snapshot_root))
     return [{"url": f"{BASE}/StructureDefinition/{name}", kind: value} for name, kind, value in said]

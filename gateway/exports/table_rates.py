@@ -11,7 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from gateway.exports.definitions import POPULATION_NOTE, STATUS, WINDOWS, unmeasured
+from gateway.exports.definitions import FROZEN, POPULATION_NOTE, STATUS, WINDOWS, unmeasured
 from gateway.exports.naming import warning_of
 from gateway.usage.indicators import INDICATORS
 from gateway.usage.measure import Measure
@@ -84,5 +84,6 @@ def _cells(row: Measure, *, narrow: bool) -> tuple[str, ...]:
         percent(row.tenths),
         *(() if narrow else (f"{row.target} %",)),
         _REACHED[row.reached],
-        STATUS[row.status] + (f", v{row.version}" if row.state == "clos" and not narrow else ""),
+        STATUS[row.status] + (f", v{row.version}" if row.state == "clos" and not narrow else "")
+        + (f", {FROZEN}" if row.frozen is not None else ""),
     )

@@ -10,6 +10,7 @@ from fractions import Fraction
 from gateway.exports.cells import local_and_utc
 from gateway.exports.definitions import (
     COUNTING,
+    FROZEN,
     LEVELS,
     POPULATION_NOTE,
     REACHED,
@@ -72,11 +73,15 @@ def _row(row: Measure) -> tuple[Cell, ...]:
     return (
         LEVELS[row.level] + (" (contractuel)" if row.contractual else ""), row.finess_et, row.finess_ej, row.name,
         WINDOWS[row.window.kind], row.window.start, row.window.last_day, row.numerator, row.denominator, rate,
-        Fraction(row.target, 100), REACHED[row.reached], STATUS[row.status], STATES[row.state], f"v{row.version}",
+        Fraction(row.target, 100), REACHED[row.reached], STATUS[row.status], _state(row), f"v{row.version}",
         row.remaining, row.in_doubt, row.failures, row.unattributed, f"{row.calculable} sur {row.members}",
         row.denominator_since, denominator_source(row), numerator_source(row), *external, row.border, row.finess_statut,
         row.finess_saisi, row.detail_sha256,
     )  # fmt: skip
+
+
+def _state(row: Measure) -> str:
+    return STATES[row.state] if row.frozen is None else f"{STATES[row.state]}, {FROZEN}"
 
 
 def _breakdown(edition: Edition) -> Iterator[tuple[Cell, ...]]:
@@ -126,6 +131,8 @@ def _standing(row: Measure) -> Iterator[tuple[Cell, ...]]:
     """What the measures of one window depend on."""
     window = f"fenêtre du {row.window.start:%d/%m/%Y} au {row.window.last_day:%d/%m/%Y}"
     yield (window, "version", f"v{row.version}, {STATES[row.state]}")
+    if row.frozen is not None:
+        yield (window, "conservation", row.frozen.text)
     yield (window, "version du registre", "" if row.registry_version is None else str(row.registry_version))
     yield (window, "journal lu (journal : entrées)", ", ".join(f"{log} : {size}" for log, size in row.vector))
     yield (window, "racine de l'instantané", row.snapshot_root or "journal sans instantané")

@@ -7,13 +7,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-import apsw
+from gateway.journal.connection import Connection
 
 CHUNK_BITS = 10
 CHUNK = 1 << CHUNK_BITS  # places of one row; the trigger of migration 0008 counts on it
 HASH_BYTES = 32
 #: SQL true when the row ``d`` of departed has the entry of the row ``u``, which has columns log and seq.
-HOLDS = f"d.log_id = u.log AND d.chunk = u.seq >> {CHUNK_BITS} AND substr(d.places, (u.seq & {CHUNK - 1}) + 1, 1) = '1'"
+HOLDS = (
+    f"d.log_id = u.log AND d.chunk = u.seq >> {CHUNK_BITS}"
+    f" AND substr(d.places, CAST((u.seq & {CHUNK - 1}) + 1 AS integer), 1) = '1'"
+)
 
 _ROWS = "SELECT chunk, act, places, leaves FROM departed WHERE log_id = ? AND chunk >= ? AND chunk < ? ORDER BY chunk, act"
 _PLACES = "SELECT log_id, chunk, act, places FROM departed ORDER BY log_id, chunk, act"
@@ -29,7 +32,7 @@ class Left(NamedTuple):
     seqs: list[int]
 
 
-def put(db: apsw.Connection, log: int, act: str, leaves: Mapping[int, bytes], events: tuple[str, str]) -> None:
+def put(db: Connection, log: int, act: str, leaves: Mapping[int, bytes], events: tuple[str, str]) -> None:
     """Keep these leaf hashes, by seq, all of one stretch; ``events``: first and last event time of their entries."""
     chunk = min(leaves) >> CHUNK_BITS
     assert chunk == max(leaves) >> CHUNK_BITS, "one row is one stretch"
@@ -37,7 +40,7 @@ def put(db: apsw.Connection, log: int, act: str, leaves: Mapping[int, bytes], ev
     db.execute(_PUT, (log, chunk, act, *events, places, b"".join(leaves[seq] for seq in sorted(leaves))))
 
 
-def leaves_between(db: apsw.Connection, log: int, first: int, end: int) -> dict[int, bytes]:
+def leaves_between(db: Connection, log: int, first: int, end: int) -> dict[int, bytes]:
     """The kept hashes of a log's seqs in [first, end)."""
     found: dict[int, bytes] = {}
     for chunk, _, places, leaves in db.execute(_ROWS, (log, first >> CHUNK_BITS, -(-end >> CHUNK_BITS))):
@@ -47,13 +50,13 @@ def leaves_between(db: apsw.Connection, log: int, first: int, end: int) -> dict[
     return found
 
 
-def everything(db: apsw.Connection) -> Iterator[Left]:
+def everything(db: Connection) -> Iterator[Left]:
     """Every row, in the order of its places."""
     for log, chunk, act, places in db.execute(_PLACES):
         yield Left(log, act, _seqs(chunk, places))
 
 
-def any_between(db: apsw.Connection, start: str, end: str) -> bool:
+def any_between(db: Connection, start: str, end: str) -> bool:
     """Whether entries may have left whose event time is in [start, end): the stretch of one of them reaches into it."""
     return db.execute(_TOUCHED, (end, start)).get is not None
 

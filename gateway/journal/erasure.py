@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import apsw
 import orjson
 from cryptography.exceptions import InvalidTag
 
 from connectors.nomenclatures.identifiers import Matricule
 from gateway.journal import bodies, database
+from gateway.journal.connection import Connection
 from gateway.journal.facts import positions_about
 from gateway.journal.journal import FILE_NAME, Journal
 from gateway.journal.store import Store
@@ -102,7 +102,7 @@ def erase_rows(store: Store, matricule: Matricule, trace: Trace, vaults: Sequenc
     }  # fmt: skip
 
 
-def _erase_person(db: apsw.Connection, store: Store, ref: str) -> int:
+def _erase_person(db: Connection, store: Store, ref: str) -> int:
     rows = list(db.execute("SELECT pos, body FROM entries WHERE person_ref = ?", (ref,)))
     forget_beside(db, [pos for pos, _ in rows])
     documents = {name for _, body in rows for name in orjson.loads(body)["document_refs"]}
@@ -113,7 +113,7 @@ def _erase_person(db: apsw.Connection, store: Store, ref: str) -> int:
     return len(rows)
 
 
-def _erase_questions(db: apsw.Connection, store: Store, ref: str) -> int:
+def _erase_questions(db: Connection, store: Store, ref: str) -> int:
     """What settlement would have asked, of entries in doubt and of calls under way; they wait for a person's decision."""
     db.execute("UPDATE doubts SET blob = NULL, commitment = NULL WHERE person_ref = ?", (ref,))
     questions = db.changes()
@@ -126,7 +126,7 @@ def _erase_questions(db: apsw.Connection, store: Store, ref: str) -> int:
     return questions + len(under_way)
 
 
-def forget_beside(db: apsw.Connection, positions: Sequence[int]) -> None:
+def forget_beside(db: Connection, positions: Sequence[int]) -> None:
     """Delete what lies beside these entries: salts, kept messages, facts."""
     for table in BESIDE:
         db.execute(f"DELETE FROM {table} WHERE pos IN (SELECT value FROM json_each(?))", (_listed(positions),))  # noqa: S608
@@ -151,7 +151,7 @@ def _truncate_wal(path: Path) -> bool:
     return not busy
 
 
-def _sealed_refs(connection: apsw.Connection) -> Iterator[tuple[str, bytes]]:
+def _sealed_refs(connection: Connection) -> Iterator[tuple[str, bytes]]:
     yield from connection.execute("SELECT ref, sealed FROM refs WHERE sealed IS NOT NULL")
 
 

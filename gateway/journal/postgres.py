@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 import asyncpg
 
@@ -40,7 +41,7 @@ class PostgresConnection:
         self._apart: ThreadPoolExecutor | None = None
         self._transaction: Any = None
         self._asked_for = False  # the transaction was begun by the caller
-        self._open: set[Result] = set()
+        self._open: WeakSet[Result] = WeakSet()  # long results under way; one that nobody reads on is forgotten
         self._changes = self._total = 0
         try:
             self._link = self._run(lambda: _connected(address, settings))
@@ -95,9 +96,7 @@ class PostgresConnection:
         with self._busy:
             if self._loop.is_closed():
                 return
-            with suppress(StoreError):
-                self._run(lambda: self._link.close(timeout=_CONNECT_S))
-            self._link.terminate()
+            self._run(lambda: _closed(self._link))
             if self._apart is not None:
                 self._apart.shutdown()
             self._loop.close()
@@ -105,7 +104,9 @@ class PostgresConnection:
     def __del__(self) -> None:
         link = getattr(self, "_link", None)
         if link is not None and not self._loop.is_closed():
-            link.terminate()
+            link.terminate()  # nobody closed it: the server must not keep what it holds
+            if not _in_a_loop():
+                self._loop.run_until_complete(asyncio.sleep(0))
             self._loop.close()
 
     # -- transactions
@@ -116,6 +117,7 @@ class PostgresConnection:
         self._asked_for = True
 
     def _commit(self) -> None:
+        self._asked_for = True  # no result that ends now ends the transaction too
         for result in list(self._open):
             result.drain()
         transaction, self._transaction, self._asked_for = self._transaction, None, False
@@ -152,10 +154,6 @@ class PostgresConnection:
         if not self._open:
             self._settle_reading()
 
-    def left(self, result: Result) -> None:
-        """Nobody reads on: said by the collector, so nothing is sent now."""
-        self._open.discard(result)
-
     # -- inside
 
     def _changed(self, count: int) -> None:
@@ -191,10 +189,6 @@ class Result:
         if not self._rows and not self._more():
             raise StopIteration
         return self._rows.popleft()
-
-    def __del__(self) -> None:
-        if not self._ended:
-            self._connection.left(self)
 
     @property
     def get(self) -> Any:
@@ -239,6 +233,13 @@ async def _connected(address: str, settings: Mapping[str, str]) -> Any:
         address, timeout=_CONNECT_S, statement_cache_size=300, max_cached_statement_lifetime=0,
         server_settings={"application_name": "socle", "jit": "off", "TimeZone": "UTC"} | dict(settings),
     )  # fmt: skip
+
+
+async def _closed(link: Any) -> None:
+    with suppress(Exception):  # whatever the server says of it, we leave
+        await link.close(timeout=_CONNECT_S)
+    link.terminate()
+    await asyncio.sleep(0)  # the socket closes in the loop's next round
 
 
 async def _begun(link: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -31,6 +32,16 @@ _CHUNK = 500  # values a transaction: the traffic waits no longer than some mill
 
 class AlreadyResealing(Exception):
     """One at a time: the first goes on."""
+
+
+class KeyOpensNothing(JournalError):
+    """Values are sealed, and the key opens none of them: it is another deployment's. The text is French."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "la clé K2 (keys/K2) n'ouvre aucune des valeurs scellées : ce n'est pas la leur. Remettez celle de la même copie que "
+            "la base (journal restore) ; en changer maintenant rendrait tout illisible"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +88,7 @@ _TABLES = (
 async def reseal(journal: Journal, *, by: str) -> Resealed:
     """Take a new K2 and seal everything again with it; or finish what a dead process began.
 
-    Raises AlreadyResealing, JournalFull (what is done stays done: call it again), JournalStopped.
+    Raises AlreadyResealing, KeyOpensNothing, JournalFull (what is done stays done: call it again), JournalStopped.
     """
     if journal.vault.busy:
         raise AlreadyResealing
@@ -102,6 +113,8 @@ async def resume(journal: Journal) -> None:
 
 async def _reseal(journal: Journal, by: str) -> Resealed:
     vault = journal.vault
+    if await _nothing_opens(journal):
+        raise KeyOpensNothing
     await journal.change(lambda _: vault.begin())  # on the writer's thread: what it seals from now on is under the new key
     key = vault.key_name
     said = await asyncio.to_thread(_said_of, journal, key)
@@ -116,6 +129,29 @@ async def _reseal(journal: Journal, by: str) -> Resealed:
     await asyncio.to_thread(vault.end)
     await empty_wal(journal.folder / FILE_NAME)
     return Resealed(key, values, unreadable)
+
+
+async def _nothing_opens(journal: Journal) -> bool:
+    """Whether there are sealed values and none of them opens: one that does ends the search."""
+    sealed = 0
+    for table in _TABLES:
+        after: tuple[Any, ...] | None = table.first
+        while after is not None:
+            after, opened, seen = await journal.change(partial(_look, table=table, after=after))
+            if opened:
+                return False
+            sealed += seen
+    return sealed > 0
+
+
+def _look(store: Store, *, table: _Sealed, after: tuple[Any, ...]) -> tuple[tuple[Any, ...] | None, bool, int]:
+    """One chunk: where the next begins, None at the end; whether a value of it opens; how many there are."""
+    rows: list[Any] = store.connection().execute(table.page(), (*after, _CHUNK)).fetchall()
+    for name, sealed, *_ in rows:
+        with suppress(InvalidTag):
+            store.vault.unseal(name, sealed)
+            return None, True, len(rows)
+    return (tuple(rows[-1][2:]) if len(rows) == _CHUNK else None), False, len(rows)
 
 
 async def _pass(journal: Journal) -> tuple[int, int]:

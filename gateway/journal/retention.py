@@ -21,6 +21,7 @@ from connectors.wire.clock import Clock
 from gateway.journal import database
 from gateway.journal.apart import in_thread
 from gateway.journal.canonical import text_of
+from gateway.journal.connection import Connection
 from gateway.journal.erasure import BESIDE, empty_wal
 from gateway.journal.journal import FILE_NAME, Journal
 from gateway.journal.proof.leaving import Delays, Gone, Resting, let_go
@@ -140,7 +141,7 @@ def _days(days: Mapping[str, int], tenant: str, default: int) -> int:
 
 
 async def _retain_entries(
-    journal: Journal, connection: apsw.Connection, retention: Retention, now: datetime, resting: RestingAt | None, by: str
+    journal: Journal, connection: Connection, retention: Retention, now: datetime, resting: RestingAt | None, by: str
 ) -> Gone:
     needed = None if resting is None else await in_thread(resting, journal.clock.business())
     if needed is None:
@@ -196,7 +197,7 @@ def _size(path: Path) -> int:
 
 
 async def _retain_beside(
-    journal: Journal, connection: apsw.Connection, table: str, retention: Retention, now: datetime
+    journal: Journal, connection: Connection, table: str, retention: Retention, now: datetime
 ) -> int:
     days, default = (retention.refs, REFS_DAYS) if table == "facts" else (retention.bodies, BODIES_DAYS)
     due = _due(connection, table, _cutoffs(days, default, now))
@@ -206,7 +207,7 @@ async def _retain_beside(
     return gone
 
 
-def _due(connection: apsw.Connection, table: str, cutoff_of: CutoffOf) -> Iterator[list[int]]:
+def _due(connection: Connection, table: str, cutoff_of: CutoffOf) -> Iterator[list[int]]:
     """Places of entries whose rows in ``table`` are past their delay, chunk by chunk."""
     sql = (
         f"SELECT DISTINCT t.pos, e.tenant, e.recorded_at FROM {table} t JOIN entries e ON e.pos = t.pos"  # noqa: S608
@@ -229,7 +230,7 @@ def _forget(store: Store, table: str, positions: Sequence[int]) -> int:
 # --- Idempotency-Keys -------------------------------------------------------------------------------------------------
 
 
-async def _retain_own_keys(journal: Journal, connection: apsw.Connection, cutoff_of: CutoffOf) -> int:
+async def _retain_own_keys(journal: Journal, connection: Connection, cutoff_of: CutoffOf) -> int:
     old = _old_own_keys(connection, cutoff_of)
     gone = 0
     while keys := await in_thread(next, old, None):
@@ -237,7 +238,7 @@ async def _retain_own_keys(journal: Journal, connection: apsw.Connection, cutoff
     return gone
 
 
-def _old_own_keys(connection: apsw.Connection, cutoff_of: CutoffOf) -> Iterator[list[tuple[bytes, str]]]:
+def _old_own_keys(connection: Connection, cutoff_of: CutoffOf) -> Iterator[list[tuple[bytes, str]]]:
     """Keys with their calls, chunk by chunk; one whose call is under way or in doubt never expires."""
     last = b""
     while rows := _fetch(connection, _OWN_KEYS, (last, _CHUNK)):
@@ -258,7 +259,7 @@ def _forget_own_keys(store: Store, keys: Sequence[tuple[bytes, str]]) -> int:
 # --- refs and business keys ---------------------------------------------------------------------------------------------
 
 
-async def _retain_refs(journal: Journal, connection: apsw.Connection, cutoff_of: CutoffOf) -> int:
+async def _retain_refs(journal: Journal, connection: Connection, cutoff_of: CutoffOf) -> int:
     """Refs that only old entries name. What is named from now on is watched, whatever the look at the entries finds."""
     watched: set[str] = await journal.change(lambda store: store.refs.watch())
     try:
@@ -275,7 +276,7 @@ async def _retain_refs(journal: Journal, connection: apsw.Connection, cutoff_of:
         await journal.change(lambda store: store.refs.watch(False))
 
 
-def _old_keys(connection: apsw.Connection, cutoff_of: CutoffOf) -> Iterator[list[Key]]:
+def _old_keys(connection: Connection, cutoff_of: CutoffOf) -> Iterator[list[Key]]:
     last: tuple[str, str, str] = ("", "", "")
     while rows := _fetch(connection, _KEYS, (*last, _CHUNK)):
         last = rows[-1][:3]
@@ -291,7 +292,7 @@ def _forget_keys(store: Store, keys: Sequence[Key]) -> None:
     )
 
 
-def _note_living(connection: apsw.Connection, cutoff_of: CutoffOf) -> None:
+def _note_living(connection: Connection, cutoff_of: CutoffOf) -> None:
     """Fill the temporary table ``living`` with the refs that something recent names."""
     connection.execute("CREATE TEMP TABLE living (ref TEXT PRIMARY KEY) WITHOUT ROWID")
     last = -1
@@ -307,7 +308,7 @@ def _note_living(connection: apsw.Connection, cutoff_of: CutoffOf) -> None:
         connection.execute(_LIVES, (_listed([ref for ref in row if ref]),))
 
 
-def _dead(connection: apsw.Connection) -> Iterator[list[str]]:
+def _dead(connection: Connection) -> Iterator[list[str]]:
     last = ""
     while rows := _fetch(connection, _DEAD, (last, _CHUNK)):
         last = rows[-1][0]
@@ -329,7 +330,7 @@ def refs_in(entry: dict[str, Any]) -> set[str]:
     return (named | {count["unit_ref"] for count in entry["counts_for"]} | {one for one in said if isinstance(one, str)}) - {None}
 
 
-def _fetch(connection: apsw.Connection, sql: str, bound: tuple[Any, ...] = ()) -> list[Any]:
+def _fetch(connection: Connection, sql: str, bound: tuple[Any, ...] = ()) -> list[Any]:
     return connection.execute(sql, bound).fetchall()
 
 

@@ -84,6 +84,8 @@ def _of_essms(counting: Counting, essms: Essms, rows: Sequence[Measure], now: da
 
 def _self_mailing(counting: Counting, essms: Essms, slot: Slot) -> Iterator[Alert]:
     seen = signs(counting, slot)
+    if seen is None:
+        return
     if seen.messages >= _FEW and 100 * seen.first_sender > _ONE_USER_PERCENT * seen.messages:
         yield _alert(essms, "un-seul-utilisateur", f"{seen.first_sender} messages sur {seen.messages} d'un seul professionnel")
     if seen.messages >= _FEW and 100 * seen.internal >= _INTERNAL_PERCENT * seen.messages:

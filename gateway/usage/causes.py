@@ -45,7 +45,7 @@ def _late(counting: Counting, before: Closed, slot: Slot) -> Iterator[Cause]:
     for row in counting.rows(slot):
         if not covers(before.vector, row.place):
             fresh["reglement" if counting.entry(row.place)["kind"] == "settlement" else "appel"].append(row.place)
-    fresh["appel"] += [place for place, _ in counting.beside_rows(slot) if not covers(before.vector, place)]
+    fresh["appel"] += [place for place, _, _ in counting.beside_rows(slot) if not covers(before.vector, place)]
     settled = [doubt.settled_at for doubt in counting.doubts(slot)]
     fresh["reglement"] += [at for at in settled if at is not None and not covers(before.vector, at)]
     for kind, places in fresh.items():

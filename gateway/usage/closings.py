@@ -73,6 +73,11 @@ class Closings:
         """The versions of one window, the first one first."""
         return self._known.get((grappe, window), [])
 
+    @property
+    def keys(self) -> list[tuple[str, Window]]:
+        """Every grappe and window that has one, by grappe, then by the window's last day."""
+        return sorted(self._known, key=lambda key: (key[0], key[1].end, key[1].start))
+
     def windows(self, grappe: str) -> list[Window]:
         """Those that have a closed version, by their last day."""
         return sorted((window for name, window in self._known if name == grappe), key=lambda one: (one.end, one.start))

@@ -16,15 +16,16 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from gateway.grappes.finess import zone_of
+from gateway.journal import departed
 from gateway.journal.canonical import moment_of, text_of
 from gateway.journal.connection import Connection, Cursor
 from gateway.journal.store import POS_BITS
 from gateway.usage import statements
 from gateway.usage import vector as vectors
 from gateway.usage.indicators import SOCLE
-from gateway.usage.parts import Vector
+from gateway.usage.parts import Frozen, Vector
 from gateway.usage.periods import Window
-from gateway.usage.recount import rebuilt
+from gateway.usage.rebuilding import rebuilt
 
 #: An estimated time so close to a border could as well be on its other side (design §6, « à la frontière »).
 NEAR = timedelta(days=1)
@@ -88,6 +89,17 @@ class NotCounted:
     border: int
 
 
+class EntryLeft(LookupError):
+    """What an entry said beside its rows is asked, and retention let it go. The message is French, for whoever asked."""
+
+    def __init__(self, place: int, at: str) -> None:
+        where = f"{place >> POS_BITS}/{place & (1 << POS_BITS) - 1}"
+        super().__init__(
+            f"l'entrée {where} a été retirée par la conservation le {at[:10]} : ce détail ne s'ouvre plus ; les taux clos, eux, "
+            "se lisent toujours. Reprenez le document produit à l'époque."
+        )
+
+
 class Counting:
     """Counts over one open journal, for one environment; ``vector`` is all of it when not given.
 
@@ -101,6 +113,7 @@ class Counting:
         self._whole = self.vector == present
         # With one log a later entry never takes the place of an earlier one; with several, a row may have been replaced since.
         self._replaced = len(present) > 1 and not self._whole
+        self._touched: dict[tuple[str, str], bool] = {}
 
     def numerator(self, slot: Slot) -> int:
         """Distinct units of the slot."""
@@ -122,8 +135,8 @@ class Counting:
         """Calls of the window that are no unit, by reason."""
         return dict(self._run(statements.BESIDE, slot))
 
-    def beside_rows(self, slot: Slot) -> list[tuple[int, str]]:
-        """Their places, and why they are no unit, by time."""
+    def beside_rows(self, slot: Slot) -> list[tuple[int, str, str]]:
+        """Their places, why they are no unit, and when, by time."""
         return list(self._run(statements.BESIDE_ROWS, slot))
 
     def not_counted(self, slot: Slot) -> NotCounted:
@@ -186,9 +199,35 @@ class Counting:
         return any(orjson.loads(body)["environment"] == self.environment for (body,) in bodies)
 
     def entry(self, place: int) -> dict[str, Any]:
-        """The entry at a place of the journal."""
-        entry: dict[str, Any] = orjson.loads(self._db.execute("SELECT body FROM entries WHERE pos = ?", (place,)).get)
+        """The entry at a place of the journal. Raises EntryLeft."""
+        body = self._db.execute("SELECT body FROM entries WHERE pos = ?", (place,)).get
+        if body is None:
+            named = {"log": place >> POS_BITS, "seq": place & (1 << POS_BITS) - 1}
+            raise EntryLeft(place, self._db.execute(statements.LEFT_AT, named).get or "?")
+        entry: dict[str, Any] = orjson.loads(body)
         return entry
+
+    def opened(self, place: int) -> dict[str, Any] | None:
+        """The same; None when it left."""
+        try:
+            return self.entry(place)
+        except EntryLeft:
+            return None
+
+    def frozen(self, slot: Slot) -> Frozen | None:
+        """What of this slot cannot be opened any more; None for one that nothing left."""
+        if not self.touched(slot.window, slot.finess_et):
+            return None
+        found: list[Any] = [*self._run(statements.FROZEN[slot.indicator], slot), *self._run(statements.FROZEN_BESIDE, slot)]
+        (events, at), (beside, also) = found
+        return Frozen(max(filter(None, (at, also))), events, beside) if events or beside else None
+
+    def touched(self, window: Window, finess_et: str) -> bool:
+        """Whether entries may have left whose time is in this window, of whatever operation."""
+        start, end = (text_of(side) for side in window.bounds(zone_of(finess_et)))
+        if (start, end) not in self._touched:
+            self._touched[start, end] = departed.any_between(self._db, start, end)
+        return self._touched[start, end]
 
     def last_event(self) -> datetime | None:
         """How far business time went, as far as the vector knows."""

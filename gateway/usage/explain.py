@@ -13,7 +13,8 @@ from gateway.grappes.finess import zone_of
 from gateway.journal.canonical import moment_of, text_of
 from gateway.journal.filters import Filters, Period
 from gateway.journal.query import JournalReader
-from gateway.usage.counting import NEAR, Counting, Slot
+from gateway.journal.store import POS_BITS
+from gateway.usage.counting import NEAR, Counting, DoubtIn, Slot
 from gateway.usage.indicators import FEEDS
 from gateway.usage.vector import selected
 
@@ -27,6 +28,7 @@ SAID: dict[Why, str] = {
     "exclu": "accusé, réponse automatique ou envoi sans unité", "non_attribue": "accepté, attribué à personne",
     "autre_fenetre": "en doute ici, compté dans une autre fenêtre",
 }  # fmt: skip
+_LEFT = "entrée retirée par la conservation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +38,13 @@ class Line:
     unit_ref  what it is worth, or would have been
     how       of a settlement: late, duplicate, superseded, ask, person
     first     (log, seq) of the entry that counts for the same unit, when this one adds nothing
+    id        None: the entry left; what its row of usage says of it is all there is
     border    less than a day from a border of the window, with a time that nobody read
     """
 
     log: int
     seq: int
-    id: str
+    id: str | None
     kind: str
     event_time: str
     outcome: str
@@ -87,28 +90,37 @@ def _counted(counting: Counting, slot: Slot) -> Iterator[Line]:
     """The rows of the slot: the first event of a unit makes it count, its others add nothing."""
     first: dict[str, tuple[int, int]] = {}
     for row in counting.rows(slot):
-        entry = counting.entry(row.place)
+        entry = counting.opened(row.place)
         again = first.get(row.unit_ref)
         first.setdefault(row.unit_ref, (row.log, row.seq))
-        yield _line(slot, entry, "compte" if again is None else "deja_compte", row.unit_ref, again)
+        why: Why = "compte" if again is None else "deja_compte"
+        if entry is None:
+            yield _left(row.place, row.event_time, "ok", why, row.unit_ref, again)
+        else:
+            yield _line(slot, entry, why, row.unit_ref, again)
 
 
 def _beside(counting: Counting, slot: Slot) -> Iterator[Line]:
     settled = {doubt.place: doubt for doubt in counting.doubts(slot)}
-    for place, what in counting.beside_rows(slot):
-        entry = counting.entry(place)
-        if what != "in_doubt":
+    for place, what, event_time in counting.beside_rows(slot):
+        entry = counting.opened(place)
+        if entry is None:
+            yield _left(place, event_time, "ok" if what == "exclu" else what, "exclu" if what == "exclu" else "refuse")
+        elif what != "in_doubt":
             yield _line(slot, entry, "exclu" if what == "exclu" else "refuse")
-            continue
-        doubt = settled[place]
-        if doubt.settled_at is None:
-            yield _line(slot, entry, "en_doute")
-            continue
-        word = counting.entry(doubt.settled_at)
-        if doubt.settled != "succeeded":
-            yield _line(slot, entry, "regle_echec" if doubt.settled == "failed" else "indecidable", word=word)
-        elif not _inside(slot, word["event_time"]):
-            yield _line(slot, entry, "autre_fenetre", first=(word["log"], word["seq"]), word=word)
+        else:
+            yield from _doubted(counting, slot, entry, settled[place])
+
+
+def _doubted(counting: Counting, slot: Slot, entry: dict[str, Any], doubt: DoubtIn) -> Iterator[Line]:
+    if doubt.settled_at is None:
+        yield _line(slot, entry, "en_doute")
+        return
+    word = counting.entry(doubt.settled_at)
+    if doubt.settled != "succeeded":
+        yield _line(slot, entry, "regle_echec" if doubt.settled == "failed" else "indecidable", word=word)
+    elif not _inside(slot, word["event_time"]):
+        yield _line(slot, entry, "autre_fenetre", first=(word["log"], word["seq"]), word=word)
 
 
 def _repeated(counting: Counting, folder: Path, slot: Slot) -> Iterator[Line]:
@@ -131,11 +143,19 @@ def _repeated(counting: Counting, folder: Path, slot: Slot) -> Iterator[Line]:
 def _others(counting: Counting, slot: Slot) -> dict[str, int]:
     nobody = Slot(slot.indicator, "", slot.window)
     reasons: dict[str, int] = {}
-    for place, what in counting.beside_rows(nobody):
+    for place, what, _ in counting.beside_rows(nobody):
         if what == "non_attribue":
-            reason = (counting.entry(place)["attribution"] or "").partition(":")[2] or "absent"
+            entry = counting.opened(place)
+            reason = _LEFT if entry is None else (entry["attribution"] or "").partition(":")[2] or "absent"
             reasons[reason] = reasons.get(reason, 0) + 1
     return dict(sorted(reasons.items()))
+
+
+def _left(
+    place: int, event_time: str, outcome: str, why: Why, unit_ref: str | None = None, first: tuple[int, int] | None = None
+) -> Line:
+    log, seq = place >> POS_BITS, place & (1 << POS_BITS) - 1
+    return Line(log, seq, None, "call", event_time, outcome, None, (), None, unit_ref, why, first=first)
 
 
 def _line(

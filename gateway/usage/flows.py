@@ -43,12 +43,12 @@ class Flow:
 
 
 def flows(journal: Connection, counting: Counting, finess_et: str, start: date, end: date) -> Iterator[Flow]:
-    """Every event of an ESSMS between two local days, the second one excluded."""
+    """Every event of an ESSMS between two local days, the second one excluded. Raises EntryLeft."""
     for indicator in SOCLE:
         slot = Slot(indicator, finess_et, Window("mensuelle", start, end))
         for row in counting.rows(slot):
             yield _flow(journal, finess_et, counting.entry(row.place), accepted=True)
-        failed = [place for place, what in counting.beside_rows(slot) if what in FAILURES]
+        failed = [place for place, what, _ in counting.beside_rows(slot) if what in FAILURES]
         failed += [doubt.place for doubt in counting.doubts(slot) if doubt.settled == "failed"]
         for place in failed:
             yield _flow(journal, finess_et, counting.entry(place), accepted=False)

@@ -6,7 +6,19 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
 
-from gateway.usage.parts import STANDARD, Breakdown, Cause, Closing, External, Options, Past, Projection, Vector, tenths_of
+from gateway.usage.parts import (
+    STANDARD,
+    Breakdown,
+    Cause,
+    Closing,
+    External,
+    Frozen,
+    Options,
+    Past,
+    Projection,
+    Vector,
+    tenths_of,
+)
 from gateway.usage.periods import Window
 
 #: hors_champ: an AHI structure that SONS does not fund has no MSSanté nor DMP target (programme-indicateurs §1).
@@ -41,6 +53,7 @@ class Measure:
     as_of         time of the last entry of the vector: the date of what is exported, whenever that is done
     border        counted units with an estimated time less than a day from a border of the window (« à la frontière »)
     breakdown     None unless asked for: it opens every counted entry
+    frozen        what cannot be opened any more: its entries left, the integers are those of before
     trend         up to three windows, the oldest first, this one last
     """
 
@@ -86,6 +99,7 @@ class Measure:
     projection: Projection | None = None
     external: External | None = None
     trend: tuple[Past, ...] = ()
+    frozen: Frozen | None = None
 
     @property
     def simulated(self) -> bool:
@@ -167,6 +181,7 @@ class Measure:
             "external": None if self.external is None else self._external(),
             "breakdown": None if self.breakdown is None else self.breakdown.item(),
             "detail_sha256": self.detail_sha256,
+            "frozen": None if self.frozen is None else self.frozen.item(),
             "trend": [past.item() for past in self.trend],
         }
 

@@ -1,7 +1,7 @@
 """What stands beside the integers of a measure: how it was counted, why it changed, what is left, what others counted."""
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
@@ -166,6 +166,40 @@ class Breakdown:
             "recipients": self.recipients, "by_document_type": self.by_document_type, "by_ins_status": self.by_ins_status,
             "by_channel": self.by_channel, "estimated": self.estimated,
         }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """Of a measure whose entries left (decision 0040): its integers come from rows that stay; what else they said is gone.
+
+    at       when the last of them left, RFC 3339 UTC
+    events   counted events that cannot be opened any more
+    beside   calls beside the rate that cannot either
+    """
+
+    at: str
+    events: int
+    beside: int
+
+    @property
+    def day(self) -> str:
+        return f"{self.at[8:10]}/{self.at[5:7]}/{self.at[:4]}"
+
+    @property
+    def text(self) -> str:
+        gone = f"{self.events} événements comptés et {self.beside} appels à côté ne s'ouvrent plus"
+        return f"figée le {self.day} par la conservation : {gone}, leurs empreintes restent au journal"
+
+    def item(self) -> dict[str, Any]:
+        return {"at": self.at, "events": self.events, "beside": self.beside, "text": self.text}
+
+
+def together(found: Iterable[Frozen | None]) -> Frozen | None:
+    """Of a sum; None when nothing left."""
+    some = [one for one in found if one is not None]
+    if not some:
+        return None
+    return Frozen(max(one.at for one in some), sum(one.events for one in some), sum(one.beside for one in some))
 
 
 @dataclass(frozen=True, slots=True)

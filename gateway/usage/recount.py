@@ -1,14 +1,15 @@
 """Rebuild usage_units and usage_beside from the entries alone, and compare row by row (design §6, ``socle usage recount``).
 
-The entries are the evidence; the tables only make them quick to count. The rebuilt ones live in a private temporary
-file, so that memory does not grow with the journal.
+The entries are the evidence; the tables only make them quick to count. Rows whose entries left (decision 0040) cannot be made
+again: they stand as long as they are those that the act of retention took the digest of. The rebuilt tables live in a private
+temporary file, so that memory does not grow with the journal.
 """
+# ruff: noqa: S608 - constants only
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,22 +17,22 @@ import apsw
 import orjson
 
 from gateway.journal.connection import Connection
-from gateway.journal.store import POS_BITS
+from gateway.journal.departed import HOLDS
+from gateway.journal.proof.removals import Removal
 from gateway.journal.units import Unit, admit, beside_of, units_of
-from gateway.usage.parts import Vector
+from gateway.usage import frozen_rows
+from gateway.usage.frozen_rows import Altered
+from gateway.usage.rebuilding import COLUMNS, KEY, UnitRows
+from gateway.usage.recounted import Recounted, recounted
 from gateway.usage.source import journal_of
 
-_COLUMNS = "environment, indicator, finess_et, unit_ref, event_time, log, seq"
-_KEY = "environment, indicator, unit_ref, log, seq"
 _BESIDE = "environment, indicator, finess_et, event_time, log, seq, what"
-_BESIDE_GAPS = """
-SELECT (SELECT COUNT(*) FROM (SELECT * FROM rebuilt_beside EXCEPT SELECT * FROM stored_beside))
-     + (SELECT COUNT(*) FROM (SELECT * FROM stored_beside EXCEPT SELECT * FROM rebuilt_beside))
+_BESIDE_GAPS = f"""
+SELECT (SELECT COUNT(*) FROM (SELECT * FROM rebuilt_beside EXCEPT SELECT {_BESIDE} FROM stored_beside))
+     + (SELECT COUNT(*) FROM (SELECT {_BESIDE} FROM stored_beside EXCEPT SELECT * FROM rebuilt_beside))
 """
-_SAME_KEY = " AND ".join(f"a.{column} = b.{column}" for column in _KEY.split(", "))
+_SAME_KEY = " AND ".join(f"a.{column} = b.{column}" for column in KEY.split(", "))
 _SAME_REST = "a.finess_et = b.finess_et AND a.event_time = b.event_time"
-_values = attrgetter(*_COLUMNS.split(", "))
-_A, _B = (", ".join(f"{side}.{column}" for column in _COLUMNS.split(", ")) for side in "ab")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,12 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Recount:
-    """``gaps`` holds at most the number asked for; ``gap_count`` counts them all, those of ``beside_gaps`` included.
+    """``gaps`` holds at most the number asked for; ``gap_count`` counts them all, ``beside_gaps`` and ``altered`` included.
 
     beside, beside_gaps  rows of calls that are no unit: how many the entries make, and on how many the table disagrees
+    frozen               rows of units among ``units`` whose entries left: no longer recounted, as the act of retention found them
+    altered              acts whose rows are not those of then
+    measures             each closed measure, in words
     """
 
     entries: int
@@ -69,63 +73,38 @@ class Recount:
     gaps: list[Gap]
     beside: int = 0
     beside_gaps: int = 0
+    frozen: int = 0
+    altered: Sequence[Altered] = ()
+    measures: Sequence[Recounted] = ()
 
 
 def recount(folder: Path, *, limit: int = 100) -> Recount:
     """Compare the table with the entries of the gateway's folder, both read in one transaction. Raises as ``journal_of``."""
     with journal_of(folder) as journal, _scratch() as scratch:
         with journal, scratch:
+            known = frozen_rows.acts(journal)
+            _copy(journal, scratch, known)
+            altered = frozen_rows.altered(scratch, known)
             entries = _rebuild(journal, scratch)
-            _copy(journal, scratch)
-        return _compared(scratch, entries, limit)
+            scratch.execute(f"CREATE TABLE gaps AS {_GAPS}")
+            measures = recounted(journal, scratch, altered)
+        return _compared(scratch, entries, limit, altered, measures)
 
 
+def _side(prefix: str, alias: str | None) -> str:
+    """The columns of a row, or of none, under names that start with ``prefix``."""
+    return ", ".join(f"{f'{alias}.{column}' if alias else 'NULL'} AS {prefix}_{column}" for column in COLUMNS.split(", "))
+
+
+#: Each row on which the two disagree: its kind, what the entries make of it, what the table has.
 _GAPS = (
-    f"SELECT 'manquante' AS kind, {_A}, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM rebuilt a"  # noqa: S608 - constants only
+    f"SELECT 'manquante' AS kind, {_side('expected', 'a')}, {_side('found', None)} FROM rebuilt a"
     f" WHERE NOT EXISTS (SELECT 1 FROM stored b WHERE {_SAME_KEY})"
-    f" UNION ALL SELECT 'en_trop', NULL, NULL, NULL, NULL, NULL, NULL, NULL, {_B} FROM stored b"
+    f" UNION ALL SELECT 'en_trop', {_side('expected', None)}, {_side('found', 'b')} FROM stored b"
     f" WHERE NOT EXISTS (SELECT 1 FROM rebuilt a WHERE {_SAME_KEY})"
-    f" UNION ALL SELECT 'differente', {_A}, {_B} FROM rebuilt a JOIN stored b ON {_SAME_KEY} WHERE NOT ({_SAME_REST})"
+    f" UNION ALL SELECT 'differente', {_side('expected', 'a')}, {_side('found', 'b')} FROM rebuilt a"
+    f" JOIN stored b ON {_SAME_KEY} WHERE NOT ({_SAME_REST})"
 )
-
-
-class _Rows:
-    """A table of units on disk, as ``admit`` wants it."""
-
-    def __init__(self, connection: Connection, table: str) -> None:
-        self._db = connection
-        key = "environment = ? AND indicator = ? AND unit_ref = ?"
-        self._first = f"SELECT {_COLUMNS} FROM {table} WHERE {key} ORDER BY log, seq LIMIT 1"  # noqa: S608 - constants only
-        self._put = f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constants only
-        self._drop = f"DELETE FROM {table} WHERE {key} AND log = ? AND seq = ?"  # noqa: S608 - constants only
-
-    def first(self, environment: str, indicator: str, unit_ref: str) -> Unit | None:
-        row = self._db.execute(self._first, (environment, indicator, unit_ref)).fetchone()
-        return None if row is None else Unit(*row)
-
-    def put(self, unit: Unit) -> None:
-        self._db.execute(self._put, _values(unit))
-
-    def drop(self, unit: Unit) -> None:
-        self._db.execute(self._drop, (unit.environment, unit.indicator, unit.unit_ref, unit.log, unit.seq))
-
-
-def rebuilt(journal: Connection, vector: Vector) -> str:
-    """A table of the connection's own with the units of one vector, made from its entries; its name.
-
-    For a past vector over several logs only: a row of then may have given its place to an earlier log's since (``admit``).
-    """
-    name = "at_" + "_".join(f"{int(log)}_{int(size)}" for log, size in vector)
-    if journal.execute("SELECT 1 FROM temp.sqlite_schema WHERE name = ?", (name,)).get is not None:
-        return f"temp.{name}"
-    journal.execute(f"CREATE TEMP TABLE {name} ({_COLUMNS}, PRIMARY KEY ({_KEY}))")
-    rows = _Rows(journal, f"temp.{name}")
-    for log, size in vector:
-        places = log << POS_BITS, (log << POS_BITS) + size
-        for (body,) in journal.execute("SELECT body FROM entries WHERE pos >= ? AND pos < ? ORDER BY pos", places):
-            for unit in units_of(orjson.loads(body)):
-                admit(unit, rows)
-    return f"temp.{name}"
 
 
 @contextmanager
@@ -133,16 +112,19 @@ def _scratch() -> Iterator[Connection]:
     """A private database in a temporary file of SQLite's own, which dies with its connection."""
     scratch = apsw.Connection("")
     try:
-        for table in ("rebuilt", "stored"):
-            scratch.execute(f"CREATE TABLE {table} ({_COLUMNS}, PRIMARY KEY ({_KEY})) WITHOUT ROWID")
-            scratch.execute(f"CREATE TABLE {table}_beside ({_BESIDE}, PRIMARY KEY ({_BESIDE})) WITHOUT ROWID")
+        for table, more in (("rebuilt", ""), ("stored", "act, ")):
+            scratch.execute(f"CREATE TABLE {table} ({COLUMNS}, {more}PRIMARY KEY ({KEY})) WITHOUT ROWID")
+            scratch.execute(f"CREATE TABLE {table}_beside ({_BESIDE}, {more}PRIMARY KEY ({_BESIDE})) WITHOUT ROWID")
         yield scratch
     finally:
         scratch.close()
 
 
 def _rebuild(journal: Connection, scratch: Connection) -> int:
-    rows, entries = _Rows(scratch, "rebuilt"), 0
+    """From the entries that are there, after the rows of those that left; how many were read."""
+    for table, columns in (("", COLUMNS), ("_beside", _BESIDE)):
+        scratch.execute(f"INSERT INTO rebuilt{table} SELECT {columns} FROM stored{table} WHERE act IS NOT NULL")
+    rows, entries = UnitRows(scratch, "rebuilt"), 0
     for (body,) in journal.execute("SELECT body FROM entries ORDER BY pos"):
         entries += 1
         entry = orjson.loads(body)
@@ -155,13 +137,19 @@ def _rebuild(journal: Connection, scratch: Connection) -> int:
     return entries
 
 
-def _copy(journal: Connection, scratch: Connection) -> None:
-    for table, source, columns in (("stored", "usage_units", _COLUMNS), ("stored_beside", "usage_beside", _BESIDE)):
-        stored = journal.execute(f"SELECT {columns} FROM {source}")  # noqa: S608 - constants only
-        scratch.executemany(f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?, ?)", stored)  # noqa: S608 - constants only
+def _copy(journal: Connection, scratch: Connection, known: Mapping[str, Removal]) -> None:
+    """The tables as they are; beside each row the act of retention that took its entry, if one says so."""
+    for table, source, columns in (("stored", "usage_units", COLUMNS), ("stored_beside", "usage_beside", _BESIDE)):
+        place = columns.split(", ").index("log")
+        act = f"(SELECT d.act FROM departed d WHERE {HOLDS})"
+        stored = journal.execute(f"SELECT {columns}, {act} FROM {source} u")
+        told = ((*row[:-1], frozen_rows.act_of(known, row[-1], row[place], row[place + 1])) for row in stored)
+        scratch.executemany(f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?, ?, ?)", told)
 
 
-def _compared(scratch: Connection, entries: int, limit: int) -> Recount:
+def _compared(
+    scratch: Connection, entries: int, limit: int, altered: Sequence[Altered], measures: Sequence[Recounted]
+) -> Recount:
     environments = scratch.execute("SELECT environment FROM rebuilt UNION SELECT environment FROM stored ORDER BY 1")
     beside_gaps: int = scratch.execute(_BESIDE_GAPS).get
     return Recount(
@@ -169,10 +157,13 @@ def _compared(scratch: Connection, entries: int, limit: int) -> Recount:
         units=scratch.execute("SELECT COUNT(*) FROM rebuilt").get,
         stored=scratch.execute("SELECT COUNT(*) FROM stored").get,
         environments=[environment for (environment,) in environments],
-        gap_count=scratch.execute(f"SELECT COUNT(*) FROM ({_GAPS})").get + beside_gaps,  # noqa: S608 - constants only
-        gaps=[_gap(row) for row in scratch.execute(f"{_GAPS} LIMIT ?", (limit,))],
+        gap_count=scratch.execute("SELECT COUNT(*) FROM gaps").get + beside_gaps + len(altered),
+        gaps=[_gap(row) for row in scratch.execute("SELECT * FROM gaps LIMIT ?", (limit,))],
         beside=scratch.execute("SELECT COUNT(*) FROM rebuilt_beside").get,
         beside_gaps=beside_gaps,
+        frozen=scratch.execute("SELECT COUNT(*) FROM stored WHERE act IS NOT NULL").get,
+        altered=altered,
+        measures=measures,
     )
 
 

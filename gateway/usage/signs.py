@@ -42,8 +42,11 @@ class Signs:
         }  # fmt: skip
 
 
-def signs(counting: Counting, slot: Slot) -> Signs:
-    """Every counted entry of the slot (IND-MSS-01) is opened."""
+def signs(counting: Counting, slot: Slot) -> Signs | None:
+    """Every counted entry of the slot (IND-MSS-01) is opened; None when some left."""
+    frozen = counting.frozen(slot)
+    if frozen is not None and frozen.events:
+        return None
     internal = unsigned = messages = 0
     senders = Counter[str]()
     for row in counting.rows(slot):

@@ -5,6 +5,7 @@ Indicators are written out, as each has an index of its own (migration 0006). A 
 # ruff: noqa: S608 - constants only
 from __future__ import annotations
 
+from gateway.journal.departed import HOLDS
 from gateway.journal.store import POS_BITS
 
 _MESSAGES, _PERSONS = "IND-MSS-01", "IND-DMP-01"
@@ -62,12 +63,20 @@ _BESIDE = (
 )
 _PLACE = f"log << {POS_BITS} | seq"
 BESIDE = f"SELECT what, COUNT(*) {_BESIDE} GROUP BY what"
-BESIDE_ROWS = f"SELECT {_PLACE}, what {_BESIDE} ORDER BY event_time, log, seq"
+BESIDE_ROWS = f"SELECT {_PLACE}, what, event_time {_BESIDE} ORDER BY event_time, log, seq"
 DOUBTS = (
     f"SELECT e.pos, s.outcome, s.pos FROM (SELECT {_PLACE} AS place {_BESIDE} AND what = 'in_doubt') b"
     " CROSS JOIN entries e ON e.pos = b.place LEFT JOIN entries s ON s.settles = e.id ORDER BY e.pos"
 )
 DOUBTS_NEAR = DOUBTS.replace("AND what", "AND (event_time < :after OR event_time >= :before) AND what")
+#: How many rows of a slot have no entry any more, and when the last of these left.
+_LEFT = "SELECT COUNT(*), max(a.recorded_at) FROM ({rows}) u JOIN departed d ON {holds} JOIN entries a ON a.id = d.act"
+FROZEN = {name: _LEFT.replace("{rows}", rows).replace("{holds}", HOLDS) for name, rows in ROWS.items()}
+FROZEN_BESIDE = _LEFT.replace("{rows}", f"SELECT log, seq {_BESIDE}").replace("{holds}", HOLDS)
+LEFT_AT = (
+    "SELECT a.recorded_at FROM (SELECT CAST(:log AS bigint) AS log, CAST(:seq AS bigint) AS seq) u"
+    f" JOIN departed d ON {HOLDS} JOIN entries a ON a.id = d.act"
+)
 ANY = (
     "SELECT 1 FROM usage_units WHERE environment = :environment LIMIT 1",
     "SELECT 1 FROM usage_beside WHERE environment = :environment LIMIT 1",

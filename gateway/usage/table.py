@@ -15,7 +15,7 @@ from gateway.usage.counting import Counting, Slot
 from gateway.usage.indicators import DUI, INDICATORS
 from gateway.usage.measure import Measure, State, Status
 from gateway.usage.outlook import projection
-from gateway.usage.parts import STANDARD, External, Options
+from gateway.usage.parts import STANDARD, External, Options, together
 from gateway.usage.periods import Window
 from gateway.usage.series import Series
 from gateway.usage.variants import count_with
@@ -93,7 +93,7 @@ Said = dict[str, Any]  # fields of a measure
 def _from_journal(view: View, essms: Essms, slot: Slot) -> Said:
     counting, declared = view.counting, essms.denominator(slot.window.last_day)
     persons = None if declared is None else declared.of(slot.indicator)
-    beside = counting.not_counted(slot)
+    beside, frozen = counting.not_counted(slot), counting.frozen(slot)
     return _declared(declared) | {
         "numerator": count_with(view.options, counting, slot),
         "in_doubt": beside.in_doubt,
@@ -103,7 +103,8 @@ def _from_journal(view: View, essms: Essms, slot: Slot) -> Said:
         "detail_sha256": counting.detail_sha256(slot) if view.digests else "",
         "calculable": 1 if persons else 0,
         "border": beside.border,
-        "breakdown": breakdown_of(counting, [slot]) if view.breakdown else None,
+        "breakdown": breakdown_of(counting, [slot]) if view.breakdown and not (frozen and frozen.events) else None,
+        "frozen": frozen,
         "external": _external(essms, slot),
     }
 
@@ -158,7 +159,8 @@ def _summed(view: View, indicator: str, window: Window, alone: Sequence[Measure]
     details = "".join(f"{row.finess_et} {row.detail_sha256}\n" for row in alone)
     numbers = [row.finess_et or "" for row in alone]
     sources = {row.source for row in summed}
-    opened = view.breakdown and indicator not in DUI
+    frozen = together(row.frozen for row in alone)
+    opened = view.breakdown and indicator not in DUI and not (frozen and frozen.events)
     measure = Measure(
         grappe=view.grappe.id, finess_et=None, finess_ej=None, name=view.grappe.name, indicator=indicator, window=window,
         numerator=sum(row.numerator for row in summed), in_doubt=sum(row.in_doubt for row in summed),
@@ -174,6 +176,7 @@ def _summed(view: View, indicator: str, window: Window, alone: Sequence[Measure]
         registry_version=view.grappe.registry_version, options=view.options, as_of=view.as_of,
         border=sum(row.border for row in summed), external=_external_sum(summed),
         breakdown=breakdown_of(view.counting, [Slot(indicator, number, window) for number in numbers]) if opened else None,
+        frozen=frozen,
     )  # fmt: skip
     return _projected(measure, view.now)
 

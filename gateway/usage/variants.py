@@ -23,9 +23,12 @@ def check(options: Options) -> None:
 
 
 def count_with(options: Options, counting: Counting, slot: Slot) -> int:
-    """Units of the slot under these options."""
+    """Units of the slot under these options. Raises NoSuchOption when their entries left."""
     if slot.indicator != _MESSAGES or (options.per == "message" and options.patients):
         return counting.numerator(slot)
+    frozen = counting.frozen(slot)
+    if frozen is not None and frozen.events:
+        raise NoSuchOption(f"elle demande d'ouvrir chaque message, et une mesure est {frozen.text} ; retirez cette option.")
     return sum(_worth(counting.entry(row.place), options) for row in counting.rows(slot))
 
 

@@ -10,13 +10,21 @@ from mocks.annuaire.behaviour import Directory, FhirError, Search, bundle, capab
 from mocks.annuaire.parameters import PARAMETERS
 from mocks.annuaire.resources import resources
 from mocks.annuaire.state import State
-from mocks.sandbox.web import Exchange, Reply, json_reply, routed_mock
+from mocks.sandbox.tls_faults import refusable
+from mocks.sandbox.web import Exchange, Reply, Routed, json_reply, routed_mock
 from mocks.sandbox.world import World
 
 BASE_PATH = "/fhir/v2"
 
 _MEDIA = "application/fhir+json;charset=UTF-8"
 _READS = ("GET", "HEAD")
+_AT_THE_GATE = {"401": "Unauthorized", "403": "Forbidden", "429": "Rate limit exceeded"}
+_DIAGNOSTICS = {
+    "400": "Bad value for the _count parameter",
+    "404": "Resource not found with id: 003-0",
+    "410": "The requested page has expired",
+    "500": "Unexpected error",
+}
 
 
 class AnnuaireMock:
@@ -39,14 +47,18 @@ class AnnuaireMock:
         self._state = State()
 
     def services(self) -> list[Service]:
-        app = routed_mock(self._world, self.name, _operation, self._answer)
-        return [HttpService("mock-annuaire", app, self._world.server_tls())]
+        app = routed_mock(self._world, self.name, _operation, self._answer, _refused)
+        return [HttpService("mock-annuaire", app, refusable(self._world, self._world.server_tls(), "ANN"))]
 
     def state(self) -> dict[str, Any]:
         return {"resources": self._directory().counts(), "pages": len(self._state), "unknown_status": self.unknown_status}
 
     def reset(self) -> None:
         self._state.reset()
+
+    def reload(self) -> None:
+        """Nothing is kept on disk."""
+        self.reset()
 
     def _answer(self, exchange: Exchange) -> Reply:
         refused = self._guard(exchange)
@@ -61,12 +73,12 @@ class AnnuaireMock:
         """What the API gateway in front of the FHIR server refuses: no key, too many calls, an address not exposed."""
         key = exchange.headers.get("esante-api-key", "")
         if key not in self._quotas:
-            return json_reply(401, {"message": "Unauthorized", "http_status_code": 401})
+            return _gate(401, "Unauthorized")
         quota, now = self._quotas[key], self._world.clock.real().timestamp()
         if quota is not None and not self._state.within_quota(key, quota, now):
-            return json_reply(429, {"message": "Rate limit exceeded", "http_status_code": 429}, {"Retry-After": "1"})
+            return _gate(429, "Rate limit exceeded")
         if not exchange.path.startswith(f"{BASE_PATH}/"):
-            return json_reply(404, {"message": "Not Found", "http_status_code": 404})
+            return _gate(404, "Not Found")
         return None
 
     def _route(self, exchange: Exchange) -> bytes:
@@ -127,6 +139,19 @@ class AnnuaireMock:
 
     def _base(self) -> str:
         return self._world.base_url("annuaire") + BASE_PATH
+
+
+def _refused(_call: Routed, code: str) -> Reply:
+    """What an armed fault answers: the API gateway's words before the FHIR server's (psc-annuaire §20)."""
+    if code in _AT_THE_GATE:
+        return _gate(int(code), _AT_THE_GATE[code])
+    error = FhirError(int(code), _DIAGNOSTICS[code])
+    return Reply(error.status, error.outcome(), _MEDIA)
+
+
+def _gate(status: int, message: str) -> Reply:
+    retry = {"Retry-After": "1"} if status == 429 else {}
+    return json_reply(status, {"message": message, "http_status_code": status}, retry)
 
 
 def _operation(exchange: Exchange) -> str:

@@ -45,17 +45,35 @@ def existence(request: Element, person: Person | None, patient: tuple[str, str],
     query_id = request.find(f".//{_H}queryByParameter/{_H}queryId")
     code = "OK" if found else "NF"
     return (
-        f'<PRPA_IN201308UV02 xmlns={quoteattr(NS_HL7)} xmlns:xsi={quoteattr(NS_XSI)} ITSVersion="XML_1.0">'
-        f'<id root="{_DEVICE}" extension="{uuid.uuid4()}"/><creationTime value="{at.astimezone(UTC):%Y%m%d%H%M%S}"/>'
-        '<interactionId root="2.16.840.1.113883.1.6" extension="PRPA_IN201308UV02"/>'
-        '<processingCode code="P"/><processingModeCode code="T"/><acceptAckCode code="NE"/>'
-        f"{_devices(request)}{_keyword('AUTORISATION', 'VALIDE') if found else ''}"
-        f'<acknowledgement typeCode="AA"><targetMessage>{_id("id", request.find(f"{_H}id"))}</targetMessage></acknowledgement>'
+        f"{_opening(request, at)}{_keyword('AUTORISATION', 'VALIDE') if found else ''}{_acknowledged('AA', request)}"
         '<controlActProcess classCode="CACT" moodCode="EVN">'
         '<reasonCode code="TEST_EXST" codeSystem="1.2.250.1.213.1.1.4.11" displayName="Test d\'existence de dossier"/>'
         f"{subject}<queryAck>{_id('queryId', query_id)}<queryResponseCode code=\"{code}\"/></queryAck></controlActProcess>"
         "</PRPA_IN201308UV02>"
     )
+
+
+def existence_refused(request: Element, code: str, text: str, at: datetime) -> str:
+    """PRPA_IN201308UV02 that acknowledges an error by its code (§15)."""
+    detail = (
+        f'<acknowledgementDetail typeCode="E"><code code={quoteattr(code)}/><text>{_text(text)}</text></acknowledgementDetail>'
+    )
+    return f"{_opening(request, at)}{_acknowledged('AE', request, detail)}</PRPA_IN201308UV02>"
+
+
+def _opening(request: Element, at: datetime) -> str:
+    return (
+        f'<PRPA_IN201308UV02 xmlns={quoteattr(NS_HL7)} xmlns:xsi={quoteattr(NS_XSI)} ITSVersion="XML_1.0">'
+        f'<id root="{_DEVICE}" extension="{uuid.uuid4()}"/><creationTime value="{at.astimezone(UTC):%Y%m%d%H%M%S}"/>'
+        '<interactionId root="2.16.840.1.113883.1.6" extension="PRPA_IN201308UV02"/>'
+        '<processingCode code="P"/><processingModeCode code="T"/><acceptAckCode code="NE"/>'
+        f"{_devices(request)}"
+    )
+
+
+def _acknowledged(how: str, request: Element, detail: str = "") -> str:
+    target = f"<targetMessage>{_id('id', request.find(f'{_H}id'))}</targetMessage>"
+    return f'<acknowledgement typeCode="{how}">{target}{detail}</acknowledgement>'
 
 
 def _subject(person: Person, patient: tuple[str, str]) -> str:

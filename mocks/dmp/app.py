@@ -8,12 +8,12 @@ from typing import Any
 
 from connectors.wire.serving import HttpService, Service
 from connectors.wire.tls import Stamp, stamp
-from mocks.dmp import answers, behaviour, frame, multipart, vihf
+from mocks.dmp import behaviour, frame, injected, multipart, vihf
 from mocks.dmp.behaviour import Policy, Registry
-from mocks.dmp.checks import Error
 from mocks.dmp.frame import Faulted, Message
 from mocks.dmp.state import Documents, People
 from mocks.sandbox.faults import Fault
+from mocks.sandbox.tls_faults import refusable
 from mocks.sandbox.trace import hashed
 from mocks.sandbox.web import Exchange, Reply, WebMock, plain_reply
 from mocks.sandbox.world import World
@@ -57,10 +57,11 @@ class DmpMock:
         self.documents = Documents(world.state_folder(self.name))
         self._structures = frozenset(row["struct_id"] for row in world.manifest["structures"])
         self._people = People(world.population)
-        self.app = WebMock(world, self.name, _read, self._respond, max_body=MAX_BODY, sleep=sleep)
+        self.app = WebMock(world, self.name, _read, self._respond, max_body=MAX_BODY, sleep=sleep, persons=_persons)
 
     def services(self) -> list[Service]:
-        return [HttpService("mock-dmp", self.app, self._world.server_tls(client="required", profile="dmp"))]
+        tls = self._world.server_tls(client="required", profile="dmp")
+        return [HttpService("mock-dmp", self.app, refusable(self._world, tls, "DMP"))]
 
     def state(self) -> dict[str, Any]:
         return {**self.documents.counts(), "ins_oids": sorted(self._policy.ins_oids), "accept_sha1": self._policy.accept_sha1}
@@ -68,11 +69,26 @@ class DmpMock:
     def reset(self) -> None:
         self.documents.clear()
 
+    def reload(self) -> None:
+        """Read again what is on disk: it was put back there."""
+        self.documents = Documents(self._world.state_folder(self.name))
+
     def _respond(self, call: _Call, fault: Fault | None) -> Reply:
         try:
-            return _refused(call) or _injected(call, fault) or self._answer(call)
+            return _refused(call) or self._injected(call, fault) or self._answer(call)
         except Faulted as error:
             return _soap(500, frame.fault(error, call.relates_to))
+
+    def _injected(self, call: _Call, fault: Fault | None) -> Reply | None:
+        """What an armed fault answers in place of the service; None when it lets the service act."""
+        if fault is not None and fault.kind == "status":
+            return plain_reply(int(fault.value), "Simulateur DMP : panne armée.")
+        if fault is None or fault.code is None or call.message is None:
+            return None
+        body = injected.refusal(call.message, fault.code, self._world.clock.business())
+        if body is None:
+            raise Faulted("Sender", "Simulateur DMP : panne armée.", fault.code)
+        return _soap(200, _enveloped(call, body))
 
     def _trusted(self) -> vihf.Trust:
         """Who may sign, by the lists as they are published now."""
@@ -129,15 +145,8 @@ def _refused(call: _Call) -> Reply | None:
     return None
 
 
-def _injected(call: _Call, fault: Fault | None) -> Reply | None:
-    """What an armed fault answers in place of the service; None when it lets the service act."""
-    if fault is None or fault.kind not in ("status", "soap"):
-        return None
-    if fault.kind == "status":
-        return plain_reply(int(fault.value), "Simulateur DMP : panne armée.")
-    if call.operation == "DMP.TD2.1" and fault.value.startswith("XDS"):
-        return _soap(200, _enveloped(call, answers.registry([Error(fault.value, "panne armée")])))
-    raise Faulted("Receiver", "Simulateur DMP : panne armée.", fault.value)
+def _persons(call: _Call) -> list[str]:
+    return [] if call.message is None else injected.patients(call.message)
 
 
 def _enveloped(call: _Call, body: str) -> bytes:

@@ -13,6 +13,7 @@ from connectors.wire.serving import HttpService, Service
 from mocks.insi import behaviour, faults, wire
 from mocks.insi.state import Register, Rules, State
 from mocks.sandbox.faults import Fault
+from mocks.sandbox.tls_faults import refusable
 from mocks.sandbox.web import Exchange, Reply, WebMock, plain_reply
 from mocks.sandbox.world import World
 
@@ -43,16 +44,23 @@ class InsiMock:
     def __init__(self, world: World, *, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep) -> None:
         self._world = world
         self._state = State(self._register())
-        self.app = WebMock(world, self.name, _read, self._answer, max_body=wire.MAX_BYTES, sleep=sleep)
+        self.app = WebMock(
+            world, self.name, _read, self._answer, max_body=wire.MAX_BYTES, sleep=sleep,
+            persons=lambda call: behaviour.sought(call.message, self._state.register),
+        )  # fmt: skip
 
     def services(self) -> list[Service]:
-        return [HttpService("mock-insi", self.app, self._world.server_tls(client="required"))]
+        return [HttpService("mock-insi", self.app, refusable(self._world, self._world.server_tls(client="required"), "INS"))]
 
     def state(self) -> dict[str, Any]:
         return self._state.to_json()
 
     def reset(self) -> None:
         self._state = State(self._register())
+
+    def reload(self) -> None:
+        """Nothing is kept on disk."""
+        self.reset()
 
     def _answer(self, call: _Call, fault: Fault | None) -> Reply:
         reply = _refused(call) or self._decided(call, fault)
@@ -67,8 +75,8 @@ class InsiMock:
             return behaviour.plain_fault(faults.NOT_SOAP)
         if fault is not None and fault.kind == "status":
             return plain_reply(int(fault.value), "Simulateur INSi : panne armée.")
-        if fault is not None and fault.kind == "soap":
-            return behaviour.injected_fault(fault.value, call.message)
+        if fault is not None and fault.code is not None:
+            return behaviour.injected_fault(fault.code, call.message)
         return behaviour.answer(call.message, _common_name(call.exchange.client_der), self._state.register)
 
     def _register(self) -> Register:

@@ -17,6 +17,8 @@ _SEQUENCE = ("NomNaissance", "Prenom", "Sexe", "DateNaissance", "LieuNaissance")
 MAGIC_FAULTS = {"FAUTE INSI102": "insi_102", "FAUTE DESIR1020": "desir_1020"}
 MAGIC_SLOW = "LENT"
 
+_LABELS = {"CR01": "Aucune identite trouvee", "CR02": "Plusieurs identites trouvees"}
+
 _PLACE = re.compile(r"([0-9]{2}|2[AB])[0-9]{3}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NORMALISED = re.compile(r"[A-Z'][A-Z' -]*")
@@ -79,8 +81,18 @@ def plain_fault(text: wire.FaultText) -> Reply:
 
 
 def injected_fault(code: str, message: wire.Message) -> Reply:
-    """A business fault armed by the control API."""
+    """A business answer armed by the control API: a fault of the table, CR01 or CR02."""
+    if code in _LABELS:
+        return Reply(200, code, wire.result(code.removeprefix("CR"), _LABELS[code]))
     return known_fault(code, message) if code in faults.FAULTS else plain_fault(faults.UNKNOWN_INJECTED)
+
+
+def sought(message: wire.Message | None, register: Register) -> list[str]:
+    """The matricules that a search would find, former ones included: whom a request is about."""
+    if message is None or message.body is None or message.body.tag != wire.ROOT_TRAITS:
+        return []
+    found = _matching(_asked(message.body), register)
+    return [one["matricule"] for person in found for one in (person, *person.get("history", ()))]
 
 
 def _contexts_complete(message: wire.Message) -> bool:
@@ -160,16 +172,20 @@ def _forced(asked: Asked, message: wire.Message) -> Reply | None:
 
 
 def _search(asked: Asked, message: wire.Message, register: Register) -> Reply:
-    born = register.born(asked.birth_name or "", asked.birth_date or "")
     delay_s = register.rules.slow_s if asked.birth_name == MAGIC_SLOW else 0.0
-    matches = [person for person in born if _matches(person, asked, register)]
+    matches = _matching(asked, register)
     if not matches and register.rules.unknown_person != "cr01":
         return known_fault(register.rules.unknown_person, message)
     if not matches:
-        return Reply(200, "CR01", wire.result("01", "Aucune identite trouvee"), delay_s)
+        return Reply(200, "CR01", wire.result("01", _LABELS["CR01"]), delay_s)
     if len(matches) > 1:
-        return Reply(200, "CR02", wire.result("02", "Plusieurs identites trouvees"), delay_s)
+        return Reply(200, "CR02", wire.result("02", _LABELS["CR02"]), delay_s)
     return Reply(200, "CR00", wire.result("00", "OK", matches[0]), delay_s)
+
+
+def _matching(asked: Asked, register: Register) -> list[Person]:
+    born = register.born(asked.birth_name or "", asked.birth_date or "")
+    return [person for person in born if _matches(person, asked, register)]
 
 
 def _matches(person: Person, asked: Asked, register: Register) -> bool:

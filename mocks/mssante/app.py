@@ -4,15 +4,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+from connectors.nomenclatures.mssante import usager_matricule
 from connectors.wire.serving import Service, StreamService
 from mocks.mssante import behaviour as b
+from mocks.mssante import faults
 from mocks.mssante.commands import verb_of
 from mocks.mssante.directory import Directory
 from mocks.mssante.state import Envelope, Reading, Store
 from mocks.mssante.wire import BareNewline, Closed, TooLong, Wire, structure_of
-from mocks.sandbox.faults import Fault
+from mocks.sandbox.fault import Fault
+from mocks.sandbox.network_faults import play
+from mocks.sandbox.tls_faults import refusing
+from mocks.sandbox.who import Callers, Who
 from mocks.sandbox.world import World
 
 log = logging.getLogger(__name__)
@@ -20,6 +27,7 @@ log = logging.getLogger(__name__)
 _LINE_LIMIT = 2048  # 512 by RFC 5321, more for the DSN parameters
 _AUTH_LIMIT = 12_288  # RFC 4954 §4
 _MAX_ERRORS = 50
+_SESSION, _SUBMISSION = "MSS.SESSION_SMTP", "MSS.SOUMISSION"
 
 
 class MssanteMock:
@@ -40,6 +48,7 @@ class MssanteMock:
         self.directory = Directory.of(world.manifest, world.population)
         self.store = Store(world.state_folder(self.name))
         self.tls: ssl.SSLContext = world.server_tls(client="optional")
+        self.refusing_tls = refusing(world.server_tls())
 
     def services(self) -> list[Service]:
         return [StreamService("mock-smtp", self.connected)]
@@ -49,6 +58,10 @@ class MssanteMock:
 
     def reset(self) -> None:
         self.store.reset()
+
+    def reload(self) -> None:
+        """Read again what is on disk: it was put back there."""
+        self.store = Store(self.world.state_folder(self.name))
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, from greeting to close."""
@@ -65,6 +78,7 @@ class _Conversation:
     def __init__(self, mock: MssanteMock, wire: Wire) -> None:
         self._mock, self._wire, self._session = mock, wire, b.Session()
         self._errors, self._spoke = 0, False
+        self._opening: Fault | None = None  # touches the reply to the first command
 
     async def run(self) -> None:
         await self._say(b.S220_GREETING)
@@ -80,29 +94,23 @@ class _Conversation:
         except UnicodeDecodeError:
             await self._say(b.S501_SYNTAX)
 
-    async def _refuse_session(self, fault: Fault) -> bool:
-        if fault.kind == "timeout":
-            await asyncio.sleep(fault.delay_s)
-        elif fault.kind == "reset":
-            self._wire.reset()
-        else:
-            await self._say(b.say(421, f"4.3.2 Service not available (panne injectee {fault.id})"))
-        return False
-
     async def _turn(self) -> bool:
         """One command; False ends the connection."""
         raw = await self._wire.line(_AUTH_LIMIT)
         if not self._spoke:  # a probe that only connects is no session
             self._spoke = True
-            self._mock.world.trace.received("MSS.SESSION_SMTP")
-            fault = self._mock.world.faults.take("MSS.SESSION_SMTP")
-            if fault is not None:
-                await self._mock.world.touched(fault)
-                return await self._refuse_session(fault)
+            self._mock.world.trace.received(_SESSION)
+            self._opening, refused = await self._met(_SESSION, "session")
+            if refused is not None:
+                await self._say(refused)
+                return False
         line = raw.decode("ascii")
         verb, argument = verb_of(line)
         if len(line) > _LINE_LIMIT and verb != "AUTH":
             raise TooLong
+        return await self._obey(verb, argument)
+
+    async def _obey(self, verb: str, argument: str) -> bool:
         match verb:
             case "EHLO" | "HELO":
                 self._session, reply = b.on_hello(self._session, argument, extended=verb == "EHLO")
@@ -111,10 +119,10 @@ class _Conversation:
             case "AUTH":
                 return await self._auth(argument)
             case "MAIL":
-                self._mock.world.trace.received("MSS.SOUMISSION")
-                self._session, reply = b.on_mail(self._session, argument)
+                self._mock.world.trace.received(_SUBMISSION)
+                return await self._step("mail", lambda session: b.on_mail(session, argument))
             case "RCPT":
-                self._session, reply = b.on_rcpt(self._session, argument, self._mock.directory)
+                return await self._step("rcpt", lambda session: b.on_rcpt(session, argument, self._mock.directory), argument)
             case "DATA":
                 return await self._data(argument)
             case "RSET":
@@ -130,11 +138,40 @@ class _Conversation:
                 reply = b.S500_UNKNOWN
         return await self._answer(reply)
 
+    async def _met(self, operation: str, step: str, named: str = "") -> tuple[Fault | None, b.Reply | None]:
+        """The armed fault that touches this step, if one does, as what it does to the reply, or as the code it answers instead.
+
+        named  the argument of a RCPT: whom it names is not in the session yet
+        """
+        fault = self._mock.world.faults.take(operation, lambda: self._who(named), step=step)
+        if fault is None:
+            return None, None
+        await self._mock.world.touched(fault, operation)
+        refused = faults.refusal(fault, step)
+        return (fault, None) if refused is None else (None, refused)
+
+    def _who(self, named: str) -> Who:
+        world = self._mock.world
+        callers = Callers(world.manifest, world.population, world.psc_claims)
+        addresses = [named.partition("<")[2].partition(">")[0]] if named else self._session.recipients
+        persons = [matricule for address in addresses if (matricule := usager_matricule(address))]
+        return callers.of_mail(self._session.mailbox, self._wire.client_der, persons)
+
+    async def _step(self, step: str, obey: Callable[[b.Session], tuple[b.Session, b.Reply]], named: str = "") -> bool:
+        """One command of a submission, under the fault that touches it, if one does."""
+        fault, refused = await self._met(_SUBMISSION, step, named)
+        if refused is not None:
+            return await self._answer(refused)
+        self._session, reply = obey(self._session)
+        return await self._answer(reply, fault)
+
     async def _starttls(self, argument: str) -> bool:
         self._session, reply = b.on_starttls(self._session, argument, pipelined=self._wire.pipelined)
+        # Before the 220: what the client says behind it is TLS, and must find nobody else listening.
+        fault = (await self._met(_SESSION, "tls"))[0] if reply is b.S220_TLS else None
         await self._say(reply)
         if reply is b.S220_TLS:
-            await self._wire.start_tls(self._mock.tls)
+            await self._wire.start_tls(self._mock.tls if fault is None else self._mock.refusing_tls)
             self._session = b.on_certificate(self._session, structure_of(self._wire.client_der), self._mock.applicative)
         return reply.code != 554
 
@@ -149,40 +186,38 @@ class _Conversation:
         mechanism = argument.partition(" ")[0].upper()
         if mechanism != "XOAUTH2":
             self._session, reply = b.on_applicative(self._session, mechanism, response, self._mock.directory)
-            return await self._answer(reply)
+            return await self._judged(reply, mechanism)
         self._session, reply = b.on_sasl(self._session, response, self._mock.directory, self._mock.world.psc_claims)
+        return await self._judged(reply, mechanism)
+
+    async def _judged(self, reply: b.Reply, mechanism: str) -> bool:
+        """The end of an authentication, under the fault that touches it, if one does."""
+        fault, refused = await self._met(_SESSION, "auth")
+        if refused is not None:
+            self._session = replace(self._session, mailbox=None)
+            reply = b.S334_REFUSED if refused.code == 535 and mechanism == "XOAUTH2" else refused
         if reply is b.S334_REFUSED:
             await self._say(reply)
             if self._mock.drop_after_challenge:
                 return False
             await self._wire.line(_AUTH_LIMIT)
-            reply = b.S535_REFUSED
-        return await self._answer(reply)
+            reply = refused or b.S535_REFUSED
+        return await self._answer(reply, fault)
 
     async def _data(self, argument: str) -> bool:
         go = b.on_data(self._session, argument)
-        await self._say(go)
         if go is not b.S354_GO:
+            return await self._answer(go)
+        fault, refused = await self._met(_SUBMISSION, "data")
+        if not await self._answer(refused or go, fault):
+            return False
+        if refused is not None:
             return True
         content = await self._wire.content(b.SIZE_LIMIT)
-        fault = self._mock.world.faults.take("MSS.SOUMISSION")
-        if fault is not None and fault.kind in ("status", "soap"):
-            code = int(fault.value) if fault.kind == "status" else 451
-            reply = b.say(code, f"{code // 100}.3.0 Panne injectee {fault.id}")
-        else:
-            reply = self._take(content)
+        fault, refused = await self._met(_SUBMISSION, "end")
+        reply = refused or self._take(content)
         self._session = self._session.without_transaction()
-        await self._mock.world.touched(fault)
-        if fault is not None and fault.kind == "reset":
-            self._wire.reset()
-            return False
-        if fault is not None and fault.kind == "timeout":
-            if fault.delay_s == 0:  # no answer at all
-                await self._wire.wait_closed_by_peer()
-                return False
-            await asyncio.sleep(fault.delay_s)
-            reply = b.say(reply.code, f"{reply.lines[0]} (panne injectee {fault.id})")
-        return await self._answer(reply)
+        return await self._answer(reply, fault)
 
     def _take(self, content: bytes | None) -> b.Reply:
         """Judge and deliver one message; what the trace holds is written before the 250."""
@@ -200,14 +235,19 @@ class _Conversation:
             self._mock.world.trace.held("MSS.SOUMISSION", kept.unit)
         return b.say(250, f"2.0.0 Ok: queued as {queue_id}")
 
-    async def _answer(self, reply: b.Reply) -> bool:
-        """Say it, and leave after too many refusals in one connection."""
+    async def _answer(self, reply: b.Reply, fault: Fault | None = None) -> bool:
+        """Say it, as a fault wants it; leave after 421, and after too many refusals in one connection."""
+        fault, self._opening = fault or self._opening, None
         self._errors += reply.code >= 500
         if self._errors > _MAX_ERRORS:
-            await self._say(b.say(421, "4.7.0 Too many errors, closing"))
+            reply = b.say(421, "4.7.0 Too many errors, closing")
+        if fault is None:
+            await self._say(reply)
+            return reply.code != 421
+        if faults.silent(fault):
+            await self._wire.gone()
             return False
-        await self._say(reply)
-        return True
+        return await play(fault, faults.named(reply, fault).wire(), self._wire)
 
     async def _say(self, reply: b.Reply) -> None:
-        await self._wire.send(reply.wire())
+        await self._wire.write(reply.wire())

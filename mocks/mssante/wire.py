@@ -2,10 +2,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
+
+from mocks.sandbox.network_faults import drop, end_sending
 
 _CHUNK = 262_144  # line by line, an attachment of 300 kB costs seven times more (reference packages §9)
 _END = b"\r\n.\r\n"
@@ -82,7 +85,7 @@ class Wire:
             raise Closed
         self._pending += chunk
 
-    async def send(self, data: bytes) -> None:
+    async def write(self, data: bytes) -> None:
         """Raises Closed when the client is gone."""
         try:
             self._writer.write(data)
@@ -107,12 +110,17 @@ class Wire:
 
     def reset(self) -> None:
         """Cut without a word."""
-        self._writer.transport.abort()
+        drop(self._writer.transport)
 
-    async def wait_closed_by_peer(self) -> None:
+    def finish(self) -> None:
+        """Send nothing more; what the client says is still read."""
+        end_sending(self._writer.transport)
+
+    async def gone(self) -> None:
         """Wait, without an answer, until the client leaves."""
-        while await self._reader.read(_CHUNK):
-            pass
+        with contextlib.suppress(OSError):  # a client that resets has left as well
+            while await self._reader.read(_CHUNK):
+                pass
 
     async def close(self) -> None:
         self._writer.close()

@@ -19,6 +19,7 @@ from mocks.psc.issuer import CERTS_PATH, DISCOVERY_PATHS, TOKEN_PATH, USERINFO_P
 from mocks.psc.keys import load_keys
 from mocks.psc.state import Client, Session, State, client_from
 from mocks.psc.wallet import LOGIN_PATH, Person, Wallet
+from mocks.sandbox.tls_faults import refusable
 from mocks.sandbox.web import Exchange, routed_mock
 from mocks.sandbox.world import World
 
@@ -49,11 +50,12 @@ class PscMock:
         world.register_redirect = self.register_redirect
 
     def services(self) -> list[Service]:
-        issuer = routed_mock(self._world, self.name, _told_by(_ISSUER_OPERATIONS), self._issuer.answer)
-        wallet = routed_mock(self._world, self.name, _told_by(_WALLET_OPERATIONS), self._wallet.answer)
+        world = self._world
+        issuer = routed_mock(world, self.name, _told_by(_ISSUER_OPERATIONS), self._issuer.answer, self._issuer.refused)
+        wallet = routed_mock(world, self.name, _told_by(_WALLET_OPERATIONS), self._wallet.answer, self._wallet.refused)
         return [
-            HttpService("mock-psc", issuer, self._world.server_tls(client="optional")),
-            HttpService("mock-psc-wallet", wallet, self._world.server_tls()),
+            HttpService("mock-psc", issuer, refusable(world, world.server_tls(client="optional"), "PSC")),
+            HttpService("mock-psc-wallet", wallet, refusable(world, world.server_tls(), "PSC")),
         ]
 
     def state(self) -> dict[str, Any]:
@@ -61,6 +63,10 @@ class PscMock:
 
     def reset(self) -> None:
         self._state.reset()
+
+    def reload(self) -> None:
+        """Read again what is on disk: it was put back there."""
+        self._state.reload()
 
     def register_redirect(self, client_id: str, uri: str) -> None:
         """Let a client come back to ``uri``; kept across restarts. Raises InvalidRedirect (French text)."""

@@ -12,7 +12,7 @@ from mocks.psc.behaviour import DuplicateParameter, OAuthError, PageError, authe
 from mocks.psc.grants import Realm, active, decode, grant, introspect, revoke
 from mocks.psc.state import Client, State
 from mocks.psc.wallet import error_page, logged_out
-from mocks.sandbox.web import Exchange, Reply, json_reply
+from mocks.sandbox.web import Exchange, Reply, Routed, json_reply
 
 TOKEN_PATH = f"{REALM_PATH}{PROTOCOL}/token"
 USERINFO_PATH = f"{REALM_PATH}{PROTOCOL}/userinfo"
@@ -24,6 +24,15 @@ _LOGOUT_PATH = f"{REALM_PATH}{PROTOCOL}/logout"
 
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 _FORM = "application/x-www-form-urlencoded"
+_REFUSALS = {
+    "invalid_grant": (400, "Code not valid"),
+    "unauthorized_client": (401, "Invalid client or Invalid client credentials"),
+    "invalid_client": (401, "Invalid client or Invalid client credentials"),
+    "unsupported_grant_type": (400, "Unsupported grant_type"),
+    "authorization_pending": (400, "The authorization request is still pending as the end-user hasn't yet been authenticated."),
+    "invalid_token": (401, "Token verification failed"),
+    "insufficient_scope": (403, "Missing openid scope"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +55,13 @@ class Issuer:
             return handle(exchange)
         except OAuthError as error:
             return json_reply(error.status, {"error": error.error, "error_description": error.description}, _NO_STORE)
+
+    def refused(self, call: Routed, code: str) -> Reply:
+        """What an armed fault makes of a request: one of the OAuth errors of ``_REFUSALS`` (psc-annuaire §10)."""
+        status, description = _REFUSALS[code]
+        if call.operation == "PSC.USERINFO":
+            return _challenge(code, description, status)
+        return json_reply(status, {"error": code, "error_description": description}, _NO_STORE)
 
     def _routes(self) -> dict[str, tuple[tuple[str, ...], Callable[[Exchange], Reply]]]:
         return {
@@ -126,10 +142,10 @@ def _parsed(exchange: Exchange) -> dict[str, str]:
         raise OAuthError(400, "invalid_request", "Form is not readable") from None
 
 
-def _challenge(error: str, description: str) -> Reply:
+def _challenge(error: str, description: str, status: int = 401) -> Reply:
     header = f'Bearer realm="esante-wallet", error="{error}", error_description="{description}"'
     body = {"error": error, "error_description": description}
-    return json_reply(401, body, {**_NO_STORE, "WWW-Authenticate": header})
+    return json_reply(status, body, {**_NO_STORE, "WWW-Authenticate": header})
 
 
 def _subject(der: bytes | None) -> frozenset[str] | None:

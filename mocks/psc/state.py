@@ -134,7 +134,7 @@ class State:
     def __init__(self, clients: dict[str, Client], folder: Path) -> None:
         self._seeded = clients
         self._path = folder / "redirects.json"
-        self._added: dict[str, list[str]] = read(self._path) if self._path.exists() else {}
+        self._added = self._kept()
         self.logins: Bounded[Login] = Bounded()
         self.codes: Bounded[Code] = Bounded()
         self.sessions: Bounded[Session] = Bounded(2 * _CAPACITY)
@@ -166,6 +166,16 @@ class State:
             table.clear()
         self._added.clear()
         self._path.unlink(missing_ok=True)
+
+    def reload(self) -> None:
+        """The redirect URIs that are on disk; sessions are not kept there, so they end."""
+        for table in (self.logins, self.codes, self.sessions, self.revoked):
+            table.clear()
+        self._added = self._kept()
+
+    def _kept(self) -> dict[str, list[str]]:
+        kept: dict[str, list[str]] = read(self._path) if self._path.exists() else {}
+        return kept
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -14,7 +14,7 @@ from connectors.nomenclatures.psc import CHANNELS, WALLET_PATH
 from mocks.psc.behaviour import DuplicateParameter, PageError, RedirectError, authorize, callback, parse_form
 from mocks.psc.grants import Realm, open_session
 from mocks.psc.state import LOGIN_S, AuthRequest, Login, State
-from mocks.sandbox.web import Exchange, Reply
+from mocks.sandbox.web import Exchange, Reply, Routed
 
 LOGIN_PATH = f"{WALLET_PATH}/login"
 #: Headless logins: the identifier of the professional, optionally followed by ``;MOBILE``. The real service ignores it.
@@ -55,7 +55,15 @@ class Wallet:
             return self._login(exchange) if exchange.method == "POST" else Reply(405, headers={"Allow": "POST"})
         return error_page(404, PageError("", "Cette adresse n'existe pas chez Pro Santé Connect."))
 
-    def _authorize(self, exchange: Exchange) -> Reply:
+    def refused(self, call: Routed, code: str) -> Reply:
+        """What an armed fault makes of a request: back to the client with this OAuth error, when there is a way back."""
+        outcome = self._judged(call.exchange)
+        if isinstance(outcome, AuthRequest):
+            return self._back(RedirectError(outcome.redirect_uri, outcome.state, code))
+        return outcome
+
+    def _judged(self, exchange: Exchange) -> AuthRequest | Reply:
+        """The request, or the answer to one that is not good."""
         try:
             params = parse_form(exchange.query)
         except ValueError as error:
@@ -64,8 +72,12 @@ class Wallet:
         outcome = authorize(params, self.state)
         if isinstance(outcome, PageError):
             return error_page(400, outcome)
-        if isinstance(outcome, RedirectError):
-            return self._back(outcome)
+        return self._back(outcome) if isinstance(outcome, RedirectError) else outcome
+
+    def _authorize(self, exchange: Exchange) -> Reply:
+        outcome = self._judged(exchange)
+        if isinstance(outcome, Reply):
+            return outcome
         headless = exchange.headers.get(LOGIN_HEADER)
         if headless is not None:
             return self._identify_headless(outcome, headless)

@@ -12,6 +12,7 @@ import orjson
 #: Longer than the gateway waits for its calls in flight before it answers 409.
 _TIMEOUT_S = 40.0
 _TOUCHED_S = 2.0  # a fault happens all the same
+_AUTHOR = "bac-a-sable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +35,29 @@ async def tell_fault(port: int | None, admin_key: str, fault: Mapping[str, objec
     return await _tell(port, admin_key, "/admin/fault", {**said, "armed": armed})
 
 
-async def tell_touched(port: int | None, admin_key: str, fault: Mapping[str, object]) -> Told:
-    """Tell the gateway that a fault is about to leave a call without an answer, which alone could name it; never raises."""
-    said = {name: fault[name] for name in ("id", "operation", "kind")}
+async def tell_touched(port: int | None, admin_key: str, *, fault: str, operation: str, lost: str) -> Told:
+    """Tell the gateway that a fault may leave a call without the answer that alone could name it; never raises.
+
+    lost  how: ``timeout``, the answer comes late or never · ``reset``, the connection ends before it
+    """
+    said = {"id": fault, "operation": operation, "kind": lost}
     return await _tell(port, admin_key, "/admin/fault/touched", said, _TOUCHED_S)
+
+
+async def tell_deposit(port: int | None, admin_key: str, *, service: str, cert: str, key: str, tenant: str | None) -> Told:
+    """Deposit a structure's identity for a service (PEM texts), so that the gateway presents it there; never raises."""
+    said = {"service": service, "use": "auth", "cert": cert, "key": key, "tenant": tenant, "by": _AUTHOR}
+    return await _tell(port, admin_key, "/admin/identities", said)
+
+
+async def tell_withdrawal(port: int | None, admin_key: str, name: str) -> Told:
+    """Take back a deposit by its name; ``busy`` when there is none of this name. Never raises."""
+    return await _tell(port, admin_key, "/admin/identities/remove", {"name": name, "by": _AUTHOR})
+
+
+async def tell_sandbox(port: int | None, admin_key: str, *, act: str, name: str | None) -> Told:
+    """Ask the gateway to wait until no call is in flight and to write in its journal what becomes of the mocks; never raises."""
+    return await _tell(port, admin_key, "/admin/sandbox", {"act": act, "name": name})
 
 
 async def _tell(

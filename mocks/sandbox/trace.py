@@ -31,10 +31,7 @@ class Trace:
         self._received_path, self._held_path = folder / "received.jsonl", folder / "held.jsonl"
         self._received: Counter[str] = Counter()
         self._units: dict[str, set[str]] = {}
-        for line in read_lines(self._received_path):
-            self._received[line["op"]] += 1
-        for line in read_lines(self._held_path):
-            self._units.setdefault(line["op"], set()).add(line["unit"])
+        self._read()
         self._received_file, self._held_file = _Lines(self._received_path), _Lines(self._held_path)
 
     def received(self, op: str) -> None:
@@ -62,6 +59,19 @@ class Trace:
         self._received.clear()
         self._units.clear()
 
+    def replace(self, received: bytes, held: bytes) -> None:
+        """Put these lines in the place of all others."""
+        self.reset()
+        self._received_file.put(received)
+        self._held_file.put(held)
+        self._read()
+
+    def _read(self) -> None:
+        for line in read_lines(self._received_path):
+            self._received[line["op"]] += 1
+        for line in read_lines(self._held_path):
+            self._units.setdefault(line["op"], set()).add(line["unit"])
+
     def close(self) -> None:
         self._received_file.close()
         self._held_file.close()
@@ -78,7 +88,9 @@ class _Lines:
         self.close = weakref.finalize(self, os.close, self._descriptor)
 
     def append(self, line: dict[str, str]) -> None:
-        content = orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+        self.put(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+
+    def put(self, content: bytes) -> None:
         if os.write(self._descriptor, content) != len(content):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

@@ -2,15 +2,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import unquote
+from weakref import WeakSet
 
 import orjson
 
 from mocks.sandbox.faults import FAULT_HEADER, Fault
+from mocks.sandbox.http_pipe import HttpPipe, raw_answer
 from mocks.sandbox.ledger import not_checked
+from mocks.sandbox.malformed import announced_length, malform
+from mocks.sandbox.network_faults import ON_THE_PIPE, play
+from mocks.sandbox.who import Callers, Who
 from mocks.sandbox.world import World
 
 Scope = dict[str, Any]
@@ -79,8 +84,9 @@ _Call = TypeVar("_Call", bound=Recognised)
 class WebMock(Generic[_Call]):
     """An ASGI application around two decisions: which operation a request is, and what to answer under a fault or none.
 
-    A request is counted once its body is read, whatever becomes of it. The mock decides what a ``status`` or ``soap`` fault
-    answers; ``timeout`` and ``reset`` act here, after the answer is made: the service did its work.
+    A request is counted once its body is read, whatever becomes of it. The mock decides what a ``status`` or a business fault
+    answers; every other fault acts here, after the answer is made: the service did its work.
+    persons  matricules that a request is about, for a fault that touches one person
     """
 
     def __init__(
@@ -91,39 +97,84 @@ class WebMock(Generic[_Call]):
         answer: Callable[[_Call, Fault | None], Reply],
         *,
         max_body: int = MAX_BODY_BYTES,
+        persons: Callable[[_Call], Iterable[str]] = lambda _call: (),
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._world, self._recognise, self._answer = world, recognise, answer
-        self._max_body, self._sleep = max_body, sleep
+        self._max_body, self._persons, self._sleep = max_body, persons, sleep
+        self._idle: WeakSet[asyncio.Transport] = WeakSet()  # kept connections, between two requests
         self._always = {"X-Socle-Mock": name}
         missing = ", ".join(not_checked(name))
         if missing:
             self._always["X-Socle-Not-Checked"] = missing
+        world.faults.watch(self._close_idle)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        transport: asyncio.Transport | None = scope.get("extensions", {}).get("transport")
+        if transport is not None:
+            self._idle.discard(transport)
         exchange = await _read(scope, receive, self._max_body)
         if exchange is None:
             return
         call = self._recognise(exchange)
         self._world.trace.received(call.operation)
-        fault = self._world.faults.take(call.operation)
-        reply = self._answer(call, fault)
-        await self._world.touched(fault)
-        delay_s = fault.delay_s if fault is not None and fault.kind == "timeout" else reply.delay_s
+        fault = self._world.faults.take(call.operation, lambda: self._who(exchange, call))
+        reply = self._made(call, fault)
+        if fault is not None:
+            await self._world.touched(fault, call.operation)
+            reply.headers[FAULT_HEADER] = fault.id
+        delay_s = fault.delay_s if fault is not None and fault.kind in ("timeout", "latency") else reply.delay_s
         if delay_s:
             await self._sleep(delay_s)
-        if fault is not None and fault.kind == "reset":
-            await _hang_up(send)
+        if fault is not None and transport is not None and _leaves_the_server(fault):
+            await self._play(fault, reply, HttpPipe(transport, receive))
             return
-        if fault is not None:
-            reply.headers[FAULT_HEADER] = fault.id
         await self._send(reply, send)
+        if transport is not None:
+            self._idle.add(transport)
+
+    def _made(self, call: _Call, fault: Fault | None) -> Reply:
+        """What the service answers, or what the fault wants answered in its place."""
+        injected = None if fault is None else fault.answer
+        if injected is None:
+            reply = self._answer(call, fault)
+        else:
+            if injected.acts:
+                self._answer(call, None)
+            reply = Reply(injected.status, injected.body, injected.media)
+        if fault is not None and fault.retry_after_s is not None:
+            reply.headers["Retry-After"] = str(fault.retry_after_s)
+        return malform(fault.value, reply) if fault is not None and fault.kind == "malformed" else reply
+
+    def _who(self, exchange: Exchange, call: _Call) -> Who:
+        callers = Callers(self._world.manifest, self._world.population, self._world.psc_claims)
+        persons = self._persons(call)
+        return callers.of_http(exchange.headers, exchange.query, exchange.body, exchange.client_der, persons)
+
+    async def _play(self, fault: Fault, reply: Reply, pipe: HttpPipe) -> None:
+        """The answer on a connection that ends with it: what its server would have sent is no longer what it sends."""
+        length = None if fault.kind == "slow_close" else announced_length(fault.value, reply.body)
+        await play(fault, raw_answer(reply.status, self._headers(reply), reply.body, length), pipe, self._sleep)
+        await pipe.close()
 
     async def _send(self, reply: Reply, send: Send) -> None:
-        headers = {**self._always, **reply.headers, "Content-Type": reply.media, "Content-Length": str(len(reply.body))}
+        headers = {**self._headers(reply), "Content-Length": str(len(reply.body))}
         raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": reply.status, "headers": raw})
         await send({"type": "http.response.body", "body": reply.body})
+
+    def _headers(self, reply: Reply) -> dict[str, str]:
+        return {**self._always, **reply.headers, "Content-Type": reply.media}
+
+    def _close_idle(self, armed: Fault) -> None:
+        """A handshake can only be refused to who makes one: connections kept from earlier calls end now."""
+        if armed.kind == "tls":
+            for transport in list(self._idle):
+                transport.close()
+
+
+def _leaves_the_server(fault: Fault) -> bool:
+    return fault.kind in ON_THE_PIPE or (fault.kind == "malformed" and fault.value == "long_length")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +186,22 @@ class Routed:
 
 
 def routed_mock(
-    world: World, name: str, operation: Callable[[Exchange], str], answer: Callable[[Exchange], Reply]
+    world: World,
+    name: str,
+    operation: Callable[[Exchange], str],
+    answer: Callable[[Exchange], Reply],
+    business: Callable[[Routed, str], Reply],
 ) -> WebMock[Routed]:
-    """A mock that answers JSON or pages: too long a body is 413, and an armed status answers before the service acts."""
+    """A mock that answers JSON or pages: too long a body is 413, and an armed status answers before the service acts.
+
+    business  what the service answers with one of its own error codes
+    """
 
     def under(call: Routed, fault: Fault | None) -> Reply:
         if fault is not None and fault.kind == "status":
             return Reply(int(fault.value), media="text/plain")
+        if fault is not None and fault.code is not None:
+            return business(call, fault.code)
         if len(call.exchange.body) > MAX_BODY_BYTES:
             return Reply(413, media="text/plain")
         return answer(call.exchange)
@@ -170,8 +230,3 @@ async def _read(scope: Scope, receive: Receive, limit: int) -> Exchange | None:
         body=bytes(body),
         client_der=scope.get("extensions", {}).get("tls", {}).get("client_cert_der"),
     )
-
-
-async def _hang_up(send: Send) -> None:
-    """Close without a whole answer: the server drops a connection whose announced body never comes."""
-    await send({"type": "http.response.start", "status": 500, "headers": [(b"content-length", b"1")]})

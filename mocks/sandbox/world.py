@@ -37,6 +37,10 @@ class Mock(Protocol):
         """Back to the state of a new sandbox; the trace is reset apart."""
         ...
 
+    def reload(self) -> None:
+        """Read its folder again (``World.state_folder``): something else was put there."""
+        ...
+
 
 def load_clock(data: Path) -> SystemClock:
     """Business time as the last process of this sandbox left it: it never goes back (design §7)."""
@@ -111,10 +115,11 @@ class World:
         checks = {} if client == "none" else {"ca": self.path(pki["ca"]), "crl": self.path(pki["crl"])}
         return server_context(self.path(server["cert"]), self.path(server["key"]), client=client, profile=profile, **checks)
 
-    async def touched(self, fault: Fault | None) -> None:
-        """A call is touched by this fault: the gateway is told of one after which nothing comes back to name it."""
-        if fault is not None and fault.kind in ("timeout", "reset"):
-            await tell_touched(self.ports.get("console"), self.manifest.get("admin_key", ""), fault.to_json())
+    async def touched(self, fault: Fault, operation: str) -> None:
+        """A call is touched by this fault: the gateway is told of one after which nothing may come back to name it."""
+        if fault.lost is not None:
+            port, key = self.ports.get("console"), self.manifest.get("admin_key", "")
+            await tell_touched(port, key, fault=fault.id, operation=operation, lost=fault.lost)
 
     def state_folder(self, mock: str) -> Path:
         """Where one mock keeps what must survive it; made on demand."""

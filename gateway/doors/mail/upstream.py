@@ -96,7 +96,7 @@ class Upstream:
 
     async def _ready(self, command: bytes, wanted: int) -> Answer:
         answer = await self.command(command)
-        if answer.reply.code == 421:
+        if answer.reply.code >= 400:
             raise NotReady(answer)
         if answer.reply.code != wanted:
             raise Lost("tls", answer.upstream_us)

@@ -10,7 +10,7 @@ INSERT INTO store (version) VALUES (0);
 CREATE TABLE log_heads (
     log_id bigint PRIMARY KEY,
     next_seq bigint NOT NULL,
-    lease_owner text NOT NULL,
+    lease_owner text COLLATE "C" NOT NULL,
     lease_until timestamptz NOT NULL
 );
 
@@ -73,6 +73,7 @@ CREATE TABLE departed (
     leaves bytea NOT NULL,
     PRIMARY KEY (log_id, chunk, act)
 );
+CREATE INDEX departed_events ON departed (event_last, event_first);
 
 CREATE FUNCTION departed_never_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN RAISE EXCEPTION 'a kept leaf is never changed'; END $$;

@@ -13,6 +13,7 @@ CREATE TABLE departed (
     leaves BLOB NOT NULL,
     PRIMARY KEY (log_id, chunk, act)
 ) STRICT;
+CREATE INDEX departed_events ON departed (event_last, event_first);
 CREATE TRIGGER departed_never_change BEFORE UPDATE ON departed
 BEGIN SELECT RAISE(ABORT, 'a kept leaf is never changed'); END;
 CREATE TRIGGER departed_never_leave BEFORE DELETE ON departed

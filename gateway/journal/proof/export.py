@@ -11,6 +11,7 @@ One zip, the same bytes for the same snapshot and selection, made in constant me
 from __future__ import annotations
 
 import hashlib
+import heapq
 import json
 import tempfile
 import zipfile
@@ -23,9 +24,11 @@ from typing import IO, Any
 from gateway.journal.proof import archive, files, register
 from gateway.journal.proof.cover import Item, cover
 from gateway.journal.proof.hashes import Hashes
+from gateway.journal.proof.leaves import Leaves
 from gateway.journal.proof.merkle import Frontier, leaf_hash
 from gateway.journal.proof.notes import Signer, encode
 from gateway.journal.proof.register import REGISTRY, Head
+from gateway.journal.proof.removals import Removal, say
 from gateway.journal.proof.snapshot import Snapshot
 from gateway.journal.proof.verify import FORM
 from gateway.journal.proof.witness import Witness
@@ -47,7 +50,7 @@ class TreeDamaged(RuntimeError):
 class Export:
     """What is asked of the journal, in words for ``export.txt``, and what must be comparable with it.
 
-    asked     names and values of the filters: codes, FINESS numbers, dates
+    asked     names and values of the filters: codes, FINESS numbers, dates; none: every entry that the snapshot covers is given
     warning   what must be said of simulated data; None in production
     """
 
@@ -61,21 +64,27 @@ def write(
 ) -> dict[int, int]:
     """Write the zip; how many lines of each log it has. ``lines`` in the order of (log, seq), those after the snapshot too.
 
-    Raises TreeDamaged, OSError.
+    The acts of retention are always among them: they say which entries are not there any more. Raises TreeDamaged, JournalError,
+    OSError.
     """
+    acts = _acts(folder)
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
-        return _Writing(made, folder, snapshot, export).run(signer, lines)
+        counts = _Writing(made, folder, snapshot, export, acts).run(signer, _together(lines, acts))
+    if len(_acts(folder)) != len(acts):
+        raise TreeDamaged("la conservation a retiré des entrées pendant qu'il se faisait : recommencez")
+    return counts
 
 
 class _Writing:
-    def __init__(self, made: zipfile.ZipFile, folder: Path, snapshot: Snapshot, export: Export) -> None:
+    def __init__(self, made: zipfile.ZipFile, folder: Path, snapshot: Snapshot, export: Export, acts: Sequence[Line]) -> None:
         self._zip, self._folder, self._snapshot, self._export = made, folder, snapshot, export
         self._digests: dict[str, str] = {}
+        self._acts = acts
         self._cuts = _cuts(folder, snapshot, export.witnesses)
 
     def run(self, signer: Signer, lines: Iterable[Line]) -> dict[int, int]:
         snapshot = self._snapshot
-        about = _about(snapshot, self._export.warning)
+        about = _about(snapshot, self._export.warning, self._removed())
         self._text(archive.ABOUT, about)
         self._digests[archive.ABOUT] = hashlib.sha256(about.encode()).hexdigest()
         self._text(archive.SNAPSHOT, snapshot.checkpoint)
@@ -126,10 +135,18 @@ class _Writing:
     def _description(self, counts: dict[int, int]) -> str:
         told = {
             "form": FORM, "size": self._snapshot.size, "root": self._snapshot.root, "at": self._snapshot.at,
-            "asked": self._export.asked, "simulated": self._export.warning is not None,
+            "asked": self._export.asked, "whole": not self._export.asked, "simulated": self._export.warning is not None,
             "lines": {str(log): number for log, number in counts.items()}, "members": self._digests,
         }  # fmt: skip
         return json.dumps(told, ensure_ascii=False, sort_keys=True) + "\n"
+
+    def _removed(self) -> list[str]:
+        """What retention removed, as far as the snapshot knows: a French line for each log."""
+        sizes = {head.log: head.size for head in self._snapshot.vector}
+        known = (body for log, seq, body in self._acts if seq < sizes.get(log, 0))
+        told = [one for body in known if (one := Removal.of(json.loads(body))) is not None]
+        found = ((head.log, say(told, head.log)) for head in self._snapshot.vector)
+        return [f"Journal {log} : {said}." for log, said in found if said is not None]
 
     def _text(self, name: str, text: str) -> None:
         with self._zip.open(_info(name), "w") as member:
@@ -200,13 +217,31 @@ def _remembered(folder: Path, snapshot: Snapshot) -> Iterator[tuple[int, registe
             yield seq + 1, register.vector_of(leaf)
 
 
-def _about(snapshot: Snapshot, warning: str | None) -> str:
+def _acts(folder: Path) -> list[Line]:
+    leaves = Leaves(folder)
+    try:
+        return list(leaves.acts())
+    finally:
+        leaves.close()
+
+
+def _together(lines: Iterable[Line], acts: Iterable[Line]) -> Iterator[Line]:
+    """Both in the order of places, each line once."""
+    last = None
+    for line in heapq.merge(lines, acts, key=lambda line: line[:2]):
+        if line[:2] != last:
+            yield line
+        last = line[:2]
+
+
+def _about(snapshot: Snapshot, warning: str | None, removed: Sequence[str]) -> str:
     first = "" if warning is None else f"{warning}\n\n"
+    gone = "".join(f"{one}\n" for one in removed)
     return f"""{first}Export vérifiable du journal d'une passerelle Socle.
 
 Instantané du {snapshot.at}
 Registre : {snapshot.size} lignes, racine {snapshot.root}
-
+{gone}
 Vérifier, sans passerelle ni réseau, avec la clé publique reçue de l'exploitant par un autre chemin que ce fichier :
 
     socle journal verify CE_FICHIER.zip --key CLE [--witness TEMOIN.json]

@@ -17,6 +17,10 @@ def verify_witness(content: bytes, keys: Sequence[PublicKey], before: bytes | No
     verdict.signed(new.note, keys, new.head)
     if old is not None:
         verdict.signed(old.note, keys, old.head, kept=True)
+        if old.head.size > new.head.size and old.at > new.at:
+            said = f"le témoin donné par --witness, du {old.at}, est plus récent que celui à vérifier, du {new.at}"
+            verdict.fault("younger-witness", f"{said} : donnez-les dans l'autre ordre")
+            return verdict
         _grew(verdict, old, new)
         if verdict.holds:
             verdict.witness = old.heads[0]

@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import apsw
 import orjson
 
 from gateway.journal import database, departed
+from gateway.journal.connection import Connection
 from gateway.journal.journal import FILE_NAME
 from gateway.journal.proof.merkle import leaf_hash
 from gateway.journal.proof.removals import Removal
@@ -56,12 +56,16 @@ class Leaves:
         told = (Removal.of(orjson.loads(body)) for _, _, body in self.acts())
         return {one.act: one for one in told if one is not None}
 
+    def has(self, log: int, seq: int) -> bool:
+        """Whether the entry itself is there."""
+        return self._db.execute("SELECT 1 FROM entries WHERE pos = ?", (log << POS_BITS | seq,)).get is not None
+
     def departed(self) -> Iterator[departed.Left]:
         """What really left, row by row."""
         return departed.everything(self._db)
 
 
-def hashes(db: apsw.Connection, log: int, first: int, limit: int) -> list[bytes]:
+def hashes(db: Connection, log: int, first: int, limit: int) -> list[bytes]:
     """The same inside whatever transaction ``db`` has. Raises HoleInLog."""
     start = log << POS_BITS | first
     found = {pos - start + first: leaf_hash(body) for pos, body in db.execute(_ROWS, (start, start + limit))}
@@ -75,7 +79,7 @@ def hashes(db: apsw.Connection, log: int, first: int, limit: int) -> list[bytes]
     return [found[seq] for seq in range(first, first + limit)]
 
 
-def _size(db: apsw.Connection, log: int) -> int:
+def _size(db: Connection, log: int) -> int:
     """The last entry of a log never leaves: the act that would say so comes after it."""
     last = db.execute(_LAST, ((log + 1) << POS_BITS,)).get
     return 0 if last is None or last < log << POS_BITS else (last - (log << POS_BITS)) + 1

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-import apsw
 import orjson
 
 from gateway.journal import departed
 from gateway.journal.apart import in_thread
+from gateway.journal.connection import Connection
 from gateway.journal.erasure import forget_beside
 from gateway.journal.journal import Journal
 from gateway.journal.proof import snapshot
@@ -81,7 +81,7 @@ class _Stretch:
     entries: dict[int, dict[str, Any]] = field(default_factory=dict)
     waiting: int = 0
 
-    def add(self, db: apsw.Connection, seq: int, body: bytes, resting: Resting) -> None:
+    def add(self, db: Connection, seq: int, body: bytes, resting: Resting) -> None:
         entry = orjson.loads(body)
         if resting.needs(entry) or _standing(db, entry) is None:
             self.waiting += 1
@@ -89,7 +89,7 @@ class _Stretch:
             self.bodies[seq], self.entries[seq] = body, entry
 
 
-async def let_go(journal: Journal, connection: apsw.Connection, delays: Delays, resting: Resting, *, by: str) -> Gone:
+async def let_go(journal: Journal, connection: Connection, delays: Delays, resting: Resting, *, by: str) -> Gone:
     """Let go of every entry that may leave; ``connection`` reads beside the writer.
 
     Nothing leaves without a checkpoint, nor a log whose entries are not those that were signed: that is told in the log, and the
@@ -112,7 +112,7 @@ async def let_go(journal: Journal, connection: apsw.Connection, delays: Delays, 
 
 
 async def _of_log(
-    journal: Journal, connection: apsw.Connection, head: Head, delays: Delays, resting: Resting, by: str
+    journal: Journal, connection: Connection, head: Head, delays: Delays, resting: Resting, by: str
 ) -> Gone:
     tree = Hashes(journal.folder, head.log)
     gone = waiting = 0
@@ -130,7 +130,7 @@ async def _of_log(
 # --- what may leave ---------------------------------------------------------------------------------------------------------
 
 
-def _due(connection: apsw.Connection, head: Head, delays: Delays, resting: Resting) -> Iterator[_Stretch]:
+def _due(connection: Connection, head: Head, delays: Delays, resting: Resting) -> Iterator[_Stretch]:
     """Every stretch with something past its delay, the oldest first: entries are in the order of their recording."""
     base, first = head.log << POS_BITS, 0
     end = base + max(0, min(head.size, _size(connection, head.log) - LAST_KEPT))
@@ -144,7 +144,7 @@ def _due(connection: apsw.Connection, head: Head, delays: Delays, resting: Resti
         first += STRETCH
 
 
-def _standing(db: apsw.Connection, entry: dict[str, Any]) -> list[Unit | Beside] | None:
+def _standing(db: Connection, entry: dict[str, Any]) -> list[Unit | Beside] | None:
     """The rows of usage that stand in the tables for this entry; None when they are not what it says, and it stays.
 
     A message sent again has none when the same log counts it from an earlier entry: whatever vector knows it knows that one.
@@ -172,7 +172,7 @@ def rows_digest(rows: Sequence[tuple[Any, ...]]) -> str:
 # --- the act ------------------------------------------------------------------------------------------------------------------
 
 
-async def _act(journal: Journal, connection: apsw.Connection, head: Head, tree: Hashes, stretch: _Stretch, by: str) -> int:
+async def _act(journal: Journal, connection: Connection, head: Head, tree: Hashes, stretch: _Stretch, by: str) -> int:
     before = await in_thread(_root, connection, head, tree, stretch.first)
     if before != head.root:
         raise _Altered(f"the root of the first {head.size} entries is not the one that was signed")
@@ -190,7 +190,7 @@ async def _act(journal: Journal, connection: apsw.Connection, head: Head, tree: 
     return int(done["number"])
 
 
-def _remove(db: apsw.Connection, head: Head, act: str, stretch: _Stretch) -> Removal:
+def _remove(db: Connection, head: Head, act: str, stretch: _Stretch) -> Removal:
     rows: list[Unit | Beside] = []
     for entry in stretch.entries.values():
         standing = _standing(db, entry)
@@ -209,7 +209,7 @@ def _remove(db: apsw.Connection, head: Head, act: str, stretch: _Stretch) -> Rem
     return Removal(act, "", head.log, ranges, events, head.size, ("", ""), len(rows), rows_digest(rows))
 
 
-def _root(db: apsw.Connection, head: Head, tree: Hashes, first: int) -> str:
+def _root(db: Connection, head: Head, tree: Hashes, first: int) -> str:
     """The root of a log as it was signed, with the leaves of one stretch as the journal gives them, the others as kept beside."""
     end = min(first + STRETCH, head.size)
     try:
@@ -223,7 +223,7 @@ def _root(db: apsw.Connection, head: Head, tree: Hashes, first: int) -> str:
     return encode(frontier.root())
 
 
-def _size(connection: apsw.Connection, one: int) -> int:
+def _size(connection: Connection, one: int) -> int:
     last = connection.execute(_LAST, ((one + 1) << POS_BITS,)).get
     return 0 if last is None or last < one << POS_BITS else last - (one << POS_BITS) + 1
 

@@ -4,7 +4,7 @@ A start compares a few entries with kept hashes; this hashes every one again. It
 """
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from gateway.journal.proof.leaves import HoleInLog, Leaves
 from gateway.journal.proof.merkle import Frontier, leaf_hash
 from gateway.journal.proof.notes import Checkpoint, Note, NoteError, PublicKey, encode
 from gateway.journal.proof.register import REGISTRY, Head, RegisterError
+from gateway.journal.proof.removals import STRETCH, Removal, ranges_of
 from gateway.journal.proof.verdict import Verdict, name_of, of_log
 
 _BATCH = 2_000
@@ -29,9 +30,11 @@ def verify_local(folder: Path, keys: tuple[PublicKey, ...] = ()) -> Verdict:
     registry.check(verdict, keys)
     leaves = Leaves(folder)
     try:
-        sizes = leaves.sizes()
-        for head in registry.last_vector:
+        sizes, removals = leaves.sizes(), leaves.removals()
+        for head in registry.last_vector if registry.readable else ():
             _check_log(verdict, folder, leaves, registry, head.log, sizes.get(head.log, 0))
+        verdict.removals = list(removals.values())
+        _check_departed(verdict, leaves, removals)
     finally:
         leaves.close()
     verdict.vector, verdict.at, verdict.head = registry.last_vector, registry.at, registry.head
@@ -47,6 +50,7 @@ class _Registry:
         self.last_vector: register.Vector = ()
         self.at: str | None = None
         self.head: Checkpoint | None = None
+        self.readable = True
 
     def check(self, verdict: Verdict, keys: tuple[PublicKey, ...]) -> None:
         frontier, known = Frontier(), list(keys)
@@ -68,8 +72,10 @@ class _Registry:
                 said = f"le registre dit des points de contrôle, aucun n'est signé (registry/{files.CHECKPOINTS})"
                 verdict.fault("bad-registry", said, "0")
         except (KeyError, TypeError):
+            self.readable = False
             verdict.fault("bad-registry", "le registre (registry/) est abîmé : une ligne n'a pas la forme attendue", "0")
         except (RegisterError, NoteError, ValueError) as error:
+            self.readable = False
             verdict.fault("bad-registry", f"le registre (registry/) est abîmé : {error}", "0")
 
     def heads(self, log: int) -> Iterator[Head]:
@@ -127,6 +133,22 @@ def _check_log(verdict: Verdict, folder: Path, leaves: Leaves, registry: _Regist
             verdict.lines[log] = good
     except HoleInLog as error:
         verdict.fault("removed-line", str(error), f"{log}")
+
+
+def _check_departed(verdict: Verdict, leaves: Leaves, removals: Mapping[str, Removal]) -> None:
+    """Every leaf that is kept without its entry is one that an act of retention, itself an entry, says it removed."""
+    for left in leaves.departed():
+        good = verdict.lines.get(left.log, 0)
+        verdict.lines[left.log] = good - sum(seq < good for seq in left.seqs)
+        said = removals.get(left.act)
+        known = 0 if said is None or said.log != left.log or said.stretch != left.seqs[0] // STRETCH else said.mask
+        for first, last in ranges_of(seq for seq in left.seqs if not known >> seq % STRETCH & 1):
+            if not leaves.has(left.log, first):
+                which = f"l'entrée {left.log}/{first} a été retirée" if first == last else (
+                    f"les entrées {left.log}/{first} à {left.log}/{last} ont été retirées"
+                )  # fmt: skip
+                what = f"{which} sans acte de conservation : seule l'empreinte reste"
+                verdict.fault("removed-without-act", what, f"{left.log}/{first}")
 
 
 def _where(folder: Path, leaves: Leaves, log: int, good: int, end: int) -> str:

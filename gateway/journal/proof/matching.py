@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from gateway.journal.proof.cover import CoverError, Item
 from gateway.journal.proof.merkle import Frontier, NotContiguous, leaf_hash
+from gateway.journal.proof.removals import STRETCH
 
 T = TypeVar("T")
 
@@ -28,11 +29,15 @@ class Fault:
 
 @dataclass(slots=True)
 class Read:
-    """What the items of a log give: size and root, and the roots at the sizes asked; ``lines`` were looked at."""
+    """What the items of a log give: size and root, and the roots at the sizes asked; ``lines`` were looked at.
+
+    shown  places that have a line, as bits by stretch (``removals.masks``)
+    """
 
     frontier: Frontier = field(default_factory=Frontier)
     roots: dict[int, bytes] = field(default_factory=dict)
     lines: int = 0
+    shown: dict[int, int] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
 
 
@@ -75,6 +80,8 @@ class Matcher:
             frontier.add(item.hash, item.level)
             self._note_root()
             if item.shown:
+                stretch, bit = divmod(item.index, STRETCH)
+                self.read.shown[stretch] = self.read.shown.get(stretch, 0) | 1 << bit
                 yield item
 
     def _note_root(self) -> None:

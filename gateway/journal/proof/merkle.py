@@ -4,7 +4,7 @@ A complete subtree is named by its *level* and *index*: it covers the leaves [in
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 
 HASH_BYTES = 32
@@ -64,13 +64,6 @@ class Frontier:
         for _, left in reversed(self._peaks[:-1]):
             root = node_hash(left, root)
         return root
-
-
-def root_of(leaf_hashes: Iterable[bytes]) -> bytes:
-    frontier = Frontier()
-    for one in leaf_hashes:
-        frontier.add(one)
-    return frontier.root()
 
 
 def root_at(size: int, node_of: NodeOf) -> bytes:

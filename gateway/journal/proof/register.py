@@ -3,7 +3,8 @@
     opened, closed   a gateway process began or ended to write a log: ``of``, ``size``, ``boot``; closed also ``root``
     key              a signing key: ``key``; after the first, ``note`` is the rotation, signed by the key before it
     checkpoint       ``vector``: the head of every log at that moment, and ``why``; the next signature covers it
-    fork             an operator accepted that a log is not what its last checkpoint said: ``of``, ``was``, ``now``
+    fork             an operator accepted that a log is not what its last checkpoint said: ``of``, ``was``,
+                     ``size`` now, ``reason``, ``by``
 """
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway.journal.proof import files, register
 from gateway.journal.proof.notes import Checkpoint, Note, NoteError, PublicKey, encode
-from gateway.journal.proof.register import Head, RegisterError, Vector
+from gateway.journal.proof.register import RegisterError, Vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +60,6 @@ def snapshot_root(folder: Path, within: Mapping[int, int] | None = None) -> str 
     """The root to print on a measure or an export: of the last snapshot, in base64. As ``latest``."""
     snapshot = latest(folder, within)
     return None if snapshot is None else snapshot.root
-
-
-def vector(folder: Path) -> tuple[Head, ...]:
-    """(log, size, root) of every log at the last snapshot; empty before the first."""
-    snapshot = latest(folder)
-    return () if snapshot is None else snapshot.vector
 
 
 def told(folder: Path) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from typing import Any
 from gateway.journal.proof.matching import Fault
 from gateway.journal.proof.notes import Checkpoint, ForgedNote, Note, OtherKey, PublicKey
 from gateway.journal.proof.register import REGISTRY, Head, Vector
+from gateway.journal.proof.removals import Removal
 
 WITHOUT_WITNESS = (
     "Sans témoin gardé hors de chez l'exploitant, une réécriture complète du journal par qui détient la clé ne se verrait pas."
@@ -22,6 +23,7 @@ class Verdict:
     lines    how many lines of each log were looked at
     signer   the key that signed the checkpoint, or the list of files
     keys     those that the key given leads to, by rotations
+    removals what acts of retention say that they removed: no fault
     files    how many files of a signed list were looked at
     witness  log 0 as the witness had it, once compared without fault
     """
@@ -36,6 +38,7 @@ class Verdict:
     witness: Head | None = None
     keys: tuple[PublicKey, ...] = ()
     files: int = 0
+    removals: list[Removal] = field(default_factory=list)
 
     @property
     def holds(self) -> bool:

@@ -15,6 +15,7 @@ from gateway.journal.proof.cover import LONGEST_ITEM
 from gateway.journal.proof.matching import Matcher, Read
 from gateway.journal.proof.notes import Checkpoint, Note, NoteError, PublicKey, decode, encode
 from gateway.journal.proof.register import REGISTRY, Head, RegisterError
+from gateway.journal.proof.removals import OPERATION, Removal, masks
 from gateway.journal.proof.verdict import Verdict, name_of, of_log, signer_of
 from gateway.journal.proof.witness import Witness
 
@@ -50,6 +51,7 @@ class _Verification:
         self._last: bytes = b""  # of log 0
         self._digests: dict[str, str] = {}
         self._roots: dict[int, dict[int, bytes]] = {}
+        self._shown: dict[int, dict[int, int]] = {}
 
     def run(self) -> None:
         verdict = self._verdict
@@ -67,6 +69,9 @@ class _Verification:
             if log not in {REGISTRY, *(entry.log for entry in verdict.vector)}:
                 verdict.fault("other-log", f"le journal {log} n'est pas de ceux que le point de contrôle couvre", f"{log}")
         self._read_about()
+        if verdict.about.get("whole") is True and not any(fault.code == "altered-export" for fault in verdict.faults):
+            for entry in verdict.vector:
+                self._check_whole(entry)
         if self._witness is not None:
             self._compare_witness(self._witness)
 
@@ -119,7 +124,7 @@ class _Verification:
         read = Matcher(log, self._sizes_of(log), told).match(lines.lines(), proof.lines(LONGEST_ITEM))
         self._verdict.faults += read.faults
         self._verdict.lines[log] = read.lines
-        self._roots[log] = read.roots
+        self._roots[log], self._shown[log] = read.roots, read.shown
         for member in (lines, proof):
             self._digests[member.name] = member.digest.hexdigest()
         return read
@@ -134,10 +139,29 @@ class _Verification:
         if not {f"log-{head.log}.ndjson", f"log-{head.log}.proof"} <= self._archive.names:
             verdict.fault("left-out-log", f"{name} manque à l'export : le point de contrôle le couvre", f"{head.log}")
             return
-        read = self._log(head.log)
+        read = self._log(head.log, self._heed_act)
         if read.frontier.size != head.size or encode(read.frontier.root()) != head.root:
             said = f"{name} de l'export n'est pas celui que le point de contrôle couvre ({head.size} entrées)"
             verdict.fault("bad-proof", said, f"{head.log}")
+
+    def _heed_act(self, line: bytes) -> None:
+        """An entry as it is read: whether it says that retention removed others."""
+        if OPERATION.encode() in line and (removal := Removal.of(json.loads(line))) is not None:
+            self._verdict.removals.append(removal)
+
+    def _check_whole(self, head: Head) -> None:
+        """An export of everything shows every entry but those that an act of retention, shown too, says it removed."""
+        if self._named(f"log-{head.log}.") or head.log not in self._shown:
+            return
+        told = [one for one in self._verdict.removals if one.ranges[-1][1] < head.size]
+        shown, removed = self._shown[head.log], masks(told, head.log)
+        known = sum((shown.get(one, 0) | removed.get(one, 0)).bit_count() for one in {*shown, *removed})
+        if known < head.size:
+            many, where = head.size - known, of_log(head.log)
+            one = f"1 entrée {where} n'est ni montrée ni retirée"
+            said = one if many == 1 else f"{many} entrées {where} ne sont ni montrées ni retirées"
+            said += " par la conservation"
+            self._verdict.fault("left-out-lines", said, f"{head.log}")
 
     def _read_about(self) -> None:
         """What the exporter signed of the whole: it tells when lines and proof were changed together."""
@@ -176,6 +200,11 @@ class _Verification:
             verdict.fault("other-journal", "ce témoin est celui d'un autre journal")
             return
         verdict.signed(witness.note, [*self._keys, *self._former], witness.head, kept=True)
+        if verdict.head is not None and witness.head.size > verdict.head.size and witness.at > (verdict.at or ""):
+            younger = f"le témoin, du {witness.at}, est plus récent que l'export, du {verdict.at} : rien ne s'y compare"
+            then = "demandez un export d'aujourd'hui ; s'il ne prolonge pas le témoin, la base a été restaurée"
+            verdict.fault("younger-witness", f"{younger}. Donnez un témoin d'avant l'export, ou {then}")
+            return
         sizes = {REGISTRY: verdict.head.size if verdict.head else 0} | {head.log: head.size for head in verdict.vector}
         for head in witness.heads:
             self._compare_head(head, sizes.get(head.log))

@@ -81,6 +81,20 @@ async def test_an_armed_fault_is_an_entry_of_codes_only(world: World) -> None:
     assert entry["detail"] == {"by": "bac_a_sable", "action": "fault", "fault": fault_id, **fault}
 
 
+async def test_what_becomes_of_the_sandbox_waits_for_the_calls_in_flight_and_is_an_entry(world: World) -> None:
+    restored = {"act": "restore", "name": "avant-essai"}
+    world.in_flight = 1
+    assert (await world.http.post("/admin/sandbox", json=restored, headers=KEY)).status_code == 409
+    assert world.admin_entries() == []
+    world.in_flight = 0
+    assert (await world.http.post("/admin/sandbox", json=restored, headers=KEY)).status_code == 200
+    [entry] = world.admin_entries()
+    assert entry["detail"] == {"by": "bac_a_sable", "action": "sandbox", **restored}
+    for name in ("275126322074974", "a-1234567", "Mme Exemple", "a\n"):
+        refused = await world.http.post("/admin/sandbox", json=restored | {"name": name}, headers=KEY)
+        assert refused.status_code == 422, name
+
+
 async def test_readiness_gives_its_reason(world: World) -> None:
     assert (await world.http.get("/readyz")).json() == {"ready": True, "reasons": []}
     world.console.upstreams["mock-insi"] = ("127.0.0.1", 1)

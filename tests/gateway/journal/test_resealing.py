@@ -20,7 +20,7 @@ from gateway.journal.erasure import erase
 from gateway.journal.journal import FILE_NAME, Journal
 from gateway.journal.query import JournalReader
 from gateway.journal.record import Body, Claim, Intent, Named, Record
-from gateway.journal.resealing import AlreadyResealing, Resealed, reseal, resume
+from gateway.journal.resealing import AlreadyResealing, KeyOpensNothing, Resealed, reseal, resume
 from gateway.journal.vault import Vault
 from tests.gateway.journal.world import feed, message, open_journal, rows
 
@@ -165,6 +165,32 @@ async def test_a_damaged_value_is_left_and_said(tmp_path: Path) -> None:
     connection.close()
     journal = open_journal(tmp_path)
     assert (await reseal(journal, by="x")).unreadable == 1
+    await journal.close()
+
+
+async def test_the_key_of_another_journal_changes_nothing(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    await fill(journal)
+    await journal.close()
+    key, mine = tmp_path / "keys" / "K2", sealed(tmp_path)
+    right = key.read_bytes()
+    key.write_bytes(bytes(range(32)))
+    journal = open_journal(tmp_path)
+    with pytest.raises(KeyOpensNothing, match="n'ouvre aucune des valeurs scellées"):
+        await reseal(journal, by="x")
+    await journal.close()
+    assert (key.read_bytes(), (tmp_path / "keys" / "K2.next").exists()) == (bytes(range(32)), False)
+    assert {value for *_, value in sealed(tmp_path)} == {value for *_, value in mine}
+    assert told(tmp_path) == []
+    key.write_bytes(right)  # the twin: its own
+    journal = open_journal(tmp_path)
+    assert (await reseal(journal, by="x")).unreadable == 0
+    await journal.close()
+
+
+async def test_an_empty_journal_takes_another_key(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    assert (await reseal(journal, by="x")).values == 0
     await journal.close()
 
 

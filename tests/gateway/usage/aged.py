@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from gateway.grappes.reading import example
+from gateway.grappes.reading import example, write_grappe
 from gateway.grappes.registry import Registry
 from gateway.grappes.versions import keep
 from gateway.journal.journal import Journal
@@ -37,6 +37,7 @@ class Aged:
         few = tuple(one for one in whole.essms if one.finess_et in (CARMES, EVECHE))
         self.grappe = replace(whole, essms=few, date_demarrage=date(2026, 11, 1))
         keep(folder / "grappes", self.grappe)
+        (folder / "grappes" / f"{self.grappe.id}.json").write_bytes(write_grappe(self.grappe))
         self.registry = Registry([self.grappe])
 
     def write(self, *records: Record) -> None:

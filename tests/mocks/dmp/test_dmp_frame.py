@@ -148,11 +148,11 @@ async def test_a_status_keeps_nothing(dmp: Dmp, dui: Dui, world: World) -> None:
 async def test_a_business_fault_is_told_in_the_channel_of_its_code(dmp: Dmp, dui: Dui, world: World) -> None:
     armed(world, "soap", value="XDSRepositoryBusy")
     assert await dmp.ask(dui.feed()) == RegistryAnswer(False, (("XDSRepositoryBusy", "panne armée"),))
-    armed(world, "soap", operation="DMP.TD0.2", value="DMPIndisponible")
+    armed(world, "soap", operation="DMP.TD0.2", value="DMPAccessDeniedByRightsService")
     reply = await dmp.post(dui.existence())
     with pytest.raises(DmpFault) as raised:
         read_answer(reply.headers["content-type"], reply.content)
-    assert (raised.value.code, raised.value.subcode) == ("Receiver", "DMPIndisponible")
+    assert (raised.value.code, raised.value.subcode) == ("Sender", "DMPAccessDeniedByRightsService")
     assert world.trace.counts()["held"] == {}
 
 

@@ -156,7 +156,7 @@ async def test_faults_are_armed_shown_and_disarmed(api: httpx.AsyncClient, world
     assert taken is not None and taken.kind == "reset"
     assert (await api.delete("/faults")).json() == {"faults": []}
     refused = await api.post("/faults", json={**wanted, "kind": "explode"})
-    assert refused.status_code == 422 and "'reset', 'status' ou 'soap'" in refused.json()["detail"]
+    assert refused.status_code == 422 and "'business' ou 'soap'" in refused.json()["detail"]
 
 
 async def test_reset_forgets_everything_but_time(api: httpx.AsyncClient, world: World, echo: Echo) -> None:

@@ -39,7 +39,9 @@ def verify(sandbox: Path, made: Made, cert: str, purpose: str, *more: str) -> st
 
 def test_each_profile_serves_its_purpose_and_no_other(sandbox: Path, made: Made) -> None:
     structure = made.structures["0B0990008"]
-    assert verify(sandbox, made, structure["auth_cli"]["cert"], "sslclient").endswith(": OK\n")
+    assert [structure[part]["cn"] for part in ("auth_cli", "auth_manu")] == ["INSI-AUTO", "INSI-MANU"]
+    for part in ("auth_cli", "auth_manu"):
+        assert verify(sandbox, made, structure[part]["cert"], "sslclient").endswith(": OK\n")
     assert verify(sandbox, made, structure["sign"]["cert"], "smimesign").endswith(": OK\n")
     assert verify(sandbox, made, made.pki["server"]["cert"], "sslserver").endswith(": OK\n")
     assert "unsuitable certificate purpose" in verify(sandbox, made, structure["auth_cli"]["cert"], "sslserver")
@@ -75,6 +77,15 @@ def test_the_server_answers_to_its_names(sandbox: Path, made: Made, host: str) -
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 def test_the_server_answers_to_its_addresses(sandbox: Path, made: Made, address: str) -> None:
     assert ": OK" in verify(sandbox, made, made.pki["server"]["cert"], "sslserver", "-verify_ip", address)
+
+
+def test_leaves_say_where_their_status_and_their_issuer_are(sandbox: Path, made: Made) -> None:
+    structure = made.structures["0B0990008"]
+    for path in (*(structure[part]["cert"] for part in ("auth_cli", "auth_manu", "sign")), made.pki["server"]["cert"]):
+        shown = openssl("x509", "-in", sandbox / path, "-noout", "-ext", "authorityInfoAccess,crlDistributionPoints").stdout
+        assert "OCSP - URI:http://localhost:9103/OCSP" in shown
+        assert "CA Issuers - URI:http://localhost:9103/AC/ACI-EL-ORG-SANDBOX.cer" in shown
+        assert "URI:http://localhost:9103/CRL/ACI-EL-ORG-SANDBOX.crl" in shown
 
 
 def test_subject_has_the_order_and_types_of_the_igc(sandbox: Path, made: Made) -> None:

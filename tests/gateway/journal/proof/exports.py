@@ -39,7 +39,7 @@ def exported(
     made = at or taken(folder)
     signer = SigningKey(folder / "keys").present(made.origin)
     assert signer is not None
-    asked = export.Export({}, None, [Witness.parse(one) for one in witnesses])
+    asked = export.Export({} if filters is None else {"filtered": True}, None, [Witness.parse(one) for one in witnesses])
     file = io.BytesIO()
     with JournalReader(folder) as reader:
         rows = reader.select(filters or Filters())

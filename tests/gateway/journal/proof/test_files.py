@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from gateway.journal.proof import files, merkle, register, snapshot
 from gateway.journal.proof.files import AppendOnly
 from gateway.journal.proof.notes import Checkpoint, Signer, encode
+from tests.gateway.journal.proof.world import root_of, vector
 
 AT = "2026-03-02T09:00:00.000000Z"
 SIGNER = Signer("socle/essai", bytes(32))
@@ -23,7 +24,7 @@ def write(folder: Path, *leaves: bytes) -> None:
     log_0, checkpoints = AppendOnly(registry / files.LOG_0), AppendOnly(registry / files.CHECKPOINTS)
     for leaf in leaves:
         log_0.append(leaf)
-    root = merkle.root_of(map(merkle.leaf_hash, leaves))
+    root = root_of(map(merkle.leaf_hash, leaves))
     checkpoints.append(files.note_line(SIGNER.sign(Checkpoint("socle/essai", len(leaves), root).text())))
     log_0.close()
     checkpoints.close()
@@ -34,7 +35,7 @@ def leaf(seq: int, *heads: register.Head) -> bytes:
 
 
 def test_no_snapshot_yet(tmp_path: Path) -> None:
-    assert (snapshot.latest(tmp_path), snapshot.snapshot_root(tmp_path), snapshot.vector(tmp_path)) == (None, None, ())
+    assert (snapshot.latest(tmp_path), snapshot.snapshot_root(tmp_path), vector(tmp_path)) == (None, None, ())
 
 
 def test_the_last_snapshot(tmp_path: Path) -> None:
@@ -46,8 +47,8 @@ def test_the_last_snapshot(tmp_path: Path) -> None:
     found = snapshot.latest(tmp_path)
     assert found is not None
     assert (found.origin, found.size, found.at, found.vector, found.leaf) == ("socle/essai", 2, AT, (HEAD,), leaves[1])
-    assert snapshot.snapshot_root(tmp_path) == encode(merkle.root_of(map(merkle.leaf_hash, leaves)))
-    assert snapshot.vector(tmp_path) == (HEAD,)
+    assert snapshot.snapshot_root(tmp_path) == encode(root_of(map(merkle.leaf_hash, leaves)))
+    assert vector(tmp_path) == (HEAD,)
 
 
 def test_a_log_0_that_lost_its_end_is_said(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.journal.proof import merkle
 from gateway.journal.proof.hashes import FOLDER, Hashes
+from tests.gateway.journal.proof.world import root_of
 
 LEAVES = [merkle.leaf_hash(b"%d" % n) for n in range(70_000)]
 
@@ -25,9 +26,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_roots_at_every_kind_of_size(folder: Path) -> None:
     hashes = Hashes(folder, 1)
     for size in (0, 1, 2, 255, 256, 257, 4096, 65_535, 65_536, 65_537, 69_999, 70_000):
-        assert hashes.root_at(size) == merkle.root_of(LEAVES[:size]), size
+        assert hashes.root_at(size) == root_of(LEAVES[:size]), size
     assert hashes.leaves(254, 4) == LEAVES[254:258]
-    assert hashes.node(3, 9) == merkle.root_of(LEAVES[72:80])
+    assert hashes.node(3, 9) == root_of(LEAVES[72:80])
     with pytest.raises(ValueError, match="no hash at level 0, 70000"):
         hashes.leaf(70_000)
     with pytest.raises(ValueError, match="no hash"):
@@ -49,10 +50,10 @@ def test_what_a_crash_leaves_is_mended(folder: Path, tmp_path: Path, damage: tup
     os.truncate(tmp_path / FOLDER / f"1.{level}", kept)
     hashes = Hashes(tmp_path, 1, writable=True)
     hashes.append(LEAVES[hashes.size :])
-    assert hashes.root_at(70_000) == merkle.root_of(LEAVES)
+    assert hashes.root_at(70_000) == root_of(LEAVES)
     hashes.truncate(257)
     hashes.append(LEAVES[257:400])
-    assert (hashes.size, hashes.root_at(400)) == (400, merkle.root_of(LEAVES[:400]))
+    assert (hashes.size, hashes.root_at(400)) == (400, root_of(LEAVES[:400]))
     hashes.close()
 
 
@@ -68,7 +69,7 @@ def test_an_append_that_the_disk_refuses_changes_nothing(tmp_path: Path, monkeyp
         patch.setattr(os, "write", short)
         with pytest.raises(OSError, match="no room"):
             hashes.append(LEAVES[255:300])
-    assert (hashes.size, hashes.root_at(255)) == (255, merkle.root_of(LEAVES[:255]))
+    assert (hashes.size, hashes.root_at(255)) == (255, root_of(LEAVES[:255]))
     hashes.append(LEAVES[255:300])
-    assert hashes.root_at(300) == merkle.root_of(LEAVES[:300])
+    assert hashes.root_at(300) == root_of(LEAVES[:300])
     hashes.close()

@@ -21,7 +21,7 @@ from gateway.journal.proof.notary import Notary, Rhythm
 from gateway.journal.proof.notes import Checkpoint, Note, PublicKey, encode
 from gateway.journal.proof.signing import SigningKey
 from gateway.journal.record import JournalUnsafe, utc_now
-from tests.gateway.journal.proof.world import notary, rows, sign, tamper, write
+from tests.gateway.journal.proof.world import notary, root_of, rows, sign, tamper, vector, write
 
 CHANGE = "UPDATE entries SET body = CAST(replace(CAST(body AS TEXT), 'ok', 'no') AS BLOB)"
 
@@ -46,7 +46,7 @@ def bodies(folder: Path) -> list[bytes]:
 
 
 def root(leaves: list[bytes]) -> str:
-    return encode(merkle.root_of(map(merkle.leaf_hash, leaves)))
+    return encode(root_of(map(merkle.leaf_hash, leaves)))
 
 
 def log_0(folder: Path) -> list[bytes]:
@@ -76,9 +76,9 @@ def test_a_snapshot_commits_to_every_entry(folder: Path) -> None:
     assert kinds(folder) == ["key", "checkpoint", "checkpoint"]
     key = PublicKey.parse(register.read(log_0(folder)[0])["key"])
     assert Checkpoint.parse(Note.parse(made.checkpoint).check(key)) == Checkpoint(
-        made.origin, 3, merkle.root_of(map(merkle.leaf_hash, log_0(folder)))
+        made.origin, 3, root_of(map(merkle.leaf_hash, log_0(folder)))
     )
-    assert (snapshot.snapshot_root(folder), snapshot.vector(folder)) == (made.root, made.vector)
+    assert (snapshot.snapshot_root(folder), vector(folder)) == (made.root, made.vector)
 
 
 def test_a_checkpoint_every_so_many_entries_or_seconds(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_a_process_says_which_logs_it_opened_and_closed(folder: Path) -> None:
     opened, closed, last = leaves[2:]
     assert (opened["of"], opened["size"], opened["boot"]) == (1, 40, "boot-1")
     assert (closed["of"], closed["size"], closed["root"], closed["boot"]) == (1, 40, root(bodies(folder)), "boot-1")
-    assert (last["why"], register.vector_of(last)) == ("stop", snapshot.vector(folder))
+    assert (last["why"], register.vector_of(last)) == ("stop", vector(folder))
 
 
 def test_the_snapshot_that_a_measure_may_rest_on(folder: Path) -> None:
@@ -142,21 +142,21 @@ def test_the_snapshot_that_a_measure_may_rest_on(folder: Path) -> None:
 def test_an_empty_journal_is_signed_too(tmp_path: Path) -> None:
     write(tmp_path, 0)
     sign(tmp_path)
-    assert snapshot.vector(tmp_path) == (register.Head(1, 0, root([])),)
+    assert vector(tmp_path) == (register.Head(1, 0, root([])),)
     write(tmp_path, 1)
     sign(tmp_path)
-    assert snapshot.vector(tmp_path) == (register.Head(1, 1, root(bodies(tmp_path))),)
+    assert vector(tmp_path) == (register.Head(1, 1, root(bodies(tmp_path))),)
 
 
 def test_an_erasure_changes_no_root(folder: Path) -> None:
     sign(folder)
-    before = snapshot.vector(folder)
+    before = vector(folder)
     for table in ("refs", "bodies", "blobs", "facts", "keys"):
         rows(folder, f"DELETE FROM {table}")
     shutil.rmtree(folder / TREE)
     with notary(folder) as one:
         one.catch_up()
-    assert snapshot.vector(folder) == before
+    assert vector(folder) == before
 
 
 def test_a_copy_put_back_whole_is_the_past_and_starts(folder: Path, tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_a_copy_put_back_whole_is_the_past_and_starts(folder: Path, tmp_path: Pa
 def test_two_logs_have_two_roots(folder: Path) -> None:
     write(folder, 4, log_id=2)
     sign(folder)
-    first, second = snapshot.vector(folder)
+    first, second = vector(folder)
     assert (first.log, first.size, second.log, second.size) == (1, 40, 2, 4)
     assert (first.root, second.root) == (root(bodies(folder)[:40]), root(bodies(folder)[40:]))
 
@@ -228,7 +228,7 @@ def test_a_lost_tree_is_made_again_and_checked(folder: Path, damage: str) -> Non
     with notary(folder) as one:
         one.catch_up()
     sign(folder)
-    assert snapshot.vector(folder) == (register.Head(1, 40, root(bodies(folder))),)
+    assert vector(folder) == (register.Head(1, 40, root(bodies(folder))),)
 
 
 def test_hashes_that_no_checkpoint_synced_are_not_believed(folder: Path) -> None:
@@ -239,7 +239,7 @@ def test_hashes_that_no_checkpoint_synced_are_not_believed(folder: Path) -> None
     content = leaves.read_bytes()
     leaves.write_bytes(content[: 32 * 30] + bytes(32 * 10))
     sign(folder)
-    assert snapshot.vector(folder) == (register.Head(1, 40, root(bodies(folder))),)
+    assert vector(folder) == (register.Head(1, 40, root(bodies(folder))),)
 
 
 def test_a_lost_tree_does_not_hide_a_change(folder: Path) -> None:
@@ -305,7 +305,7 @@ def test_an_accepted_fork_is_said_and_lasts(folder: Path, harm: str) -> None:
         assert one.forks == ()
     [leaf] = [register.read(raw) for raw in log_0(folder) if b'"fork"' in raw and b'"of"' in raw]
     assert (leaf["reason"], leaf["by"], leaf["of"]) == (harm, "essai", 1 if harm in ("shorter", "other") else 0)
-    assert snapshot.vector(folder) == (register.Head(1, len(bodies(folder)), root(bodies(folder))),)
+    assert vector(folder) == (register.Head(1, len(bodies(folder)), root(bodies(folder))),)
     with notary(folder) as one:
         assert one.forks == ()
 
@@ -321,7 +321,7 @@ def test_a_fork_accepted_and_a_crash_before_its_checkpoint(folder: Path) -> None
         with pytest.raises(OSError, match="killed"):
             one.accept("essai")
     sign(folder)  # it was accepted: nothing is refused
-    assert snapshot.vector(folder) == (register.Head(1, 40, root(bodies(folder))),)
+    assert vector(folder) == (register.Head(1, 40, root(bodies(folder))),)
 
 
 # --- keys

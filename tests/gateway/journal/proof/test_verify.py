@@ -315,11 +315,15 @@ def test_a_database_restored_from_yesterday(case: Case, judge: Judge, tmp_path: 
     folder = another(case, tmp_path)
     later = witnessed(folder)
     yesterday = another(case, tmp_path / "again")
-    verdict = judge(exported(yesterday), witness=later)
+    verdict = judge(exported(yesterday), witness=later)  # as it was exported yesterday
+    assert codes(verdict) == ["younger-witness"]
+    assert "est plus récent que l'export" in told(verdict)
+    assert "s'il ne prolonge pas le témoin, la base a été restaurée" in told(verdict)
+    much_later = [witnessed(folder) for _ in range(3)][-1]
+    taken(yesterday, "witness")  # whoever exports signs first: the command writes an entry of its own
+    verdict = judge(exported(yesterday), witness=much_later)
     assert codes(verdict) == ["shorter-than-witness"]
     assert "base restaurée d'un état antérieur" in told(verdict)
-    write(yesterday, 3)
-    sign(yesterday)
     verdict = judge(exported(yesterday), witness=later)
     assert (codes(verdict), verdict.faults[0].place) == (["rewritten"], "0")
     assert judge(exported(yesterday)).holds

@@ -76,7 +76,11 @@ def test_an_older_state(folder: Path, first: bytes, tmp_path: Path) -> None:
     write(folder, 4)
     second = witnessed(folder, since=first)
     verdict = verify_witness(first, [key_of(folder)], second)
-    assert codes(verdict) == ["shorter-than-witness", "shorter-than-witness"]
+    assert codes(verdict) == ["younger-witness"]
+    assert "est plus récent que celui à vérifier" in told(verdict) and "dans l'autre ordre" in told(verdict)
+    restored = Path(shutil.copytree(yesterday, tmp_path / "restored"))
+    verdict = verify_witness(witnessed(restored), [key_of(folder)], second)
+    assert codes(verdict) == ["rewritten", "shorter-than-witness"]
     assert "le journal 1 avait 13 lignes au premier témoin, il en a 9" in told(verdict)
     with pytest.raises(NotGrown, match="le journal 1 a 9 lignes, il en avait 13"):
         witnessed(yesterday, since=second)

@@ -2,13 +2,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from connectors.wire.clock import SystemClock
 from gateway.journal.journal import Journal
+from gateway.journal.proof import merkle, register, snapshot
 from gateway.journal.proof.notary import Notary
 from gateway.journal.record import Record
 from tests.gateway.journal.world import feed, open_journal, rows
@@ -52,8 +53,22 @@ def tamper(folder: Path, *statements: str) -> None:
         rows(folder, statement)
 
 
+def root_of(leaf_hashes: Iterable[bytes]) -> bytes:
+    """The root over these leaves."""
+    frontier = merkle.Frontier()
+    for one in leaf_hashes:
+        frontier.add(one)
+    return frontier.root()
+
+
+def vector(folder: Path) -> register.Vector:
+    """Of the last snapshot; empty before the first."""
+    last = snapshot.latest(folder)
+    return () if last is None else last.vector
+
+
 def admin(action: str) -> Record:
     return Record(None, kind="admin", tenant="passerelle", detail={"action": action, "by": "essai"})
 
 
-__all__ = ["Journal", "admin", "notary", "rows", "sign", "tamper", "write"]
+__all__ = ["Journal", "admin", "notary", "root_of", "rows", "sign", "tamper", "vector", "write"]

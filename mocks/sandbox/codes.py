@@ -1,0 +1,76 @@
+"""The official codes that a business fault may answer: the ``[[code]]`` lines of the ledgers, by operation. None is invented."""
+from __future__ import annotations
+
+import functools
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_MOCKS = Path(__file__).parents[1]
+
+MAIL = "MSS"
+
+#: Every operation that a mock recognises, and so may be touched.
+_OPERATIONS = {
+    "insi": ("INS.RECHERCHE_TRAITS", "INS.INCONNUE"),
+    "dmp": ("DMP.TD0.2", "DMP.TD2.1", "DMP.TD3.1", "DMP.INCONNUE"),
+    "mssante": ("MSS.SOUMISSION", "MSS.SESSION_SMTP"),
+    "psc": ("PSC.AUTHORIZE", "PSC.LOGIN", "PSC.TOKEN", "PSC.USERINFO", "PSC.DISCOVERY", "PSC.INCONNUE"),
+    "annuaire": ("ANN.RECHERCHE", "ANN.INCONNUE"),
+}
+
+#: Where a fault may act in a mail dialogue; the first is what a fault that names none means.
+STEPS = {"MSS.SOUMISSION": ("end", "mail", "rcpt", "data"), "MSS.SESSION_SMTP": ("session", "auth")}
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """Some codes of one meaning. Either ``source``, or ``status`` "assumed" with ``why``, as a line of behaviour.
+
+    says   French, what it tells the software
+    steps  of a mail dialogue, where it is answered
+    """
+
+    operations: tuple[str, ...]
+    codes: tuple[str, ...]
+    says: str
+    steps: tuple[str, ...] = ()
+    source: str = ""
+    at: str = ""
+    status: str = ""
+    why: str = ""
+
+
+@functools.cache
+def read_codes() -> tuple[Codes, ...]:
+    """Every line of every ledger, in the order of the files; TypeError for a field that does not exist."""
+    found = []
+    for mock in _OPERATIONS:
+        rows = tomllib.loads((_MOCKS / mock / "ledger.toml").read_text("utf-8")).get("code", [])
+        found += [_read(row) for row in rows]
+    return tuple(found)
+
+
+def _read(row: dict[str, Any]) -> Codes:
+    lists: dict[str, tuple[str, ...]] = {name: tuple(row.pop(name, ())) for name in ("operations", "codes", "steps")}
+    return Codes(**lists, **row)  # type: ignore[arg-type]
+
+
+def operations() -> tuple[str, ...]:
+    return tuple(one for group in _OPERATIONS.values() for one in group)
+
+
+def http_operations() -> tuple[str, ...]:
+    return tuple(one for one in operations() if not one.startswith(f"{MAIL}."))
+
+
+def steps_of(operation: str) -> tuple[str, ...]:
+    return STEPS.get(operation, ())
+
+
+def codes_of(operation: str, step: str = "") -> tuple[str, ...]:
+    """What may be answered to this operation, at this step: the default one when it names none."""
+    place = step or next(iter(steps_of(operation)), "")
+    rows = (row for row in read_codes() if operation in row.operations and (not row.steps or place in row.steps))
+    return tuple(dict.fromkeys(code for row in rows for code in row.codes))

@@ -1,0 +1,132 @@
+"""Who calls, and for whom, as a fault may ask: the names of a caller, its tenant, the persons that its message is about."""
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, unquote_plus
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from mocks.sandbox.population import Population, own_boxes
+
+_FORM = "application/x-www-form-urlencoded"
+_CREDENTIALS = {"psc_clients": "client_id", "annuaire_keys": "key"}
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """names: FINESS ET, struct_id and fingerprint of a certificate, client_id, API key, mailbox: whatever was shown."""
+
+    names: frozenset[str] = field(default=frozenset(), repr=False)
+    tenant: str | None = None
+    persons: frozenset[str] = field(default=frozenset(), repr=False)
+
+
+NOBODY = Who()
+
+
+@dataclass(frozen=True, slots=True)
+class Callers:
+    """The callers that a manifest and a population declare.
+
+    claims  those of an access token that the sandbox's PSC issued, else None
+    """
+
+    manifest: Mapping[str, Any] = field(repr=False)
+    people: Population = field(repr=False)
+    claims: Callable[[str], Mapping[str, Any] | None]
+
+    def of_http(
+        self, headers: Mapping[str, str], query: str, body: bytes, der: bytes | None, persons: Iterable[str] = ()
+    ) -> Who:
+        """By certificate, ESANTE-API-KEY, or PSC client (Basic, form, query, access token). ``headers``: names in lower case."""
+        shown = {headers.get("esante-api-key", ""), *self._clients(headers, query, body)} - {""}
+        structure = self._structure(der)
+        return self._who(shown | _names(structure, der), structure, persons)
+
+    def of_mail(self, mailbox: str | None, der: bytes | None, persons: Iterable[str] = ()) -> Who:
+        """By the mailbox that is open, and the certificate shown."""
+        structure = self._structure(der) or (self._owner(mailbox) if mailbox else None)
+        return self._who(({mailbox} if mailbox else set()) | _names(structure, der), structure, persons)
+
+    def knows(self, name: str) -> bool:
+        """Whether the manifest declares a caller of this name."""
+        declared: set[Any] = set()
+        for one in self._rows("structures"):
+            declared |= {one.get("finess_et"), one.get("struct_id"), *(box.get("address") for box in one.get("mailboxes", ()))}
+            declared |= {one[use].get("fingerprint") for use in ("auth_cli", "sign") if use in one}
+        for rows, column in _CREDENTIALS.items():
+            declared |= {one.get(column) for one in self._rows(rows)}
+        return name in declared or self.people.holds_box(name)
+
+    def tenants(self) -> list[str]:
+        rows = [*self._rows("tenants"), *({"id": one.get("tenant")} for one in self._rows("structures"))]
+        return sorted({str(one["id"]) for one in rows if one.get("id")})
+
+    def _who(self, names: set[str], structure: Mapping[str, Any] | None, persons: Iterable[str]) -> Who:
+        tenant = None if structure is None else structure.get("tenant")
+        for rows, column in _CREDENTIALS.items():
+            tenant = tenant or next((one["tenant"] for one in self._rows(rows) if one.get(column) in names), None)
+        return Who(frozenset(names), tenant, frozenset(persons))
+
+    def _rows(self, name: str) -> Iterable[Mapping[str, Any]]:
+        rows: Iterable[Mapping[str, Any]] = self.manifest.get(name, ())
+        return rows
+
+    def _structure(self, der: bytes | None) -> Mapping[str, Any] | None:
+        unit = None if der is None else _unit(der)
+        return None if unit is None else self._one("struct_id", unit)
+
+    def _owner(self, mailbox: str) -> Mapping[str, Any] | None:
+        """The structure of a mailbox: its own, or that of the professional whose it is."""
+        for one in self._rows("structures"):
+            if any(box.get("address") == mailbox for box in one.get("mailboxes", ())):
+                return one
+        holders = (one.get("structure") for one in self.people.professionals() if mailbox in own_boxes(one))
+        return self._one("finess_et", next(holders, None))
+
+    def _one(self, column: str, value: str | None) -> Mapping[str, Any] | None:
+        return next((one for one in self._rows("structures") if value is not None and one.get(column) == value), None)
+
+    def _clients(self, headers: Mapping[str, str], query: str, body: bytes) -> Iterator[str]:
+        scheme, _, value = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "basic":
+            yield _basic_user(value)
+        elif scheme.lower() == "bearer":
+            yield str((self.claims(value.strip()) or {}).get("azp", ""))
+        form = body.decode("latin-1") if headers.get("content-type", "").startswith(_FORM) else ""
+        for text in (query, form):
+            yield _field(text, "client_id")
+
+
+def _names(structure: Mapping[str, Any] | None, der: bytes | None) -> set[str]:
+    shown = set() if der is None else {hashlib.sha256(der).hexdigest()}
+    return shown if structure is None else shown | {structure.get("finess_et", ""), structure.get("struct_id", "")} - {""}
+
+
+def _unit(der: bytes) -> str | None:
+    """The only OU of the subject: the structure's (psc-annuaire §23.3). A certificate that cannot be read names none."""
+    try:
+        units = x509.load_der_x509_certificate(der).subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
+    except ValueError:
+        return None
+    return str(units[0].value) if len(units) == 1 else None
+
+
+def _basic_user(encoded: str) -> str:
+    try:
+        return unquote_plus(base64.b64decode(encoded.strip(), validate=True).decode("latin-1").partition(":")[0])
+    except (binascii.Error, ValueError):
+        return ""
+
+
+def _field(text: str, name: str) -> str:
+    try:
+        return dict(parse_qsl(text, max_num_fields=100)).get(name, "")
+    except ValueError:
+        return ""

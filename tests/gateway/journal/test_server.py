@@ -1,0 +1,62 @@
+"""A server that could lose entries is refused before anything is written to it (design §5, « Stores »)."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.journal.postgres import PostgresConnection
+from gateway.journal.record import JournalError, JournalUnsafe
+from gateway.journal.server import open_for_reading, open_for_writing, refusal
+from tests.stores import Server
+
+SAFE = {
+    "server_version_num": ("140000", "140000"), "fsync": ("on", "on"), "full_page_writes": ("on", "on"),
+    "synchronous_commit": ("on", "on"), "synchronous_standby_names": ("", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, None),
+        ({"synchronous_commit": ("on", "local")}, None),
+        ({"synchronous_commit": ("on", "remote_apply"), "synchronous_standby_names": ("b", "")}, None),
+        ({"server_version_num": ("130014", "")}, "PostgreSQL 13 est trop ancien"),
+        ({"fsync": ("off", "off")}, "fsync = off"),
+        ({"full_page_writes": ("off", "off")}, "full_page_writes = off"),
+        ({"synchronous_commit": ("on", "off")}, "synchronous_commit = off"),
+        ({"synchronous_commit": ("on", "local"), "synchronous_standby_names": ("b", "")}, "synchronous_commit = local"),
+    ],
+)
+def test_what_would_lose_entries_is_refused(changes: dict[str, tuple[str, str]], words: str | None) -> None:
+    why = refusal(SAFE | changes)
+    assert why is None if words is None else words in str(why)
+
+
+def test_a_database_that_does_not_wait_for_its_disk_is_refused(postgres: Server, tmp_path: Path) -> None:
+    address = postgres.place(tmp_path)
+    admin = PostgresConnection(address, {})
+    name = admin.execute("SELECT current_database()").get
+    admin.script(f"ALTER DATABASE {name} SET synchronous_commit = off")
+    with pytest.raises(JournalUnsafe, match="ALTER ROLE, ALTER DATABASE"):
+        open_for_writing(address)
+    admin.script(f"ALTER DATABASE {name} SET synchronous_commit = local")
+    writer = open_for_writing(address)
+    assert writer.execute("SHOW synchronous_commit").get == "on"
+    writer.close()
+    admin.close()
+
+
+def test_a_reader_changes_nothing_and_sees_one_moment_of_the_journal(postgres: Server, tmp_path: Path) -> None:
+    address = postgres.place(tmp_path)
+    writer, reader = open_for_writing(address), open_for_reading(address)
+    with pytest.raises(JournalError, match="25006"):
+        reader.execute("DELETE FROM refs")
+    with reader:
+        assert reader.execute("SELECT count(*) FROM log_heads").get == 0
+        writer.execute("INSERT INTO log_heads VALUES (7, 0, 'b', now())")
+        assert reader.execute("SELECT count(*) FROM log_heads").get == 0
+    assert reader.execute("SELECT count(*) FROM log_heads").get == 1
+    writer.close()
+    reader.close()

@@ -1,0 +1,260 @@
+"""Several gateways on one PostgreSQL: who writes which log, and what they agree on (design §5, « Stores »)."""
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.wire.clock import Clock, SystemClock
+from gateway.journal import location, shared_head
+from gateway.journal.journal import Journal
+from gateway.journal.query import JournalReader
+from gateway.journal.record import Claim, Intent, JournalError, JournalStopped, KeyTaken, Named
+from gateway.journal.shared_head import HOLDER_NAME
+from gateway.usage.recount import recount
+from tests.gateway.journal.world import BORN, HandClock, feed, message, open_journal, rows
+from tests.stores import Server, opened
+
+Another = Callable[..., Journal]
+
+
+@pytest.fixture
+async def gateway(postgres: Server, tmp_path: Path) -> AsyncIterator[Another]:
+    """gateway("a"), gateway("b"): journals of two folders on one database, with the same keys; closed at the end."""
+    address = postgres.place(tmp_path / "a")
+    journals: list[Journal] = []
+
+    def start(name: str, clock: Clock | None = None) -> Journal:
+        folder = tmp_path / name
+        if not folder.exists():
+            location.choose(folder, address)
+            shutil.copytree(tmp_path / "a" / "keys", folder / "keys")
+        journals.append(open_journal(folder, clock=clock or SystemClock()))
+        return journals[-1]
+
+    yield start
+    for journal in journals:
+        await journal.close()
+    postgres.drop_below(tmp_path)
+
+
+def change(folder: Path, statement: str) -> None:
+    db = opened(folder)
+    db.execute(statement)
+    db.close()
+
+
+async def killed(journal: Journal) -> None:
+    """As SIGKILL leaves it: the lock goes with the process, the lease stays."""
+    journal._writer.stop()
+    await asyncio.to_thread(journal._writer.join)
+    journal._store._db.close()
+    journal._lock.release()
+    journal.close = nothing_more  # type: ignore[method-assign]
+
+
+async def closed(journal: Journal) -> None:
+    await journal.close()
+    journal.close = nothing_more  # type: ignore[method-assign]
+
+
+async def nothing_more() -> None:
+    """What is closed already."""
+
+
+# --- logs and leases
+
+
+async def test_each_gateway_writes_a_log_of_its_own(gateway: Another, tmp_path: Path) -> None:
+    one, other = gateway("a"), gateway("b")
+    assert (one.log_id, other.log_id) == (1, 2)
+    written = [(await journal.write(feed("ok")))[0][:2] for journal in (one, other, one, other)]
+    assert written == [(1, 0), (2, 0), (1, 1), (2, 1)]
+    with JournalReader(tmp_path / "b") as reader:
+        assert [(entry["log"], entry["seq"]) for _, entry in reader.select()] == [(1, 0), (1, 1), (2, 0), (2, 1)]
+
+
+async def test_a_log_that_was_closed_is_taken_again_at_once_and_goes_on(gateway: Another) -> None:
+    one = gateway("a")
+    await one.write(feed("ok"))
+    await closed(one)
+    other = gateway("b")
+    assert (other.log_id, (await other.write(feed("ok")))[0].seq) == (1, 1)
+
+
+async def test_a_gateway_killed_and_started_again_takes_its_own_log_and_what_it_owed(gateway: Another, tmp_path: Path) -> None:
+    one = gateway("a")
+    await one.intend(feed(), Intent(None, 30.0))
+    await killed(one)
+    again = gateway("a")
+    assert (again.log_id, again.recovered) == (1, 1)
+    assert rows(tmp_path / "a", "SELECT outcome FROM entries") == [("in_doubt",)]
+
+
+async def test_nobody_else_takes_a_log_before_its_lease_is_out(gateway: Another, tmp_path: Path) -> None:
+    one = gateway("a")
+    await killed(one)
+    assert gateway("b").log_id == 2
+    change(tmp_path / "a", "UPDATE log_heads SET lease_until = clock_timestamp() - interval '1 s' WHERE log_id = 1")
+    assert gateway("c").log_id == 1
+
+
+async def test_a_gateway_that_was_thought_dead_writes_nothing_more(gateway: Another, tmp_path: Path) -> None:
+    one = gateway("a")
+    await one.write(feed("ok"))
+    change(tmp_path / "a", "UPDATE log_heads SET lease_until = '-infinity'")
+    other = gateway("b")
+    assert other.log_id == 1
+    await other.write(feed("ok"))
+    with pytest.raises(JournalStopped, match="another process writes log 1"):
+        await one.write(feed("ok"))
+    assert one.stopped
+    with pytest.raises(JournalStopped):
+        await one.intend(feed(), Intent(None, 30.0))
+    assert rows(tmp_path / "a", "SELECT pos & 255 FROM entries ORDER BY pos") == [(0,), (1,)]
+
+
+async def test_a_gateway_without_a_call_says_that_it_lives(
+    gateway: Another, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_head, "LEASE", timedelta(seconds=0.3))
+    one = gateway("a")
+    lease = "SELECT lease_until FROM log_heads WHERE log_id = 1"
+    [(first,)] = rows(tmp_path / "a", lease)
+    for _ in range(100):
+        await asyncio.sleep(0.05)
+        if rows(tmp_path / "a", lease) > [(first,)]:
+            break
+    assert rows(tmp_path / "a", lease) > [(first,)]
+    assert not one.stopped
+
+
+async def test_a_holder_that_is_not_the_log_s_last_owner_proves_nothing(gateway: Another, tmp_path: Path) -> None:
+    await killed(gateway("a"))
+    (tmp_path / "a" / HOLDER_NAME).write_text("0" * 32)
+    assert gateway("a").log_id == 2
+
+
+# --- what several write at once
+
+
+async def test_one_message_through_two_gateways_at_once_counts_once(gateway: Another, tmp_path: Path) -> None:
+    one, other = gateway("a"), gateway("b")
+    names = [f"<{n}@ehpad.test>" for n in range(40)]
+    calls = [journal.write(message("ok", name)) for name in names for journal in (one, other)]
+    await asyncio.gather(*calls)
+    assert rows(tmp_path / "a", "SELECT count(*), count(DISTINCT unit_ref) FROM usage_units") == [(40, 40)]
+    with JournalReader(tmp_path / "a") as reader:
+        found = recount(tmp_path / "a")
+        assert (found.gap_count, found.units, reader.counts()["MSS.SOUMISSION"]["journal"]) == (0, 40, 80)
+
+
+@pytest.mark.parametrize("first", ["a", "b"])
+async def test_a_message_sent_again_next_month_through_another_gateway_stays_in_its_first_month(
+    gateway: Another, tmp_path: Path, first: str
+) -> None:
+    """Whichever log comes first in the order of places, and whichever commits first."""
+    journals = {name: gateway(name) for name in ("a", "b")}
+    second = "b" if first == "a" else "a"
+    early, late = message("ok", "<1@ehpad.test>"), message("ok", "<1@ehpad.test>")
+    late.event_time = BORN + timedelta(days=30)
+    await journals[first].write(late)
+    await journals[second].write(early)
+    await journals[first].write(message_at(late.event_time))
+    assert rows(tmp_path / "a", "SELECT substr(event_time, 1, 10) FROM usage_units") == [("2026-03-02",)]
+    assert recount(tmp_path / "a").gap_count == 0
+
+
+async def test_one_value_has_one_name_whoever_meets_it_first(gateway: Another, tmp_path: Path) -> None:
+    one, other = gateway("a"), gateway("b")
+    person = Named("person", "279035121518989")
+    calls = [journal.write(feed("ok", person=person)) for _ in range(10) for journal in (one, other)]
+    await asyncio.gather(*calls)
+    assert rows(tmp_path / "a", "SELECT count(DISTINCT person_ref), count(*) FROM entries") == [(1, 20)]
+    assert await one.ref(person) == await other.ref(person) is not None
+
+
+async def test_a_name_that_one_gateway_let_go_is_not_used_by_the_other(gateway: Another, tmp_path: Path) -> None:
+    one, other = gateway("a"), gateway("b")
+    person = Named("person", "279035121518989")
+    await other.write(feed("ok", person=person))
+    before = await other.ref(person)
+    await one.change(lambda store: store.connection().execute("DELETE FROM refs"))
+    await other.write(feed("ok", person=person))
+    after = await other.ref(person)
+    assert after not in (None, before)
+    assert rows(tmp_path / "a", "SELECT ref FROM refs") == [(after,)]
+
+
+async def test_an_idempotency_key_is_taken_once(gateway: Another) -> None:
+    one, other = gateway("a"), gateway("b")
+    for n in range(8):
+        claims = [Claim(bytes([n]) * 32, b"f" * 32) for _ in range(2)]
+        taken = await asyncio.gather(
+            one.intend(record_with(claims[0]), Intent(None, 30.0)), other.intend(record_with(claims[1]), Intent(None, 30.0)),
+            return_exceptions=True,
+        )
+        assert sorted(type(result).__name__ for result in taken) == ["KeyTaken", "NoneType"]
+    assert all(isinstance(error, KeyTaken) for error in [next(result for result in taken if result)])
+
+
+async def test_an_entry_in_doubt_is_settled_once_whoever_settles_it(gateway: Another) -> None:
+    one, other = gateway("a"), gateway("b")
+    doubt = feed("in_doubt")
+    await one.write(doubt)
+    settlements = [feed("succeeded") for _ in range(2)]
+    for settlement in settlements:
+        settlement.kind, settlement.settles = "settlement", doubt.id
+    results = await asyncio.gather(one.write(settlements[0]), other.write(settlements[1]), return_exceptions=True)
+    assert sorted(type(result).__name__ for result in results) == ["NotInDoubt", "list"]
+
+
+async def test_one_id_is_one_entry_whatever_the_log_and_the_month(gateway: Another) -> None:
+    clock = HandClock()
+    one, other = gateway("a"), gateway("b", clock)
+    record = feed("ok")
+    await one.write(record)
+    with pytest.raises(JournalError, match="entry_ids"):
+        await other.write(record)
+    assert (await other.write(feed("ok")))[0].seq == 0
+
+
+# --- months
+
+
+async def test_entries_lie_in_the_month_in_which_they_are_written_and_a_log_never_goes_back(
+    gateway: Another, tmp_path: Path
+) -> None:
+    clock = HandClock()
+    one = gateway("a", clock)
+    for moment in ("2026-03-31T23:59", "2026-04-01T00:00", "2026-03-31T23:00", "2026-12-31T12:00", "2027-01-01T00:00"):
+        clock.now = datetime.fromisoformat(moment).replace(tzinfo=UTC)
+        await one.write(feed("ok"))
+    months = rows(tmp_path / "a", "SELECT month FROM entries ORDER BY pos")
+    assert [month for (month,) in months] == [202603, 202604, 202604, 202612, 202701]
+    ahead = rows(tmp_path / "a", "SELECT to_regclass('entries_202702') IS NOT NULL, to_regclass('facts_202701') IS NOT NULL")
+    assert ahead == [(True, True)]
+    await closed(one)
+    clock.now = BORN
+    again = gateway("a", clock)
+    await again.write(feed("ok"))
+    assert rows(tmp_path / "a", "SELECT month FROM entries ORDER BY pos DESC LIMIT 1") == [(202701,)]
+
+
+def message_at(moment: datetime) -> Any:
+    record = message("ok", "<1@ehpad.test>")
+    record.event_time = moment
+    return record
+
+
+def record_with(claim: Claim) -> Any:
+    record = feed()
+    record.claim = claim
+    return record
+
+
