@@ -18,7 +18,7 @@ from tests.e2e.faults_bench import FaultsBench, faults_bench
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 FEED, SEARCH, MESSAGE = "DMP.TD2.1", "INS.RECHERCHE_TRAITS", "MSS.SOUMISSION"
-NAME, OTHER = 0, 1
+MINE, OTHER = 0, 1
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -72,18 +72,18 @@ async def test_a_code_that_nobody_published_is_refused_with_the_list(bench: Faul
 async def test_a_fault_for_one_structure_leaves_the_other_alone(bench: FaultsBench) -> None:
     for named in (bench.structure(OTHER).finess_et, "1" + bench.structure(OTHER).finess_et):
         await bench.arm(FEED, "business", "XDSRegistryBusy", caller=named, for_next=1)
-        await bench.send(FEED, NAME)
+        await bench.send(FEED, MINE)
         await bench.send(FEED, OTHER)
     entries = bench.entries(FEED)
     assert [(entry["finess_et"], entry["fault"]) for entry in entries] == [
-        (bench.structure(NAME).finess_et, None), (bench.structure(OTHER).finess_et, "panne-1"),
+        (bench.structure(MINE).finess_et, None), (bench.structure(OTHER).finess_et, "panne-1"),
     ] * 2  # fmt: skip
     await bench.reconciles()
 
 
 async def test_a_fault_for_one_tenant_by_certificate_and_by_client_id(bench: FaultsBench) -> None:
     await bench.arm(SEARCH, "business", "insi_111", tenant="autre-editeur", for_next=9)
-    await bench.send(SEARCH, NAME)
+    await bench.send(SEARCH, MINE)
     await bench.send(SEARCH, OTHER)
     assert [entry["fault"] for entry in bench.entries(SEARCH)] == [None, "panne-1"]
     await bench.arm("PSC.TOKEN", "business", "invalid_grant", caller=bench.world.psc.client_id)
@@ -212,7 +212,8 @@ async def test_what_may_not_be_injected(bench: FaultsBench, changes: dict[str, A
 
 
 async def test_arming_and_disarming_are_entries_that_say_codes_only(bench: FaultsBench) -> None:
-    await bench.arm(SEARCH, "dribble", person=bench.person().matricule)
+    matricule = bench.person().matricule
+    await bench.arm(SEARCH, "dribble", person=matricule)
     await inject(bench, "PSC.*", b"<secret/>", "text/xml", id="reponse")
     await bench.control("DELETE", "/faults?id=reponse")
     assert (await bench.control("POST", "/reset"))[0] == 200
@@ -222,4 +223,4 @@ async def test_arming_and_disarming_are_entries_that_say_codes_only(bench: Fault
         ("panne-1", SEARCH, "dribble", True), ("reponse", "PSC.*", "injection", True),
         ("reponse", "PSC.*", "injection", False), ("panne-1", SEARCH, "dribble", False),
     ]  # fmt: skip
-    assert all(set(one) == {"action", "fault", "operation", "kind", "armed"} for one in bench.armings())
+    assert not any(secret in str(bench.armings()) for secret in (matricule, "secret", "PHNlY3JldC8+"))
