@@ -20,6 +20,8 @@ from connectors.wire.serving import until_stopped
 from gateway.app import Gateway
 from gateway.collector import look_less_often
 from gateway.grappes.reading import RegistryError
+from gateway.journal.connection import StoreLost
+from gateway.journal.location import WrongStore
 from gateway.journal.record import JournalError, JournalFull, JournalLocked
 from gateway.settings import Settings, why_refused
 
@@ -28,7 +30,8 @@ _WATCH_S = 0.5
 
 
 def main() -> int:
-    """Exit codes of design §9: 2 bad settings, 3 a port is taken, 4 refused to start or stopped to protect the journal."""
+    """Exit codes of design §9: 2 bad settings, 3 a port is taken or the server of the
+    journal does not answer, 4 refused to start or stopped to protect the journal."""
     arguments = argparse.ArgumentParser(prog="socle gateway")
     arguments.add_argument("--data", type=Path, default=None)
     arguments.add_argument("--accept-fork", action="store_true")
@@ -41,12 +44,14 @@ def main() -> int:
         return _stop(why_refused(error), BAD_INPUT)
     except FileNotFoundError as error:
         return _stop(f"Le bac à sable n'est pas préparé : {error.filename} manque. Lancez « socle up ».", BAD_INPUT)
-    except RegistryError as error:
+    except (RegistryError, WrongStore) as error:
         return _stop(str(error), BAD_INPUT)
     except JournalLocked as error:
         return _stop(f"Le journal de {settings.journal} est déjà ouvert par le processus {error.pid}.", REFUSED_TO_START)
     except JournalFull:
         return _stop(f"Le journal de {settings.journal} ne s'ouvre pas : plus de place sur son disque.", REFUSED_TO_START)
+    except StoreLost as error:
+        return _stop(f"Le journal n'est pas joignable : {error}", UNAVAILABLE)
     except JournalError as error:
         return _stop(f"Le journal refuse de s'ouvrir : {error}", REFUSED_TO_START)
     except apsw.Error as error:

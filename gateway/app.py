@@ -51,6 +51,7 @@ from gateway.grappes.registrar import Registrar
 from gateway.grappes.registry import Registry
 from gateway.journal.bodies import Keeper
 from gateway.journal.journal import FILE_NAME, Journal
+from gateway.journal.location import choose
 from gateway.journal.proof.acts import open_notary
 from gateway.journal.proof.leaving import Resting
 from gateway.journal.proof.notary import Notary, Rhythm, sign_along
@@ -102,7 +103,10 @@ class Gateway:
 
     @classmethod
     def open(cls, settings: Settings, *, accept_fork: bool = False) -> Gateway:
-        """Open the journal and read who may call. Raises JournalLocked, JournalUnsafe, FileNotFoundError, ValueError."""
+        """Open the journal and read who may call. Raises JournalLocked, JournalUnsafe, WrongStore,
+        FileNotFoundError, ValueError."""
+        if settings.store is not None:
+            choose(settings.journal, settings.store.get_secret_value())
         sandbox = settings.sandbox
         manifest = orjson.loads((sandbox / "sandbox.json").read_bytes())
         access = Access.from_manifest(sandbox)

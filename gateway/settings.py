@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from gateway.journal.bodies import check_levels
@@ -22,6 +22,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SOCLE_", extra="ignore")
 
     data: Path = Field(Path(".socle"), description="Dossier des données : journal, clés, bac à sable.")
+    store: SecretStr | None = Field(None, description="Adresse du serveur PostgreSQL du journal ; sans elle, un fichier SQLite.")
     environment: Environment = Field("bac_a_sable", description="Environnement inscrit dans chaque entrée du journal.")
     deadline_s: float | None = Field(None, gt=0, description="Plafonne le délai de réponse de chaque service, en secondes.")
     patience_s: Seconds | dict[Literal["DMP", "MSS"], Seconds] | None = Field(

@@ -60,7 +60,7 @@ class Server:
 
         def here(cls: type[Journal], folder: Path, **settings: Any) -> Journal:
             if not location.present(folder) and not settings.get("vfs"):
-                settings["address"] = self.address(self._fresh(folder))
+                self.place(folder)
             return opened(cls, folder, **settings)
 
         with pytest.MonkeyPatch.context() as patch:

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from gateway.cli.french import counted
 from gateway.exports.journal_lines import local_time
 from gateway.journal.units import Unit, units_of
 from gateway.operations import OPERATIONS
@@ -69,7 +70,7 @@ def list_lines(entries: Iterable[Entry], width: int | None) -> Iterator[str]:
 
 def entry_lines(entry: Entry, *, wide: bool, whole: bool) -> Iterator[str]:
     """One entry of a list or of a tail."""
-    notes = " ".join(map(_printable, [*entry["flags"], *([entry["service_code"]] if _code_tells(entry) else [])]))
+    notes = " ".join(map(_printable, [*entry["flags"], *_gap(entry), *([entry["service_code"]] if _code_tells(entry) else [])]))
     place, moment = f"{entry['log']}/{entry['seq']}", f"{local_time(entry):%Y-%m-%d %H:%M:%S%z}"
     what = entry["operation"] or (entry["detail"] or {}).get("action") or _KINDS[entry["kind"]]
     shown_id, beside = entry["id"] if whole else "", notes if wide else ""
@@ -81,9 +82,15 @@ def entry_lines(entry: Entry, *, wide: bool, whole: bool) -> Iterator[str]:
 def outcome(entry: Entry) -> str:
     """The outcome in one or two words."""
     if entry["outcome"] is None:
-        return f"{entry['detail'].get('count', '')} appels" if entry["kind"] == "gap" else ""
+        return counted(int(entry["detail"].get("count", 0)), "appel", "appels") if entry["kind"] == "gap" else ""
     word = _OUTCOMES[entry["outcome"]]
     return f"réglé:{word}"[:12] if entry["kind"] == "settlement" else word
+
+
+def _gap(entry: Entry) -> list[str]:
+    """Where calls could not be recorded one by one, and why (docs/errors.md)."""
+    detail = entry["detail"] or {}
+    return [str(detail[name]) for name in ("listener", "why") if name in detail] if entry["kind"] == "gap" else []
 
 
 def _columns(place: str, moment: str, what: str, result: str, finess_et: str, shown_id: str, notes: str) -> str:
@@ -112,7 +119,7 @@ def sheet(entry: Entry, later: Iterable[Entry], settled: Entry | None, counted: 
         ("Quand", list(_when(entry))),
         ("Issue", [_result(entry)]),
         ("Code", [] if entry["service_code"] is None else [f"{_printable(entry['service_code'])} (celui du service)"]),
-        ("Signalements", [_flag(flag) for flag in entry["flags"]]),
+        ("Signalements", [_flag(flag) for flag in [*entry["flags"], *_gap(entry)[-1:]]]),
         ("Échanges", list(_exchanges(entry))),
         ("Durées", [_latencies(entry)] if entry["kind"] == "call" else []),
         ("Contenus", [f"{one['role']} : {one['size_bytes']} octets, engagement {one['commitment']}" for one in entry["bodies"]]),

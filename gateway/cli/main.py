@@ -37,8 +37,9 @@ from gateway.cli import (
     up,
     usage,
 )  # fmt: skip
-from gateway.cli.common import REFUSED_TO_START
+from gateway.cli.common import REFUSED_TO_START, UNAVAILABLE
 from gateway.cli.french import UsageError, said
+from gateway.journal.connection import StoreLost
 from gateway.journal.record import JournalError
 from gateway.settings import why_refused
 
@@ -95,7 +96,7 @@ sandbox.app.add_typer(sandbox_state.app, name="state", help="Ce que les services
 sandbox.app.add_typer(sandbox_snapshot.app, name="snapshot", help="Instantanés du bac à sable : garder, remettre.")
 sandbox.app.command("load")(sandbox_snapshot.load)
 sandbox.app.command("reset")(sandbox_snapshot.reset)
-app.add_typer(sandbox.app, name="sandbox", help="Bac à sable : horloge, pannes, clients, certificats.")
+app.add_typer(sandbox.app, name="sandbox", help="Bac à sable : état, horloge, pannes, clients, certificats.")
 app.add_typer(load.app, name="load", help="Tests de charge.")
 
 
@@ -109,6 +110,9 @@ def main() -> None:
     except (ValidationError, SettingsError) as error:
         typer.echo(why_refused(error), err=True)
         sys.exit(2)
+    except StoreLost as error:
+        typer.echo(f"Le journal n'est pas joignable : {error}.", err=True)
+        sys.exit(UNAVAILABLE)
     except (JournalError, apsw.Error) as error:
         typer.echo(f"Le journal ne peut pas servir : {error}.", err=True)
         sys.exit(REFUSED_TO_START)

@@ -101,12 +101,18 @@ gateway.add_typer(identity.app, name="identity", help="Identités que des struct
 def start_gateway(
     context: typer.Context,
     data: DataFolder = Path(".socle"),
+    store: Annotated[
+        str | None,
+        typer.Option(metavar="ADRESSE", help="Journal sur PostgreSQL (postgresql://…), retenu par le dossier ; sinon SQLite."),
+    ] = None,
     accept_fork: Annotated[
         bool, typer.Option("--accept-fork", help="Prend le journal tel qu'il est s'il contredit ses points de contrôle.")
     ] = False,
 ) -> None:
     """Démarre la passerelle seule, sur ses ports fixes ; ou gère les identités déposées."""
     if context.invoked_subcommand is None:
+        if store is not None:
+            os.environ["SOCLE_STORE"] = store  # it may hold a password, which a command line would show to everybody
         _become("gateway", "--data", str(data), *(["--accept-fork"] if accept_fork else []))
 
 

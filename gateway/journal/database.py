@@ -1,11 +1,12 @@
 """Opening the journal, safely or not at all (design §5, « Stores »; reference/packages §10).
 
 The path that these functions take is that of the SQLite file; where the journal is on a server instead, the address lies
-beside that place (``location.py``). The driver is an extra: only a journal that is there asks for it.
+beside that place (``location.py``).
 """
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import apsw
@@ -39,23 +40,28 @@ def check_version(version: str) -> None:
         raise JournalUnsafe(f"SQLite {version} peut abîmer un journal ; il faut au moins 3.51.3, ou 3.53.0")
 
 
+def _server() -> ModuleType:
+    """Only a journal that is on a server asks for the driver, which is an extra."""
+    try:
+        from gateway.journal import server
+    except ModuleNotFoundError as error:
+        raise JournalError("il est sur PostgreSQL, et le pilote manque : installez socle[postgres]") from error
+    return server
+
+
 def is_new(path: Path) -> bool:
     """Whether there is no journal yet: not even its keys. Raises StoreError when the server does not say."""
     address = address_of(path.parent)
     if address is None:
         return not path.exists()
-    from gateway.journal import server
-
-    return server.is_new(address)
+    return bool(_server().is_new(address))
 
 
 def open_for_writing(path: Path, *, vfs: str | None = None, pragmas: Pragmas = DURABLE) -> Any:
     """The one writing connection, migrated. Raises JournalUnsafe when what protects the journal is not obtained."""
     address = address_of(path.parent)
     if address is not None:
-        from gateway.journal import server
-
-        return server.open_for_writing(address)
+        return _server().open_for_writing(address)
     return open_file(path, vfs=vfs, pragmas=pragmas)
 
 
@@ -98,9 +104,7 @@ def open_for_reading(path: Path, *, older: bool = False) -> Any:
     """
     address = address_of(path.parent)
     if address is not None:
-        from gateway.journal import server
-
-        return server.open_for_reading(address, older=older)
+        return _server().open_for_reading(address, older=older)
     try:
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         connection.set_busy_timeout(5000)

@@ -4,7 +4,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import asdict
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -14,12 +15,13 @@ from gateway.journal import database
 from gateway.journal.drafts import Draft, draft_of, intended_draft
 from gateway.journal.durable import sync_folder
 from gateway.journal.location import FILE_NAME as FILE_NAME
-from gateway.journal.location import address_of, choose
+from gateway.journal.location import address_of
 from gateway.journal.lock import FolderLock
 from gateway.journal.record import Claim, Doubt, Entry, Intent, JournalFull, KeyUse, Named, Record
 from gateway.journal.recovery import recover
 from gateway.journal.room import BALLAST_BYTES, FarRoom, Room, with_room
 from gateway.journal.store import Store
+from gateway.journal.takeover import Taken, take_over
 from gateway.journal.vault import Vault
 from gateway.journal.writer import Writer
 
@@ -56,20 +58,17 @@ class Journal:
     @classmethod
     def open(
         cls, folder: Path, *, environment: str, clock: Clock, log_id: int = 1, vfs: str | None = None,
-        ballast_bytes: int = BALLAST_BYTES, address: str | None = None,
+        ballast_bytes: int = BALLAST_BYTES,
     ) -> Journal:  # fmt: skip
         """Open or create the journal of ``folder`` (keys in ``folder/keys``) and recover what a dead process left.
 
-        address  of the PostgreSQL server where the journal shall be; None: where it is, or in a file of the folder
-        Raises WrongStore when it is elsewhere already, JournalLocked when another process has it, JournalUnsafe when entries
-        could be lost, JournalFull when what a dead process left finds no room.
+        Raises JournalLocked when another process has it, JournalUnsafe when entries could be lost, JournalFull when what a
+        dead process left finds no room.
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)  # another part may have made it first
         lock = FolderLock(folder / LOCK_NAME)
         try:
-            if address is not None:
-                choose(folder, address)
             path = folder / FILE_NAME
             vault = Vault.open(folder / "keys", environment, create=database.is_new(path))
             room = cls.room_class(folder, ballast_bytes) if address_of(folder) is None else FarRoom()
@@ -207,10 +206,32 @@ class Journal:
         use: KeyUse | None = await self._writer.run_job(lambda store: store.own_keys.use_of(claim))
         return use
 
-    async def doubts_to_ask(self, operations: list[str], *, not_found: int, since: datetime, limit: int = 50) -> list[Doubt]:
-        """For the settlement worker: doubts with a blob, past their deadline, untouched since ``since``."""
-        found: list[Doubt] = await self._writer.run_job(lambda store: store.doubts_to_ask(operations, not_found, since, limit))
+    @property
+    def shared(self) -> bool:
+        """Whether other gateways may write beside this one."""
+        return self._store.shared
+
+    async def doubts_to_ask(
+        self, operations: list[str], *, not_found: int, since: datetime, limit: int = 50, claimed_s: float = 90.0
+    ) -> list[Doubt]:
+        """For the settlement worker: doubts with a blob, past their deadline, untouched since ``since``. Beside other gateways
+        none of them is given the same ones for ``claimed_s``, or until ``note_asked``."""
+        claimed = timedelta(seconds=claimed_s)
+        found: list[Doubt] = await self._writer.run_job(
+            lambda store: store.doubts_to_ask(operations, not_found, since, limit, claimed)
+        )
         return found
+
+    async def take_over(self) -> Taken | None:
+        """Write what a gateway of this journal that died owes: one log, if there is one. Raises JournalFull, JournalStopped."""
+        taken: Taken | None = await self._writer.run_job(take_over) if self.shared else None
+        if taken is not None:
+            log.warning("journal_taken_over", extra=asdict(taken))
+        return taken
+
+    async def tell(self, told: bytes) -> None:
+        """Say something to every gateway of this journal that is no entry (``acts.py``). Raises JournalFull, JournalStopped."""
+        await self._writer.run_job(lambda store: store.tell(told))
 
     async def note_asked(self, doubt: Doubt, *, not_found: bool) -> None:
         await self._writer.run_job(lambda store: store.note_asked(doubt.entry_id, not_found=not_found))

@@ -66,7 +66,7 @@ BESIDE = f"SELECT what, COUNT(*) {_BESIDE} GROUP BY what"
 BESIDE_ROWS = f"SELECT {_PLACE}, what, event_time {_BESIDE} ORDER BY event_time, log, seq"
 DOUBTS = (
     f"SELECT e.pos, s.outcome, s.pos FROM (SELECT {_PLACE} AS place {_BESIDE} AND what = 'in_doubt') b"
-    " CROSS JOIN entries e ON e.pos = b.place LEFT JOIN entries s ON s.settles = e.id ORDER BY e.pos"
+    " CROSS JOIN entries e LEFT JOIN entries s ON s.settles = e.id WHERE e.pos = b.place ORDER BY e.pos"
 )
 DOUBTS_NEAR = DOUBTS.replace("AND what", "AND (event_time < :after OR event_time >= :before) AND what")
 #: How many rows of a slot have no entry any more, and when the last of these left.

@@ -77,7 +77,7 @@ class DmpMock:
         try:
             return _refused(call) or self._injected(call, fault) or self._answer(call)
         except Faulted as error:
-            return _soap(500, frame.fault(error, call.relates_to))
+            return _soap(500, frame.fault(error, call.relates_to), error.subcode or error.role)
 
     def _injected(self, call: _Call, fault: Fault | None) -> Reply | None:
         """What an armed fault answers in place of the service; None when it lets the service act."""
@@ -88,7 +88,7 @@ class DmpMock:
         body = injected.refusal(call.message, fault.code, self._world.clock.business())
         if body is None:
             raise Faulted("Sender", "Simulateur DMP : panne armée.", fault.code)
-        return _soap(200, _enveloped(call, body))
+        return _soap(200, _enveloped(call, body), fault.code)
 
     def _trusted(self) -> vihf.Trust:
         """Who may sign, by the lists as they are published now."""
@@ -113,7 +113,7 @@ class DmpMock:
         if reply.stored:
             self.documents.add(list(reply.stored))
             self._world.trace.held(reply.operation, hashed(str(reply.set_id)))
-        return _soap(200, _enveloped(call, reply.body))
+        return _soap(200, _enveloped(call, reply.body), reply.code)
 
 
 def read_policy(wanted: dict[str, Any]) -> Policy:
@@ -153,5 +153,5 @@ def _enveloped(call: _Call, body: str) -> bytes:
     return frame.answer(body, action=frame.ANSWER_ACTIONS[call.operation], relates_to=call.relates_to)
 
 
-def _soap(status: int, body: bytes) -> Reply:
-    return Reply(status, body, f"{_SOAP_TYPE}; charset=UTF-8")
+def _soap(status: int, body: bytes, code: str) -> Reply:
+    return Reply(status, body, f"{_SOAP_TYPE}; charset=UTF-8", code=code)

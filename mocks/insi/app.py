@@ -66,7 +66,7 @@ class InsiMock:
         reply = _refused(call) or self._decided(call, fault)
         if isinstance(reply, behaviour.Reply):
             self._state.answered[reply.code] += 1
-            return Reply(reply.status, reply.body, _CONTENT_TYPE, delay_s=reply.delay_s)
+            return Reply(reply.status, reply.body, _CONTENT_TYPE, delay_s=reply.delay_s, code=reply.code)
         self._state.answered[str(reply.status)] += 1
         return reply
 

@@ -161,9 +161,9 @@ class _Conversation:
         """One command of a submission, under the fault that touches it, if one does."""
         fault, refused = await self._met(_SUBMISSION, step, named)
         if refused is not None:
-            return await self._answer(refused)
+            return await self._answer(refused, shown=_SUBMISSION)
         self._session, reply = obey(self._session)
-        return await self._answer(reply, fault)
+        return await self._answer(reply, fault, shown=_SUBMISSION if reply.code >= 400 else None)
 
     async def _starttls(self, argument: str) -> bool:
         self._session, reply = b.on_starttls(self._session, argument, pipelined=self._wire.pipelined)
@@ -179,7 +179,7 @@ class _Conversation:
         asked = b.on_auth(self._session, argument)
         if isinstance(asked, b.Reply):
             if asked is not b.S334_CONTINUE:
-                return await self._answer(asked)
+                return await self._answer(asked, shown=_SESSION)
             await self._say(asked)
             asked = await self._wire.line(_AUTH_LIMIT)
         response = b"" if asked == b"=" else asked  # "=" is the empty initial response (RFC 4954 §4)
@@ -202,14 +202,14 @@ class _Conversation:
                 return False
             await self._wire.line(_AUTH_LIMIT)
             reply = refused or b.S535_REFUSED
-        return await self._answer(reply, fault)
+        return await self._answer(reply, fault, shown=_SESSION)
 
     async def _data(self, argument: str) -> bool:
         go = b.on_data(self._session, argument)
         if go is not b.S354_GO:
-            return await self._answer(go)
+            return await self._answer(go, shown=_SUBMISSION)
         fault, refused = await self._met(_SUBMISSION, "data")
-        if not await self._answer(refused or go, fault):
+        if not await self._answer(refused or go, fault, shown=None if refused is None else _SUBMISSION):
             return False
         if refused is not None:
             return True
@@ -217,7 +217,7 @@ class _Conversation:
         fault, refused = await self._met(_SUBMISSION, "end")
         reply = refused or self._take(content)
         self._session = self._session.without_transaction()
-        return await self._answer(reply, fault)
+        return await self._answer(reply, fault, shown=_SUBMISSION)
 
     def _take(self, content: bytes | None) -> b.Reply:
         """Judge and deliver one message; what the trace holds is written before the 250."""
@@ -235,12 +235,17 @@ class _Conversation:
             self._mock.world.trace.held("MSS.SOUMISSION", kept.unit)
         return b.say(250, f"2.0.0 Ok: queued as {queue_id}")
 
-    async def _answer(self, reply: b.Reply, fault: Fault | None = None) -> bool:
-        """Say it, as a fault wants it; leave after 421, and after too many refusals in one connection."""
+    async def _answer(self, reply: b.Reply, fault: Fault | None = None, *, shown: str | None = None) -> bool:
+        """Say it, as a fault wants it; leave after 421, and after too many refusals in one connection.
+
+        shown  the operation under which the control API shows this reply, None for one that settles nothing
+        """
         fault, self._opening = fault or self._opening, None
         self._errors += reply.code >= 500
         if self._errors > _MAX_ERRORS:
             reply = b.say(421, "4.7.0 Too many errors, closing")
+        if shown is not None:
+            self._mock.world.requests.note(self._mock.name, shown, reply.code, reply.enhanced, fault)
         if fault is None:
             await self._say(reply)
             return reply.code != 421

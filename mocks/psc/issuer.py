@@ -54,14 +54,15 @@ class Issuer:
         try:
             return handle(exchange)
         except OAuthError as error:
-            return json_reply(error.status, {"error": error.error, "error_description": error.description}, _NO_STORE)
+            said = {"error": error.error, "error_description": error.description}
+            return json_reply(error.status, said, _NO_STORE, code=error.error)
 
     def refused(self, call: Routed, code: str) -> Reply:
         """What an armed fault makes of a request: one of the OAuth errors of ``_REFUSALS`` (psc-annuaire §10)."""
         status, description = _REFUSALS[code]
         if call.operation == "PSC.USERINFO":
             return _challenge(code, description, status)
-        return json_reply(status, {"error": code, "error_description": description}, _NO_STORE)
+        return json_reply(status, {"error": code, "error_description": description}, _NO_STORE, code=code)
 
     def _routes(self) -> dict[str, tuple[tuple[str, ...], Callable[[Exchange], Reply]]]:
         return {
@@ -145,7 +146,7 @@ def _parsed(exchange: Exchange) -> dict[str, str]:
 def _challenge(error: str, description: str, status: int = 401) -> Reply:
     header = f'Bearer realm="esante-wallet", error="{error}", error_description="{description}"'
     body = {"error": error, "error_description": description}
-    return json_reply(status, body, {**_NO_STORE, "WWW-Authenticate": header})
+    return json_reply(status, body, {**_NO_STORE, "WWW-Authenticate": header}, code=error)
 
 
 def _subject(der: bytes | None) -> frozenset[str] | None:

@@ -132,7 +132,7 @@ class Wallet:
 
     def _back(self, error: RedirectError) -> Reply:
         answer = {"error": error.error, "error_description": error.description, "state": error.state, "iss": self.realm().issuer}
-        return _redirect(callback(error.redirect_uri, **answer))
+        return _redirect(callback(error.redirect_uri, **answer), error.error)
 
     def _page(self, request: AuthRequest, login_id: str, *, problem: str = "", typed: str = "") -> Reply:
         people = self.people()
@@ -153,16 +153,16 @@ def logged_out() -> Reply:
 def error_page(status: int, error: PageError) -> Reply:
     """What a browser sees when it cannot be sent back to the client."""
     page = {"heading": "Connexion impossible", "text": error.text, "reason": error.reason}
-    return _html(status, "message.html", page)
+    return _html(status, "message.html", page, error.reason)
 
 
-def _html(status: int, template: str, values: dict[str, Any]) -> Reply:
+def _html(status: int, template: str, values: dict[str, Any], code: str = "") -> Reply:
     body = _PAGES.get_template(template).render(values).encode()
-    return Reply(status, body, "text/html;charset=utf-8", dict(_SAFE))
+    return Reply(status, body, "text/html;charset=utf-8", dict(_SAFE), code=code)
 
 
-def _redirect(location: str) -> Reply:
-    return Reply(302, b"", "text/html;charset=utf-8", {"Location": location, **_SAFE})
+def _redirect(location: str, code: str = "") -> Reply:
+    return Reply(302, b"", "text/html;charset=utf-8", {"Location": location, **_SAFE}, code=code)
 
 
 def _cookies(exchange: Exchange) -> dict[str, str]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from connectors.wire.clock import Clock
+from mocks.sandbox.fault import Fault
 
 KEPT = 2_000
 
@@ -19,7 +20,7 @@ class Answered:
     """One request and its answer.
 
     number  grows by one with each request since the process began or the sandbox was reset
-    status  of HTTP or SMTP; None when a fault left the request without an answer
+    status  of HTTP or SMTP; None when a fault may have left the request without an answer
     code    the service's own, as precise as it answered: CR01, insi_102, XDSUnknownPatientId, invalid_grant; "" for none
     fault   id of the fault that touched it, None for none
     """
@@ -43,12 +44,15 @@ class Requests:
         self._number = 0
         self._waiting: set[asyncio.Event] = set()
 
-    def note(self, mock: str, operation: str, status: int | None, code: str = "", fault: str | None = None) -> None:
-        """One request was answered; whoever waits looks again."""
+    def note(self, mock: str, operation: str, status: int, code: str = "", fault: Fault | None = None) -> None:
+        """One request was answered, or will be as ``fault`` wants it; whoever waits looks again."""
         self._number += 1
         real = self._clock.real().isoformat(timespec="milliseconds")
         business = self._clock.business().isoformat(timespec="milliseconds")
-        self._answered.append(Answered(self._number, real, business, mock, operation, status, code, fault))
+        touched, read = None if fault is None else fault.id, fault is None or fault.lost is None
+        self._answered.append(
+            Answered(self._number, real, business, mock, operation, status if read else None, code if read else "", touched)
+        )
         for waiting in self._waiting:
             waiting.set()
 

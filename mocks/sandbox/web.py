@@ -53,17 +53,18 @@ class Exchange:
 
 @dataclass(slots=True)
 class Reply:
-    """``delay_s``: how long the service takes to answer so."""
+    """``delay_s``: how long the service takes to answer so. ``code``: its own, for the requests that are shown."""
 
     status: int
     body: bytes = b""
     media: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
     delay_s: float = 0.0
+    code: str = ""
 
 
-def json_reply(status: int, value: Any, headers: dict[str, str] | None = None) -> Reply:
-    return Reply(status, orjson.dumps(value), headers=dict(headers or {}))
+def json_reply(status: int, value: Any, headers: dict[str, str] | None = None, *, code: str = "") -> Reply:
+    return Reply(status, orjson.dumps(value), headers=dict(headers or {}), code=code)
 
 
 def plain_reply(status: int, text: str, headers: dict[str, str] | None = None) -> Reply:
@@ -100,7 +101,7 @@ class WebMock(Generic[_Call]):
         persons: Callable[[_Call], Iterable[str]] = lambda _call: (),
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
-        self._world, self._recognise, self._answer = world, recognise, answer
+        self._world, self._name, self._recognise, self._answer = world, name, recognise, answer
         self._max_body, self._persons, self._sleep = max_body, persons, sleep
         self._idle: WeakSet[asyncio.Transport] = WeakSet()  # kept connections, between two requests
         self._always = {"X-Socle-Mock": name}
@@ -126,6 +127,8 @@ class WebMock(Generic[_Call]):
         delay_s = fault.delay_s if fault is not None and fault.kind in ("timeout", "latency") else reply.delay_s
         if delay_s:
             await self._sleep(delay_s)
+        # Before the answer leaves: whoever has read it finds it shown.
+        self._world.requests.note(self._name, call.operation, reply.status, reply.code, fault)
         if fault is not None and transport is not None and _leaves_the_server(fault):
             await self._play(fault, reply, HttpPipe(transport, receive))
             return

@@ -145,7 +145,8 @@ class FaultsBench:
 
     def armings(self) -> list[dict[str, Any]]:
         """What the journal says of faults armed and disarmed since the test began."""
-        return [one["detail"] for one in self._walk()[self._seen :] if one["kind"] == "admin"]
+        details = [one["detail"] for one in self._walk()[self._seen :] if one["kind"] == "admin"]
+        return [one for one in details if one["action"] == "fault"]
 
     def held(self, operation: str) -> int:
         """Effects that the mocks keep since the test began."""

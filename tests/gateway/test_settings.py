@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from typer.testing import CliRunner
 
+from gateway.cli.main import app as cli
 from gateway.settings import Settings, why_refused
 
 ROOT = Path(__file__).parents[2]
@@ -54,3 +56,35 @@ def test_what_is_wrong_is_said_in_french(monkeypatch: pytest.MonkeyPatch, name: 
     with pytest.raises(ValidationError) as error:
         Settings()
     assert why_refused(error.value) == f"Réglage SOCLE_{name} : {why} (docs/reglages.md)."
+
+
+@pytest.mark.parametrize(
+    ("present", "address", "code", "why"),
+    [
+        ("journal.sqlite3", "postgresql://socle:secret@base.test/journal", 2, "a déjà un journal SQLite"),
+        ("autre", "mysql://socle:secret@base.test/journal", 2, "écrivez postgresql://"),
+        ("autre", "postgresql://socle:secret@/journal?host={folder}", 3, "le serveur tourne"),
+    ],
+)
+def test_a_store_that_cannot_be_is_refused_in_one_line_without_its_secret(
+    own_sandbox: Path, tmp_path: Path, present: str, address: str, code: int, why: str
+) -> None:
+    (tmp_path / "sandbox").symlink_to(own_sandbox / "sandbox")
+    (tmp_path / "gateway").mkdir()
+    (tmp_path / "gateway" / present).touch()
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway", "--data", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=60,
+        env={**os.environ, "SOCLE_STORE": address.format(folder=tmp_path)},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr.count("\n")) == (code, 1), done.stderr
+    assert why in done.stderr
+    assert "secret" not in done.stderr
+
+
+def test_the_address_of_a_store_is_not_shown_to_whoever_lists_the_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda _, words: started.append(words))
+    monkeypatch.setenv("SOCLE_STORE", "")
+    CliRunner().invoke(cli, ["gateway", "--store", "postgresql://socle:secret@base.test/journal"], catch_exceptions=False)
+    assert os.environ["SOCLE_STORE"].startswith("postgresql://")
+    assert [word for word in started[0] if "secret" in word] == []

@@ -6,6 +6,7 @@ signed. A process that dies in between leaves whole acts only; the next one goes
 """
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,6 +34,8 @@ log = logging.getLogger(__name__)
 
 #: The end of a log, whatever its age: how far time went is read there.
 LAST_KEPT = 100
+_TOGETHER = 512  # entries of one act: calls wait for its transaction
+_PAUSE_S = 0.005  # the writer's turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,7 @@ async def _of_log(
             waiting += stretch.waiting
             if stretch.bodies:
                 gone += await _act(journal, connection, head, tree, stretch, by)
+                await asyncio.sleep(_PAUSE_S)
     finally:
         tree.close()
     return Gone(gone, waiting)
@@ -137,9 +141,13 @@ def _due(connection: Connection, head: Head, delays: Delays, resting: Resting) -
     while (row := connection.execute(_NEXT, (base + first, end)).fetchone()) is not None and row[1] < delays.latest:
         first = (row[0] - base) // STRETCH * STRETCH
         found = _Stretch(first)
-        for pos, tenant, recorded_at, body in connection.execute(_LEAVES, (base + first, min(base + first + STRETCH, end))):
+        rows: list[Any] = connection.execute(_LEAVES, (base + first, min(base + first + STRETCH, end))).fetchall()
+        for pos, tenant, recorded_at, body in rows:
             if recorded_at < delays.cutoff_of(tenant):
                 found.add(connection, pos - base, body, resting)
+            if len(found.bodies) == _TOGETHER:
+                yield found
+                found = _Stretch(first)
         yield found
         first += STRETCH
 

@@ -210,6 +210,16 @@ def test_show_says_whether_it_is_counted_and_why(mixed: tuple[Path, dict[str, Re
     assert said in run("show", records[name].id, "--data", str(data))[1]
 
 
+def test_a_gap_says_how_many_where_and_why_and_what_to_do(tmp_path: Path) -> None:
+    detail = {"listener": "insi", "why": "V-CERT-EXPIRE"}
+    gaps = [Record(None, kind="gap", tenant="passerelle", detail={**detail, "count": count}) for count in (1, 2)]
+    fill(tmp_path, *gaps)
+    two, one = run("list", "--data", str(tmp_path))[1].splitlines()[2:4]
+    assert ("2 appels" in two, "1 appel " in one, two.endswith("insi V-CERT-EXPIRE")) == (True, True, True)
+    sheet = " ".join(run("show", gaps[0].id, "--data", str(tmp_path))[1].split())
+    assert "V-CERT-EXPIRE : certificat expiré. Que faire : en émettre un neuf" in sheet
+
+
 def test_a_message_sent_twice_is_counted_by_its_first_entry(tmp_path: Path) -> None:
     fill(tmp_path, message("ok", "<1@x>"), message("ok", "<1@x>"))
     assert "déjà comptée par une entrée antérieure" in " ".join(run("show", "1/1", "--data", str(tmp_path))[1].split())

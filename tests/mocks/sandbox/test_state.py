@@ -18,6 +18,7 @@ from mocks.psc.app import PscMock
 from mocks.psc.state import Session
 from mocks.sandbox.build import init
 from mocks.sandbox.control import Control
+from mocks.sandbox.fault import Fault
 from mocks.sandbox.frame import KEY_HEADER
 from mocks.sandbox.world import World
 
@@ -177,7 +178,7 @@ async def test_waiting_in_vain_says_so(api: httpx.AsyncClient, operator: Mssante
 
 async def test_requests_are_told_by_code_and_number(api: httpx.AsyncClient, world: World) -> None:
     world.requests.note("insi", "INS.RECHERCHE_TRAITS", 200, "CR00")
-    world.requests.note("insi", "INS.RECHERCHE_TRAITS", 500, "insi_102", "fault-1")
+    world.requests.note("insi", "INS.RECHERCHE_TRAITS", 500, "insi_102", Fault("fault-1", "INS.RECHERCHE_TRAITS", "business"))
     world.requests.note("psc", "PSC.TOKEN", 400, "invalid_grant")
     assert [row["code"] for row in (await json(api, "/requests"))["requests"]] == ["invalid_grant", "insi_102", "CR00"]
     [found] = (await json(api, "/requests", mock="insi", after=1))["requests"]

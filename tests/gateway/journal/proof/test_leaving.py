@@ -12,7 +12,7 @@ import pytest
 
 from gateway.grappes.reading import RegistryError
 from gateway.grappes.registry import Registry
-from gateway.journal.proof import snapshot
+from gateway.journal.proof import leaving, snapshot
 from gateway.journal.proof.growth import verify_witness
 from gateway.journal.proof.hashes import FOLDER as TREE
 from gateway.journal.proof.leaves import HoleInLog, Leaves
@@ -20,6 +20,7 @@ from gateway.journal.proof.local import verify_local
 from gateway.journal.proof.notary import Notary
 from gateway.journal.retention import Retention
 from gateway.usage import resting as resting_module
+from gateway.usage.recount import recount
 from tests.gateway.journal.proof.exports import key_of, taken, witnessed
 from tests.gateway.journal.proof.world import sign, tamper
 from tests.gateway.journal.world import rows
@@ -85,6 +86,18 @@ def test_the_tree_is_that_of_all_that_was_written(world: Aged) -> None:
     assert verify_local(world.folder, (key_of(world.folder),)).faults == []
     grown = verify_witness(witnessed(world.folder, kept), [key_of(world.folder)], kept)
     assert grown.faults == []
+
+
+def test_several_acts_share_a_stretch(world: Aged, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leaving, "_TOGETHER", 110)
+    assert world.retain()["entries"] == CALLS
+    assert [act["ranges"] for act in acts(world.folder)] == [[[0, 109]], [[110, 219]], [[220, 299]]]
+    assert len(rows(world.folder, "SELECT 1 FROM departed WHERE chunk = 0")) == 3
+    shutil.rmtree(world.folder / TREE)
+    sign(world.folder)
+    assert verify_local(world.folder).faults == []
+    found = recount(world.folder)
+    assert (found.gap_count, found.frozen > 0) == (0, True)
 
 
 def test_what_a_second_pass_finds_gone_is_gone(world: Aged) -> None:
