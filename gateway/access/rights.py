@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from gateway.grappes.versions import may_name
-from gateway.journal.filters import Filters
 from gateway.journal.journal import Journal
 from gateway.journal.query import JournalReader
 
@@ -65,7 +64,7 @@ class Keys:
     def from_journal(cls, reader: JournalReader) -> Keys:
         """As the admin entries leave them."""
         keys = cls()
-        for _, entry in reader.select(Filters(kind="admin")):
+        for entry in reader.acts():
             if (entry["detail"] or {}).get("action") == ACTION:
                 keys.take(entry["detail"])
         return keys

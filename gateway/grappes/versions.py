@@ -15,6 +15,7 @@ import orjson
 
 from gateway.grappes.model import Grappe
 from gateway.grappes.reading import RegistryError, read_grappe, write_grappe
+from gateway.journal.connection import spoken
 from gateway.journal.database import open_for_reading
 from gateway.journal.durable import sync_folder, write_durably
 from gateway.journal.location import FILE_NAME, present
@@ -119,7 +120,7 @@ def registry_entries(gateway: Path) -> list[dict[str, Any]]:
         return []
     connection = open_for_reading(gateway / FILE_NAME, older=True)
     try:
-        rows = connection.execute("SELECT body FROM entries WHERE operation IS NULL AND kind = 'admin' ORDER BY pos")
+        rows = connection.execute(spoken(connection, sqlite=_ADMIN, postgres=_ACTS))
         entries = [orjson.loads(body) for (body,) in rows]
     finally:
         connection.close()
@@ -161,3 +162,7 @@ def _current(folder: Path, grappe_id: str) -> Path:
 
 def _path(folder: Path, grappe_id: str, number: int) -> Path:
     return folder / _FOLDER / check_id(grappe_id) / f"{number}.json"
+
+
+_ADMIN = "SELECT body FROM entries WHERE operation IS NULL AND kind = 'admin' ORDER BY pos"
+_ACTS = "SELECT body FROM acts JOIN entries USING (pos) ORDER BY n"  # several logs: places say nothing of what came first

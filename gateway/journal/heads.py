@@ -32,6 +32,9 @@ class Head(Protocol):
     def alone(self) -> None:
         """From now on nobody else writes, until the transaction ends: rows that any entry may need are going."""
 
+    def note_act(self, pos: int | None, told: bytes | None = None) -> None:
+        """Other gateways have to know of the admin entry at ``pos``, or of what is ``told``."""
+
     def release(self) -> None:
         """Leave the log to whoever wants it."""
 
@@ -68,6 +71,9 @@ class FileHead:
 
     def alone(self) -> None:
         """The writing connection is the only one."""
+
+    def note_act(self, pos: int | None, told: bytes | None = None) -> None:
+        """There are no others."""
 
     def release(self) -> None:
         """The lock goes with the process."""

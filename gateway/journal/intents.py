@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from gateway.journal.connection import Connection, spoken
 from gateway.journal.drafts import Draft, recalled
@@ -68,10 +69,24 @@ class Intents:
     def of_dead_boots(self, limit: int) -> list[Draft]:
         """Drafts of intents that no living process will close: the folder's lock proves that every other boot is dead; on a
         server, the lease proves it of those that wrote this log."""
-        found = self._connection.execute(
+        return self._drafts(
             spoken(self._connection, sqlite=_OF_OTHER_BOOTS, postgres=_OF_OTHER_BOOTS_OF_THE_LOG),
             {"boot": self._boot_id, "log": self._log_id, "limit": limit},
         )
+
+    def of_log(self, log_id: int, limit: int) -> list[Draft]:
+        """Drafts of the intents of a log that was taken from its writer."""
+        return self._drafts(_OF_THE_LOG, {"log": log_id, "limit": limit})
+
+    def read_again(self) -> None:
+        """Another gateway may have erased a person: what calls under way would have asked is what the table still says."""
+        for group in in_groups(list(self._open)):
+            marks = ",".join("?" * len(group))
+            rows = self._connection.execute(f"SELECT {_KEPT} FROM intents WHERE call_id IN ({marks})", group)  # noqa: S608
+            self._open.update({call_id: Kept(*kept) for call_id, *kept in rows})
+
+    def _drafts(self, statement: str, values: dict[str, Any]) -> list[Draft]:
+        found = self._connection.execute(statement, values)
         drafts = []
         for call_id, key_ref, deadline, commitment, blob, draft in found:
             self._fresh[call_id] = Kept(key_ref, deadline, commitment, blob)
@@ -93,7 +108,9 @@ class Intents:
         self._closed.clear()
 
 
+_KEPT = "call_id, key_ref, deadline, commitment, blob"
 _OF_OTHER_BOOTS = """
 SELECT call_id, key_ref, deadline, commitment, blob, draft FROM intents WHERE boot <> :boot ORDER BY call_id LIMIT :limit
 """
 _OF_OTHER_BOOTS_OF_THE_LOG = _OF_OTHER_BOOTS.replace("WHERE", "WHERE log = :log AND")
+_OF_THE_LOG = _OF_OTHER_BOOTS.replace("boot <> :boot", "log = :log")

@@ -11,6 +11,7 @@ import apsw
 import orjson
 
 from gateway.journal import database
+from gateway.journal.connection import is_sqlite
 from gateway.journal.filters import EVERYTHING
 from gateway.journal.filters import Filters as Filters
 from gateway.journal.location import FILE_NAME, present
@@ -235,6 +236,8 @@ class JournalReader:
 
     def last_admin(self, action: str) -> dict[str, Any] | None:
         """The latest admin entry of this action, or None."""
+        if not is_sqlite(self._db):
+            return next((entry for entry in self._acts("DESC") if entry["detail"].get("action") == action), None)
         cursor, page = None, Page([], None)
         while True:
             page = self.entries(Filters(kind="admin"), cursor)
@@ -242,6 +245,16 @@ class JournalReader:
             if found is not None or page.cursor is None:
                 return found
             cursor = page.cursor
+
+    def acts(self) -> Iterator[dict[str, Any]]:
+        """Every admin entry, in the order in which they became true; that of places says nothing across several logs."""
+        if is_sqlite(self._db):
+            return (entry for _, entry in self.select(Filters(kind="admin")))
+        return self._acts("ASC")
+
+    def _acts(self, way: str) -> Iterator[dict[str, Any]]:
+        for (body,) in self._db.execute(f"SELECT body FROM acts JOIN entries USING (pos) ORDER BY n {way}"):  # noqa: S608
+            yield orjson.loads(body)
 
     def walk(self) -> Iterator[Entry]:
         """Every entry in (log, seq) order, in constant memory; entries written meanwhile come too."""

@@ -3,11 +3,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from connectors.wire.clock import Clock
+from gateway.journal.drafts import Draft
 from gateway.journal.record import Doubt, JournalFull, NotInDoubt, Record
 from gateway.journal.store import STOPPED_WITH_INTENT, Store
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _BATCH = 500
+_A_PASS = 50  # doubts of each wait that one pass asks about
+_CLAIM_S = 30.0  # longer than a question: a gateway that dies while it asks leaves the doubt to the others
 Found = Literal["found", "not_found", "unknown"]
 
 
@@ -28,14 +31,19 @@ def recover(store: Store) -> int:
     recovered = 0
     while True:
         with store.transaction():
-            drafts = store.intents.of_dead_boots(_BATCH)
-            for draft in drafts:
-                flags, exchanges = draft.content["flags"], draft.content["exchanges"]
-                begun = exchanges or [{"code": None, "upstream_us": 0}]
-                store.append(draft.changed(flags=[*flags, STOPPED_WITH_INTENT], exchanges=begun))
-        recovered += len(drafts)
-        if len(drafts) < _BATCH:
+            written = give_up(store, store.intents.of_dead_boots(_BATCH))
+        recovered += written
+        if written < _BATCH:
             return recovered
+
+
+def give_up(store: Store, drafts: Sequence[Draft]) -> int:
+    """One entry in doubt for each of these intents, in the running transaction; how many."""
+    for draft in drafts:
+        flags, exchanges = draft.content["flags"], draft.content["exchanges"]
+        begun = exchanges or [{"code": None, "upstream_us": 0}]
+        store.append(draft.changed(flags=[*flags, STOPPED_WITH_INTENT], exchanges=begun))
+    return len(drafts)
 
 
 class Asker(Protocol):
@@ -78,9 +86,21 @@ class SettlementWorker:
         settled = 0
         for not_found, wait_s in enumerate(self._waits_s):
             since = self._clock.real() - timedelta(seconds=wait_s)
-            for doubt in await self._journal.doubts_to_ask(list(self._askers), not_found=not_found, since=since):
+            async for doubt in self._due(not_found, since):
                 settled += await self._settle(doubt, not_found)
         return settled
+
+    async def _due(self, not_found: int, since: datetime) -> AsyncIterator[Doubt]:
+        """Beside other gateways one by one: a doubt is not kept from them for longer than a question may take."""
+        at_once = 1 if self._journal.shared else _A_PASS
+        for _ in range(_A_PASS // at_once):
+            doubts = await self._journal.doubts_to_ask(
+                list(self._askers), not_found=not_found, since=since, limit=at_once, claimed_s=self._patience_s + _CLAIM_S
+            )
+            for doubt in doubts:
+                yield doubt
+            if not doubts:
+                return
 
     async def _settle(self, doubt: Doubt, not_found: int) -> bool:
         answer = await self._ask(doubt)

@@ -17,7 +17,6 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 
 from gateway.journal.erasure import empty_wal
-from gateway.journal.filters import Filters
 from gateway.journal.journal import FILE_NAME, Journal
 from gateway.journal.own_keys import SEALED_AS
 from gateway.journal.query import JournalReader
@@ -191,4 +190,4 @@ def _said_of(journal: Journal, key: str) -> set[str]:
 
 
 def _details(reader: JournalReader) -> Iterator[dict[str, Any]]:
-    return (entry["detail"] for _, entry in reader.select(Filters(kind="admin")))
+    return (entry["detail"] for entry in reader.acts())

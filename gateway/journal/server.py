@@ -2,15 +2,24 @@
 from __future__ import annotations
 
 from gateway.journal.connection import StoreError, StoreLost
+from gateway.journal.heads import LEASE
 from gateway.journal.postgres import PostgresConnection
 from gateway.journal.record import JournalError, JournalUnsafe
 from gateway.journal.schema import check_version_of, migrate_postgres, version_of
 
 NAME = "le journal PostgreSQL"
 _FIRST_VERSION = 140_000  # server_version_num
-#: A reader sees one moment in each transaction, and can change nothing.
-_READING = {"default_transaction_isolation": "repeatable read", "default_transaction_read_only": "on"}
-_WRITING = {"default_transaction_isolation": "read committed", "default_transaction_read_only": "off"}
+#: A reader sees one moment in each transaction. It may make tables of its own, which a read-only transaction could not.
+_READING = {"default_transaction_isolation": "repeatable read"}
+#: A gateway that stops in the middle of a transaction must not keep its rows from the others for longer than its lease. One
+#: whose machine is gone says nothing: the server finds out by asking the network.
+_WRITING = {
+    "default_transaction_isolation": "read committed", "default_transaction_read_only": "off",
+    "idle_in_transaction_session_timeout": str(int(LEASE.total_seconds() * 1000)),
+    "tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3",
+}  # fmt: skip
+#: Whose rows leave: with a person, with time, or once they have served.
+_THINNED = ("entries", "bodies", "blobs", "facts", "facts_about", "refs", "keys", "own_keys", "intents", "doubts")
 _SETTINGS = """
 SELECT name, setting, reset_val FROM pg_settings
 WHERE name IN ('server_version_num', 'fsync', 'full_page_writes', 'synchronous_commit', 'synchronous_standby_names')
@@ -45,6 +54,24 @@ def is_new(address: str) -> bool:
     connection = _connected(address, _READING)
     try:
         return version_of(connection) == 0 or connection.execute("SELECT 1 FROM log_heads LIMIT 1").get is None
+    finally:
+        connection.close()
+
+
+def vacuum(address: str) -> None:
+    """Let go of the rows that were deleted. Raises StoreError."""
+    connection = _connected(address, {})
+    try:
+        connection.script(f"VACUUM {', '.join(_THINNED)}")
+    finally:
+        connection.close()
+
+
+def size(address: str) -> int:
+    """Bytes of the database. Raises StoreError."""
+    connection = _connected(address, _READING)
+    try:
+        return int(connection.execute("SELECT pg_database_size(current_database())").get)
     finally:
         connection.close()
 

@@ -15,15 +15,16 @@ from gateway.journal.record import JournalStopped
 HOLDER_NAME = "journal.holder"
 _TRIES = 100
 _TAKE = """
-UPDATE log_heads SET lease_owner = ?, lease_until = clock_timestamp() + CAST(? AS interval)
+UPDATE log_heads
+SET lease_owner = ?, lease_until = clock_timestamp() + CAST(? AS interval), seen = (SELECT acts FROM store)
 WHERE log_id = (
     SELECT log_id FROM log_heads WHERE log_id > 0 AND (lease_until < clock_timestamp() OR lease_owner = ?)
     ORDER BY lease_owner = ? DESC, log_id LIMIT 1 FOR UPDATE SKIP LOCKED
 ) RETURNING log_id, next_seq
 """
 _OPEN = """
-INSERT INTO log_heads (log_id, next_seq, lease_owner, lease_until)
-SELECT coalesce(max(log_id), 0) + 1, 0, ?, clock_timestamp() + CAST(? AS interval) FROM log_heads
+INSERT INTO log_heads (log_id, next_seq, lease_owner, lease_until, seen)
+SELECT coalesce(max(log_id), 0) + 1, 0, ?, clock_timestamp() + CAST(? AS interval), (SELECT acts FROM store) FROM log_heads
 ON CONFLICT (log_id) DO NOTHING RETURNING log_id, next_seq
 """
 _MINE = """
@@ -69,7 +70,7 @@ class SharedHead:
         self._db.execute("LOCK TABLE refs IN ROW SHARE MODE")
         mine = self._db.execute(_MINE, (self.log_id, self._boot_id)).fetchone()
         if mine is None or mine[0] != seq:
-            raise JournalStopped(f"another process writes log {self.log_id}")
+            raise self._taken()
         if mine[1] != self._forgotten:
             self._forgotten = mine[1]
             self._forget()
@@ -77,16 +78,24 @@ class SharedHead:
     def move(self, first: int, next_seq: int, now: datetime) -> None:
         self._db.execute(_MOVE, (next_seq, LEASE, self.log_id, first, self._boot_id))
         if self._db.changes() != 1:
-            raise JournalStopped(f"another process writes log {self.log_id}")
+            raise self._taken()
 
     def alone(self) -> None:
         """Whoever wrote before has committed, whoever comes waits, and will read again what it remembers."""
         self._db.execute("LOCK TABLE refs IN EXCLUSIVE MODE")
         self._db.execute("UPDATE store SET refs_forgotten = refs_forgotten + 1")
 
+    def note_act(self, pos: int | None, told: bytes | None = None) -> None:
+        n = self._db.execute("UPDATE store SET acts = acts + 1 RETURNING acts").get
+        self._db.execute("INSERT INTO acts (n, log, pos, told) VALUES (?, ?, ?, ?)", (n, self.log_id, pos, told))
+
     def release(self) -> None:
         with suppress(StoreError):
             self._db.execute(_LEAVE, (self.log_id, self._boot_id))
+
+    def _taken(self) -> JournalStopped:
+        owner = self._db.execute("SELECT lease_owner FROM log_heads WHERE log_id = ?", (self.log_id,)).get
+        return JournalStopped(f"another process writes log {self.log_id}: boot {owner} took it from boot {self._boot_id}")
 
     def _last_month(self) -> int:
         last = "SELECT month FROM entries WHERE pos >= ? AND pos < ? ORDER BY pos DESC LIMIT 1"

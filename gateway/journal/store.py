@@ -43,7 +43,8 @@ class Store:
         self.boot_id = boot_id
         self.vault, self._clock = vault, clock
         self._db: apsw.Connection = database.open_for_writing(path, vfs=vfs, pragmas=self.PRAGMAS)
-        self.refs, self._head = self._shared(path) if not is_sqlite(self._db) else self._alone(log_id)
+        self.shared = not is_sqlite(self._db)  # other gateways may write beside this one
+        self.refs, self._head = self._on_server(path) if self.shared else self._in_file(log_id)
         self._now = clock.real()
         self._next_seq = self._head.take(self._now)
         self.log_id = self._head.log_id
@@ -59,7 +60,8 @@ class Store:
             self._db, "keys (tenant, operation, key_ref, log, seq, state)", 6, _UNLESS_SUCCEEDED, order=itemgetter(0, 1, 2)
         )
         self._recorded_at = text_of(self._now)
-        self._last_recorded: str = self._db.execute("SELECT recorded_at FROM entries ORDER BY pos DESC LIMIT 1").get or ""
+        mine = self.log_id << POS_BITS, (self.log_id + 1) << POS_BITS
+        self._last_recorded: str = self._db.execute(_LAST_RECORDED, mine).get or ""
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -96,10 +98,11 @@ class Store:
         """Whether this error of the last transaction says that the disk takes no more."""
         return no_room(error, self._db)
 
-    def connection(self) -> apsw.Connection:
+    def connection(self, *, alone: bool = True) -> apsw.Connection:
         """The writing connection, for acts on whole tables inside the transaction; no row waits unwritten any more, and no
-        other process writes until the end."""
-        self._head.alone()
+        other process writes until the end when ``alone``."""
+        if alone:
+            self._head.alone()
         self._flush()
         return self._db
 
@@ -143,6 +146,8 @@ class Store:
             self._facts.add(pos, draft.facts)
         if entry["kind"] == "call":
             self._close_intent(pos, entry)
+        elif entry["kind"] == "admin":
+            self._head.note_act(pos)
         if claim is not None:
             self.own_keys.close(entry["id"], entry["outcome"], claim)
         units = units_of(entry) if entry["counts_for"] else []
@@ -162,17 +167,24 @@ class Store:
             return []
         return [_doubt(row) for row in self._db.execute(_DOUBTS_BY_KEY, (key_ref,))]
 
-    def doubts_to_ask(self, operations: list[str], not_found: int, since: datetime, limit: int) -> list[Doubt]:
-        """Those that can be asked about, past their deadline, and left alone since ``since``; blobs opened."""
+    def doubts_to_ask(
+        self, operations: list[str], not_found: int, since: datetime, limit: int, claimed: timedelta
+    ) -> list[Doubt]:
+        """Those that can be asked about, past their deadline, and left alone since ``since``; blobs opened. Nobody else is given
+        them while they are ``claimed``."""
         asked = (orjson.dumps(operations).decode(), not_found, text_of(since), text_of(self._now), limit)
-        rows = self._db.execute(_DOUBTS_TO_ASK, asked)
+        rows = self._db.execute(_CLAIM_DOUBTS, (claimed, *asked)) if self.shared else self._db.execute(_DOUBTS_TO_ASK, asked)
         return [_doubt(row, self.vault.unseal(row[0], row[7])) for row in rows]
 
     def note_asked(self, entry_id: str, *, not_found: bool) -> None:
         self._db.execute(
-            "UPDATE doubts SET since = ?, not_found = not_found + ? WHERE entry_id = ?",
+            "UPDATE doubts SET since = ?, not_found = not_found + ?, asked_until = NULL WHERE entry_id = ?",
             (text_of(self._now), int(not_found), entry_id),
         )
+
+    def tell(self, told: bytes) -> None:
+        """Something that every gateway of this journal has to know, and that is no entry."""
+        self._head.note_act(None, told)
 
     def keyed(self, commitment: bytes) -> bytes:
         """How a digest of documents is stored: comparable, and worth nothing without K."""
@@ -184,12 +196,17 @@ class Store:
 
     # -- inside
 
-    def _alone(self, log_id: int) -> tuple[Refs, Head]:
+    def _in_file(self, log_id: int) -> tuple[Refs, Head]:
         return Refs(self._db, self.vault), FileHead(self._db, self.boot_id, log_id)
 
-    def _shared(self, path: Path) -> tuple[Refs, Head]:
+    def _on_server(self, path: Path) -> tuple[Refs, Head]:
         refs = SharedRefs(self._db, self.vault)
-        return refs, SharedHead(self._db, self.boot_id, path.parent, refs.forget)
+        return refs, SharedHead(self._db, self.boot_id, path.parent, self._forget)
+
+    def _forget(self) -> None:
+        """Another gateway deleted rows that this one may remember."""
+        self.refs.forget()
+        self.intents.read_again()
 
     def _flush(self) -> None:
         """Write the rows that wait, so that a statement sees what the transaction has done so far."""
@@ -314,6 +331,16 @@ _DOUBTS_TO_ASK = """
 SELECT entry_id, pos, tenant, operation, person_ref, commitment, deadline, blob FROM doubts
 WHERE operation IN (SELECT value FROM json_each(?)) AND blob IS NOT NULL AND not_found = ? AND since <= ? AND deadline <= ?
 ORDER BY pos LIMIT ?
+"""
+_LAST_RECORDED = "SELECT recorded_at FROM entries WHERE pos >= ? AND pos < ? ORDER BY pos DESC LIMIT 1"
+# Several gateways ask at the same time, each about its own.
+_CLAIM_DOUBTS = """
+UPDATE doubts SET asked_until = clock_timestamp() + CAST(? AS interval) WHERE entry_id IN (
+    SELECT entry_id FROM doubts
+    WHERE operation IN (SELECT value FROM json_each(?)) AND blob IS NOT NULL AND not_found = ? AND since <= ? AND deadline <= ?
+        AND (asked_until IS NULL OR asked_until < clock_timestamp())
+    ORDER BY pos LIMIT ? FOR UPDATE SKIP LOCKED
+) RETURNING entry_id, pos, tenant, operation, person_ref, commitment, deadline, blob
 """
 
 

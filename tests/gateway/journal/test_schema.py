@@ -19,7 +19,7 @@ _TYPES = {"INTEGER": "bigint", "TEXT": "text", "BLOB": "bytea"}
 _ITS_OWN_TABLES = {"store", "entry_ids"}
 _ITS_OWN_COLUMNS = {"month"}
 _ITS_OWN_INDEXES = {"entries_id", "refs_lookup_key", "usage_units_once"}
-_ITS_OWN_TYPES = {("log_heads", "lease_until"): "timestamp with time zone"}
+_ITS_OWN_TYPES = {("log_heads", "lease_until"): "timestamp with time zone", ("doubts", "asked_until"): "timestamp with time zone"}
 
 Tables = dict[str, dict[str, tuple[str, bool]]]
 Keys = dict[str, tuple[str, ...]]

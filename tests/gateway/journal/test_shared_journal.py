@@ -2,70 +2,19 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from connectors.wire.clock import Clock, SystemClock
-from gateway.journal import location, shared_head
-from gateway.journal.journal import Journal
+from gateway.journal import shared_head
 from gateway.journal.query import JournalReader
 from gateway.journal.record import Claim, Intent, JournalError, JournalStopped, KeyTaken, Named
 from gateway.journal.shared_head import HOLDER_NAME
 from gateway.usage.recount import recount
-from tests.gateway.journal.world import BORN, HandClock, feed, message, open_journal, rows
-from tests.stores import Server, opened
-
-Another = Callable[..., Journal]
-
-
-@pytest.fixture
-async def gateway(postgres: Server, tmp_path: Path) -> AsyncIterator[Another]:
-    """gateway("a"), gateway("b"): journals of two folders on one database, with the same keys; closed at the end."""
-    address = postgres.place(tmp_path / "a")
-    journals: list[Journal] = []
-
-    def start(name: str, clock: Clock | None = None) -> Journal:
-        folder = tmp_path / name
-        if not folder.exists():
-            location.choose(folder, address)
-            shutil.copytree(tmp_path / "a" / "keys", folder / "keys")
-        journals.append(open_journal(folder, clock=clock or SystemClock()))
-        return journals[-1]
-
-    yield start
-    for journal in journals:
-        await journal.close()
-    postgres.drop_below(tmp_path)
-
-
-def change(folder: Path, statement: str) -> None:
-    db = opened(folder)
-    db.execute(statement)
-    db.close()
-
-
-async def killed(journal: Journal) -> None:
-    """As SIGKILL leaves it: the lock goes with the process, the lease stays."""
-    journal._writer.stop()
-    await asyncio.to_thread(journal._writer.join)
-    journal._store._db.close()
-    journal._lock.release()
-    journal.close = nothing_more  # type: ignore[method-assign]
-
-
-async def closed(journal: Journal) -> None:
-    await journal.close()
-    journal.close = nothing_more  # type: ignore[method-assign]
-
-
-async def nothing_more() -> None:
-    """What is closed already."""
-
+from tests.gateway.journal.several import Another, change, closed, killed
+from tests.gateway.journal.world import BORN, HandClock, feed, message, rows
 
 # --- logs and leases
 
@@ -256,5 +205,3 @@ def record_with(claim: Claim) -> Any:
     record = feed()
     record.claim = claim
     return record
-
-
