@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mocks.sandbox import ocsp as responder
-from mocks.sandbox.authority import new_authority, new_issuer, new_key, new_responder, now
+from mocks.sandbox.authority import Authority, new_authority, new_issuer, new_key, new_responder, now
 from mocks.sandbox.lists import Revoked
 from mocks.sandbox.ocsp import Responder
 from mocks.sandbox.office import Office
@@ -142,9 +142,12 @@ async def test_another_authority_s_certificates_are_not_ours_to_judge(http: http
     stranger = new_authority(new_key(), new_key(), label="AILLEURS")
     leaf = stranger.mint("auth_cli", SUBJECT.named("X"), new_key()).cert
     assert (await ask(http, question(leaf, stranger.issuing.cert))).response_status == UNAUTHORIZED
-    same_name = new_issuer(stranger.root, ORGANISATIONS, new_key())  # our authority's name, not its key
-    assert same_name.cert.subject == read_cert(pki / "issuing.pem").subject
-    assert (await ask(http, question(leaf, same_name.cert))).response_status == UNAUTHORIZED
+    ours = read_cert(pki / "issuing.pem")
+    assert (await ask(http, question(leaf, ours))).response_status == UNAUTHORIZED, "our key, not our authority's name"
+    same_name = Authority(stranger.root, new_issuer(stranger.root, ORGANISATIONS, new_key()))
+    leaf = same_name.mint("auth_cli", SUBJECT.named("X"), new_key()).cert
+    assert leaf.issuer == ours.subject
+    assert (await ask(http, question(leaf, same_name.issuing.cert))).response_status == UNAUTHORIZED, "its name, not its key"
 
 
 async def test_a_nonce_comes_back_and_none_is_made_up(http: httpx.AsyncClient, pki: Path) -> None:
