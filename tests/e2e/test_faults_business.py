@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import base64
-import shlex
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,9 +12,7 @@ import pytest_asyncio
 from connectors.dmp.messages import RegistryAnswer
 from connectors.dmp.messages import read_answer as read_dmp
 from connectors.insi.messages import read_answer as read_insi
-from connectors.wire.http import Client
 from mocks.sandbox.codes import read_codes
-from mocks.sandbox.ledger import Behaviour, read_ledger
 from tests.e2e.faults_bench import FaultsBench, faults_bench
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -209,22 +206,6 @@ async def test_what_may_not_be_injected(bench: FaultsBench, changes: dict[str, A
     got, said = await bench.control("POST", "/faults/injections", wanted)
     assert got == status and reason in said["detail"]
     assert (await bench.control("GET", "/faults"))[1] == {"faults": []}
-
-
-# --- magic data ------------------------------------------------------------------------------------------------------------
-
-CURLS = [pytest.param(claim, id=claim.id) for claim in read_ledger("insi") if claim.tried and "LENT" not in claim.magic]
-
-
-@pytest.mark.parametrize("claim", CURLS)
-async def test_a_magic_datum_gives_its_code_by_the_command_of_its_page(bench: FaultsBench, claim: Behaviour) -> None:
-    words = shlex.split(claim.tried)
-    key = next(row["key"] for row in bench.mocks.manifest["own_keys"] if "0B0990008" in row["structures"])
-    headers = [(b"authorization", f"Bearer {key}".encode()), (b"content-type", b"application/json")]
-    async with Client() as client:
-        body = words[words.index("--data") + 1].encode()
-        answer = await client.send("POST", bench.urls["console"] + "/ins/recherche", headers=headers, body=body, timeout_s=10)
-    assert answer.status < 600 and claim.code in answer.body.decode(), answer.body
 
 
 # --- what the journal says, and what ends a fault ---------------------------------------------------------------------------
