@@ -11,6 +11,7 @@ import orjson
 
 from mocks.sandbox import fidelity, magic
 from mocks.sandbox.build import AlreadyMade, init
+from mocks.sandbox.completing import CannotComplete
 from mocks.sandbox.kept import DamagedState
 from mocks.sandbox.structures import InvalidStructures
 
@@ -61,7 +62,7 @@ def _serve(options: argparse.Namespace) -> int:
         return _refuse(f"Aucun bac à sable dans {options.data} : lancez d'abord « python -m mocks init --data {options.data} ».")
     try:
         asyncio.run(serve(options.data, only=[name for name in options.only.split(",") if name]))
-    except (UnknownMock, DamagedState) as refusal:
+    except (UnknownMock, DamagedState, CannotComplete) as refusal:
         return _refuse(str(refusal))
     except CannotListen as error:
         print(error, file=sys.stderr)

@@ -1,8 +1,9 @@
 """OCSP on its listener: what is good, revoked, unknown, somebody else's, unreadable; and who signs the answers."""
 from __future__ import annotations
 
+import asyncio
 import base64
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -201,6 +202,29 @@ async def test_the_branch_of_persons_answers_once_it_is_there(http: httpx.AsyncC
     answer = await ask(http, question(leaf, issuer))
     assert answer.certificate_status == GOOD
     check_signer(answer, issuer)
+
+
+async def test_lists_are_looked_after_even_when_the_disk_was_full_once(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = asyncio.Event()
+    outcomes: Iterator[OSError | None] = iter([OSError(28, "full"), None])
+
+    def freshen(_office: Office) -> bool:
+        outcome = next(outcomes, None)
+        if outcome is not None:
+            raise outcome
+        done.set()
+        return True
+
+    monkeypatch.setattr(Office, "freshen", freshen)
+    monkeypatch.setattr(asyncio, "to_thread", in_line)
+    looking = asyncio.create_task(Publication(Where(data)).keep_fresh(every_s=0))  # type: ignore[arg-type]
+    async with asyncio.timeout(5):
+        await done.wait()
+    looking.cancel()
+
+
+async def in_line(work: Callable[[], bool]) -> bool:
+    return work()
 
 
 @pytest.fixture(scope="module")
