@@ -26,7 +26,7 @@ def complete(data: Path) -> None:
         ) from error
     except ValueError as error:
         raise CannotComplete(
-            f"Les certificats du bac à sable ne servent pas : dans {data / 'sandbox' / 'pki'}, un fichier n'est pas un certificat, "
+            f"Les certificats du bac à sable sont abîmés : dans {data / 'sandbox' / 'pki'}, un fichier n'est pas un certificat, "
             f"une clé ou une liste lisible. Rétablissez-le, ou effacez {data} pour tout refaire."
         ) from error
 
