@@ -1,4 +1,4 @@
-"""``python -m mocks``: ``init`` makes a sandbox, ``serve`` runs the simulated services, ``fidelity`` tells how true they are."""
+"""``python -m mocks``: ``init`` makes a sandbox, ``serve`` runs the services, ``fidelity`` and ``magic`` print their pages."""
 from __future__ import annotations
 
 import argparse
@@ -9,8 +9,9 @@ from typing import Any
 
 import orjson
 
+from mocks.sandbox import fidelity, magic
 from mocks.sandbox.build import AlreadyMade, init
-from mocks.sandbox.fidelity import page
+from mocks.sandbox.completing import CannotComplete
 from mocks.sandbox.kept import DamagedState
 from mocks.sandbox.structures import InvalidStructures
 
@@ -30,8 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
     serving.add_argument("--data", type=Path, required=True)
     serving.add_argument("--only", default="", help="noms de services séparés par des virgules")
     commands.add_parser("fidelity", help="écrit la page docs/fidelity.md : ce qui est établi, supposé, pas encore fait")
+    commands.add_parser("magic", help="écrit la page docs/magic-data.md : données magiques, codes des pannes armées")
     options = parser.parse_args(arguments)
-    return {"init": _init, "serve": _serve, "fidelity": _fidelity}[options.command](options)
+    return {"init": _init, "serve": _serve, "fidelity": _fidelity, "magic": _magic}[options.command](options)
 
 
 def _init(options: argparse.Namespace) -> int:
@@ -60,7 +62,7 @@ def _serve(options: argparse.Namespace) -> int:
         return _refuse(f"Aucun bac à sable dans {options.data} : lancez d'abord « python -m mocks init --data {options.data} ».")
     try:
         asyncio.run(serve(options.data, only=[name for name in options.only.split(",") if name]))
-    except (UnknownMock, DamagedState) as refusal:
+    except (UnknownMock, DamagedState, CannotComplete) as refusal:
         return _refuse(str(refusal))
     except CannotListen as error:
         print(error, file=sys.stderr)
@@ -69,7 +71,12 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _fidelity(_options: argparse.Namespace) -> int:
-    print(page(), end="")
+    print(fidelity.page(), end="")
+    return _DONE
+
+
+def _magic(_options: argparse.Namespace) -> int:
+    print(magic.page(), end="")
     return _DONE
 
 

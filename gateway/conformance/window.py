@@ -24,11 +24,11 @@ from gateway.usage.recount import recount
 from gateway.usage.source import journal_of
 
 _CHUNK = 500
-#: ``+operation``: the rows come in the order of pos whatever the indexes.
+#: No index of operations serves the test of them: the rows come in the order of pos.
 _CALLS = """
 SELECT entries.pos, entries.body, facts.body FROM entries LEFT JOIN facts ON facts.pos = entries.pos
 WHERE entries.pos > ? AND entries.pos <= ? AND entries.kind = 'call'
-AND (? IS NULL OR +operation IN (SELECT value FROM json_each(?))) ORDER BY entries.pos LIMIT ?
+AND (CAST(? AS text) IS NULL OR coalesce(operation, '') IN (SELECT value FROM json_each(?))) ORDER BY entries.pos LIMIT ?
 """
 _ENTRIES = "SELECT pos, body, NULL FROM entries WHERE pos > ? AND pos <= ? ORDER BY pos LIMIT ?"
 

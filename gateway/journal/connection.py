@@ -45,8 +45,6 @@ class Connection(Protocol):
     def changes(self) -> int:
         """Rows that the last statement inserted, updated or deleted."""
 
-    def total_changes(self) -> int: ...
-
     def close(self) -> None: ...
 
 

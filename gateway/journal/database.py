@@ -97,6 +97,16 @@ def open_beside(path: Path) -> apsw.Connection:
     return connection
 
 
+def vacuum(path: Path) -> None:
+    """Let a server reuse what deleted rows took. Raises StoreError."""
+    _server().vacuum(address_of(path.parent))
+
+
+def size_on_server(path: Path) -> int:
+    """Bytes that the journal takes on its server. Raises StoreError."""
+    return int(_server().size(address_of(path.parent)))
+
+
 def open_for_reading(path: Path, *, older: bool = False) -> Any:
     """A reader beside the writer, from any process. Raises JournalError when there is no journal of this version.
 

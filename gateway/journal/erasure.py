@@ -20,6 +20,7 @@ from gateway.journal import bodies, database
 from gateway.journal.connection import Connection
 from gateway.journal.facts import positions_about
 from gateway.journal.journal import FILE_NAME, Journal
+from gateway.journal.location import address_of
 from gateway.journal.store import Store
 from gateway.journal.vault import Vault
 
@@ -129,11 +130,17 @@ def _erase_questions(db: Connection, store: Store, ref: str) -> int:
 def forget_beside(db: Connection, positions: Sequence[int]) -> None:
     """Delete what lies beside these entries: salts, kept messages, facts."""
     for table in BESIDE:
-        db.execute(f"DELETE FROM {table} WHERE pos IN (SELECT value FROM json_each(?))", (_listed(positions),))  # noqa: S608
+        db.execute(f"DELETE FROM {table} WHERE pos IN (SELECT CAST(value AS bigint) FROM json_each(?))", (_listed(positions),))  # noqa: S608
 
 
 async def empty_wal(path: Path) -> bool:
-    """Copy the write-ahead log into the file and cut it to nothing; False when a reader held it all along."""
+    """Copy the write-ahead log into the file and cut it to nothing; False when a reader held it all along.
+
+    On a server: let go of the rows that were deleted. Its own log and its copies are its operator's (docs/journal.md).
+    """
+    if address_of(path.parent) is not None:
+        await asyncio.to_thread(database.vacuum, path)
+        return True
     for _ in range(_WAL_TRIES):
         if await asyncio.to_thread(_truncate_wal, path):
             return True

@@ -42,7 +42,7 @@ class PostgresConnection:
         self._transaction: Any = None
         self._asked_for = False  # the transaction was begun by the caller
         self._open: WeakSet[Result] = WeakSet()  # long results under way; one that nobody reads on is forgotten
-        self._changes = self._total = 0
+        self._changes = 0
         try:
             self._link = self._run(lambda: _connected(address, settings))
         except BaseException:
@@ -72,9 +72,9 @@ class PostgresConnection:
             return Result(self, text, values)
         if "RETURNING" in text:
             rows = self._run(lambda: self._link.fetch(text, *values))
-            self._changed(len(rows))
+            self._changes = len(rows)
             return Result(self, text, values, rows=rows)
-        self._changed(_count(self._run(lambda: self._link.execute(text, *values))))
+        self._changes = _count(self._run(lambda: self._link.execute(text, *values)))
         return Result(self, "", (), rows=())
 
     def executemany(self, statements: str, sequenceofbindings: Iterable[Values], /) -> None:
@@ -88,9 +88,6 @@ class PostgresConnection:
 
     def changes(self) -> int:
         return self._changes
-
-    def total_changes(self) -> int:
-        return self._total
 
     def close(self) -> None:
         with self._busy:
@@ -155,10 +152,6 @@ class PostgresConnection:
             self._settle_reading()
 
     # -- inside
-
-    def _changed(self, count: int) -> None:
-        self._changes = count
-        self._total += count
 
     def _run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         with self._busy, _said():

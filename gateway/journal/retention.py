@@ -21,9 +21,10 @@ from connectors.wire.clock import Clock
 from gateway.journal import database
 from gateway.journal.apart import in_thread
 from gateway.journal.canonical import text_of
-from gateway.journal.connection import Connection
+from gateway.journal.connection import Connection, spoken
 from gateway.journal.erasure import BESIDE, empty_wal
 from gateway.journal.journal import FILE_NAME, Journal
+from gateway.journal.location import address_of
 from gateway.journal.proof.leaving import Delays, Gone, Resting, let_go
 from gateway.journal.record import JournalError
 from gateway.journal.store import Store
@@ -168,7 +169,7 @@ async def retain_daily(
 
 async def give_back(path: Path) -> None:
     """Return the free pages to the disk, a few at a time. A journal made before schema 2 keeps them for its own use."""
-    more = True
+    more = address_of(path.parent) is None
     while more:
         more = await in_thread(_shrink, path)
         await asyncio.sleep(0.01)  # the writer's turn
@@ -190,6 +191,8 @@ def _shrink(path: Path) -> bool:
 
 
 def _size(path: Path) -> int:
+    if address_of(path.parent) is not None:
+        return database.size_on_server(path)
     return sum(one.stat().st_size for one in (path, path.with_name(path.name + "-wal")) if one.exists())
 
 
@@ -223,7 +226,7 @@ def _due(connection: Connection, table: str, cutoff_of: CutoffOf) -> Iterator[li
 
 def _forget(store: Store, table: str, positions: Sequence[int]) -> int:
     db = store.connection()
-    db.execute(f"DELETE FROM {table} WHERE pos IN (SELECT value FROM json_each(?))", (_listed(positions),))  # noqa: S608
+    db.execute(f"DELETE FROM {table} WHERE pos IN (SELECT CAST(value AS bigint) FROM json_each(?))", (_listed(positions),))  # noqa: S608
     return db.changes()
 
 
@@ -251,9 +254,11 @@ def _old_own_keys(connection: Connection, cutoff_of: CutoffOf) -> Iterator[list[
 def _forget_own_keys(store: Store, keys: Sequence[tuple[bytes, str]]) -> int:
     """Unless a later call has taken the key over since."""
     db = store.connection()
-    before = db.total_changes()
-    db.executemany("DELETE FROM own_keys WHERE lookup = ? AND call_id = ?", keys)
-    return db.total_changes() - before
+    gone = 0
+    for key in keys:
+        db.execute("DELETE FROM own_keys WHERE lookup = ? AND call_id = ?", key)
+        gone += db.changes()
+    return gone
 
 
 # --- refs and business keys ---------------------------------------------------------------------------------------------
@@ -294,14 +299,15 @@ def _forget_keys(store: Store, keys: Sequence[Key]) -> None:
 
 def _note_living(connection: Connection, cutoff_of: CutoffOf) -> None:
     """Fill the temporary table ``living`` with the refs that something recent names."""
-    connection.execute("CREATE TEMP TABLE living (ref TEXT PRIMARY KEY) WITHOUT ROWID")
+    living = "CREATE TEMP TABLE living (ref TEXT{} PRIMARY KEY)"
+    connection.execute(spoken(connection, sqlite=living.format("") + " WITHOUT ROWID", postgres=living.format(' COLLATE "C"')))
     last = -1
     while rows := _fetch(connection, _ENTRIES, (last, _CHUNK)):
         last = rows[-1][0]
         for _, tenant, recorded_at, body in rows:
             if recorded_at >= cutoff_of(tenant):
                 connection.execute(_LIVES, (_listed(sorted(refs_in(orjson.loads(body)))),))
-    connection.execute("INSERT OR IGNORE INTO living SELECT key_ref FROM keys")
+    connection.execute("INSERT INTO living SELECT key_ref FROM keys WHERE true ON CONFLICT DO NOTHING")
     for (draft,) in _fetch(connection, "SELECT draft FROM intents"):
         connection.execute(_LIVES, (_listed(sorted(refs_in(orjson.loads(draft)))),))
     for row in _fetch(connection, _UNDER_WAY):
@@ -339,8 +345,10 @@ def _listed(values: Sequence[Any]) -> str:
 
 
 _ENTRIES = "SELECT pos, tenant, recorded_at, body FROM entries WHERE pos > ? ORDER BY pos LIMIT ?"
-_LIVES = "INSERT OR IGNORE INTO living SELECT value FROM json_each(?)"
-_DEAD = "SELECT ref FROM refs WHERE ref > ? AND ref NOT IN living ORDER BY ref LIMIT ?"
+_LIVES = "INSERT INTO living SELECT value FROM json_each(?) WHERE true ON CONFLICT DO NOTHING"
+_DEAD = """
+SELECT ref FROM refs WHERE ref > ? AND NOT EXISTS (SELECT 1 FROM living WHERE living.ref = refs.ref) ORDER BY ref LIMIT ?
+"""
 _UNDER_WAY = "SELECT key_ref, NULL FROM intents UNION ALL SELECT key_ref, person_ref FROM doubts"
 _OWN_KEYS = """
 SELECT o.lookup, o.call_id, e.tenant, e.recorded_at FROM own_keys o JOIN entries e ON e.id = o.call_id

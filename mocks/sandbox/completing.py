@@ -10,8 +10,28 @@ from mocks.sandbox.papers import write
 from mocks.sandbox.pki import add_identities
 
 
+class CannotComplete(Exception):
+    """A file of the certificates cannot be read or written; the text is French and names it."""
+
+
 def complete(data: Path) -> None:
-    """Before the mocks of ``data`` start: identities of its structures, register, OCSP, fresh lists."""
+    """Before the mocks of ``data`` start: identities of its structures, register, OCSP, fresh lists. Raises CannotComplete,
+    DamagedState."""
+    try:
+        _complete(data)
+    except OSError as error:
+        raise CannotComplete(
+            f"Les certificats du bac à sable ne peuvent servir : {error.filename or data} ({error.strerror}). "
+            f"Rétablissez ce fichier, faites de la place, ou effacez {data} pour tout refaire."
+        ) from error
+    except ValueError as error:
+        raise CannotComplete(
+            f"Les certificats du bac à sable sont abîmés : dans {data / 'sandbox' / 'pki'}, un fichier n'est pas un certificat, "
+            f"une clé ou une liste lisible. Rétablissez-le, ou effacez {data} pour tout refaire."
+        ) from error
+
+
+def _complete(data: Path) -> None:
     sandbox = data / "sandbox"
     path = sandbox / "sandbox.json"
     manifest = orjson.loads(path.read_bytes())

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from mocks.sandbox.ledger import ASSUMED, LEDGERS, NOT_YET, Behaviour, read_ledger
 
-_TITLES = {
+TITLES = {
     "insi": "INSi", "dmp": "DMP", "mssante": "MSSanté", "psc": "Pro Santé Connect", "annuaire": "Annuaire Santé",
     "sandbox": "Certificats et population",
 }  # fmt: skip
@@ -36,22 +36,22 @@ def page() -> str:
 
 def _counts(ledgers: Sequence[tuple[str, Sequence[Behaviour]]]) -> str:
     rows = [
-        [_TITLES[name], *(str(len(_with(status, claims))) for status in ("", ASSUMED, NOT_YET))] for name, claims in ledgers
+        [TITLES[name], *(str(len(_with(status, claims))) for status in ("", ASSUMED, NOT_YET))] for name, claims in ledgers
     ]
-    return _table(["service", "établi", "supposé", "pas encore"], rows)
+    return table(["service", "établi", "supposé", "pas encore"], rows)
 
 
 def _service(name: str, claims: Sequence[Behaviour]) -> str:
     parts: list[tuple[str, str, Callable[[Behaviour], str], Sequence[Behaviour]]] = [
-        ("Établi", "source", lambda claim: _cited(claim.source), _with("", claims)),
-        ("Supposé", "pourquoi", lambda claim: _cited(claim.why), _with(ASSUMED, claims)),
-        ("Pas encore", "pourquoi", lambda claim: _cited(claim.why), _with(NOT_YET, claims)),
+        ("Établi", "source", lambda claim: cited(claim.source), _with("", claims)),
+        ("Supposé", "pourquoi", lambda claim: cited(claim.why), _with(ASSUMED, claims)),
+        ("Pas encore", "pourquoi", lambda claim: cited(claim.why), _with(NOT_YET, claims)),
     ]
     shown = [f"### {title}\n\n{_claims(column, third, found)}" for title, column, third, found in parts if found]
-    magic = [[_text(claim.magic), _text(claim.says)] for claim in claims if claim.magic]
+    magic = [[text(claim.magic), text(claim.says)] for claim in claims if claim.magic]
     if magic:
-        shown.append("### Données magiques\n\n" + _table(["donnée ou réglage", "effet"], magic))
-    return "\n".join([f"## {_TITLES[name]}\n", *shown])
+        shown.append("### Données magiques\n\n" + table(["donnée ou réglage", "effet"], magic))
+    return "\n".join([f"## {TITLES[name]}\n", *shown])
 
 
 def _with(status: str, claims: Iterable[Behaviour]) -> list[Behaviour]:
@@ -59,19 +59,19 @@ def _with(status: str, claims: Iterable[Behaviour]) -> list[Behaviour]:
 
 
 def _claims(column: str, third: Callable[[Behaviour], str], claims: Iterable[Behaviour]) -> str:
-    return _table(["identifiant", "comportement", column], ([f"`{one.id}`", _text(one.says), third(one)] for one in claims))
+    return table(["identifiant", "comportement", column], ([f"`{one.id}`", text(one.says), third(one)] for one in claims))
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _text(value: str) -> str:
+def text(value: str) -> str:
     """Markdown of a sentence: what a table or HTML would take for its own is escaped."""
     return re.sub(r"[|*\\]|(?<!\w)_", r"\\\g<0>", value).replace("<", "&lt;")
 
 
-def _cited(value: str) -> str:
+def cited(value: str) -> str:
     """The same, with references written as a reader says them: ``insi#5`` is « insi §5 »."""
-    return re.sub(r"\b([a-z]+(?:-[a-z0-9]+)*)#(\d)", r"\1 §\2", _text(value))
+    return re.sub(r"\b([a-z]+(?:-[a-z0-9]+)*)#(\d)", r"\1 §\2", text(value))

@@ -23,6 +23,8 @@ class Behaviour:
     status     "assumed": done our way, the real one was not seen · "not-yet": not done · "": as the source says
     test       "tests/…::name"; none for what is not done
     magic      the data or the setting that brings it about
+    code       what the service then answers, "" where it is no code
+    tried      one command that shows it, "" where there is none (docs/magic-data.md)
     """
 
     id: str
@@ -33,6 +35,8 @@ class Behaviour:
     why: str = ""
     test: str = ""
     magic: str = ""
+    code: str = ""
+    tried: str = ""
 
 
 def read_ledger(name: str) -> tuple[Behaviour, ...]:

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 #: The end of a log, whatever its age: how far time went is read there.
 LAST_KEPT = 100
-_TOGETHER = 512  # entries of one act: calls wait for its transaction
+_TOGETHER = 256  # entries of one act: calls wait for its transaction
 _PAUSE_S = 0.005  # the writer's turn
 
 

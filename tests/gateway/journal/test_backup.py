@@ -21,6 +21,8 @@ from gateway.journal.record import Intent, Named
 from gateway.usage.recount import recount
 from tests.gateway.journal.world import feed, message, open_journal, rows
 
+pytestmark = pytest.mark.sqlite("a server has copies of its own")
+
 PHRASE = "une phrase de passe de test"
 MATRICULE = "275126322074974"
 AT = datetime(2026, 3, 2, tzinfo=UTC)

@@ -75,7 +75,7 @@ def test_what_changed_is_counted_and_what_fails_is_taken_back(db: PostgresConnec
     db.execute("UPDATE few SET n = n + 10 WHERE n > ?", (2,))
     assert db.changes() == 2
     db.execute("DELETE FROM few WHERE n < ? RETURNING n", (2,))
-    assert (db.changes(), db.total_changes()) == (2, 4)
+    assert db.changes() == 2
     with pytest.raises(StoreError, match="23505"), db:
         db.execute("DELETE FROM few")
         db.executemany("INSERT INTO few VALUES (?)", [(1,), (1,)])

@@ -21,6 +21,7 @@ def _found_in_files(folder: Path) -> set[str]:
     return {secret for secret in SECRETS for path in files if secret.encode() in path.read_bytes()}
 
 
+@pytest.mark.sqlite("its files")
 async def test_no_personal_value_is_in_clear_in_any_file(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     sent = message("ok", "<canari@ehpad.test>")
@@ -40,6 +41,7 @@ async def test_no_personal_value_is_in_clear_in_any_file(tmp_path: Path) -> None
     assert kinds == {"person": 0, "professional": 1, "message": 1, "document": 1, "submission": 1}
 
 
+@pytest.mark.sqlite("its files")
 async def test_only_their_owner_reads_the_files(tmp_path: Path) -> None:
     (tmp_path / "gateway").mkdir(mode=0o755)  # by whoever installs a registry there first
     journal = open_journal(tmp_path / "gateway")

@@ -76,6 +76,7 @@ async def test_an_entry_is_found_before_it_is_indexed_and_after(tmp_path: Path) 
     assert follow(tmp_path) == 0
 
 
+@pytest.mark.sqlite("the steps of its machine")
 async def test_a_rare_flag_is_found_without_looking_at_the_others(tmp_path: Path) -> None:
     rare = flagged("V-DROITS")
     await write(tmp_path, rare, *(feed("ok") for _ in range(2000)))
@@ -89,6 +90,7 @@ async def test_a_rare_flag_is_found_without_looking_at_the_others(tmp_path: Path
     Filters(), Filters(kind="call"), Filters(outcome="ok"), Filters(tenant="editeur-a", operation="DMP.TD2.1"),
     Filters(service="DMP", finess_et="130784507"), Filters(event=Period("2000", "2100")),
 ], ids=str)  # fmt: skip
+@pytest.mark.sqlite("the steps of its machine")
 async def test_a_page_far_down_costs_what_the_first_costs(tmp_path: Path, filters: Filters) -> None:
     journal = open_journal(tmp_path)
     for _ in range(2):
@@ -106,6 +108,7 @@ async def test_a_page_far_down_costs_what_the_first_costs(tmp_path: Path, filter
     assert max(costs[1:]) < 1.5 * costs[1], (costs[1], max(costs))
 
 
+@pytest.mark.sqlite("the steps of its machine")
 async def test_a_bounded_search_stops_and_goes_on(tmp_path: Path) -> None:
     rare = flagged("V-DROITS")
     await write(tmp_path, rare, *(feed("ok") for _ in range(500)))
@@ -120,6 +123,7 @@ async def test_a_bounded_search_stops_and_goes_on(tmp_path: Path) -> None:
     assert [entry["id"] for entry in found] == [rare.id]
 
 
+@pytest.mark.sqlite("the steps of its machine")
 async def test_two_filters_meet_without_walking_either(tmp_path: Path) -> None:
     """A thousand entries have one value, a thousand others the other, one has both."""
     both = Record("INS.RECHERCHE_TRAITS", outcome="refused", tenant="editeur-b")
@@ -135,6 +139,7 @@ async def test_two_filters_meet_without_walking_either(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("sql", [*SEEKS.values(), *STATEMENTS])
+@pytest.mark.sqlite("its plans")
 async def test_every_statement_of_a_page_seeks(tmp_path: Path, sql: str) -> None:
     await write(tmp_path, feed("ok"))
     follow(tmp_path)

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import apsw
 import orjson
 import pytest
 from cryptography.exceptions import InvalidTag
@@ -17,11 +16,12 @@ from cryptography.exceptions import InvalidTag
 from gateway.journal import resealing as module
 from gateway.journal.backup import back_up, restore
 from gateway.journal.erasure import erase
-from gateway.journal.journal import FILE_NAME, Journal
+from gateway.journal.journal import Journal
 from gateway.journal.query import JournalReader
 from gateway.journal.record import Body, Claim, Intent, Named, Record
 from gateway.journal.resealing import AlreadyResealing, KeyOpensNothing, Resealed, reseal, resume
 from gateway.journal.vault import Vault
+from tests import stores
 from tests.gateway.journal.world import feed, message, open_journal, rows
 
 PERSON = "275126322074974"
@@ -92,7 +92,8 @@ async def test_everything_is_sealed_again_and_the_old_key_opens_nothing(tmp_path
     with JournalReader(tmp_path) as reader:
         entries = [one.body for one in reader.walk()]
     done = await reseal(journal, by="exploitant")
-    assert (done.values, done.unreadable) == (len(before) + 1, 0)  # the intent under way is held in memory too
+    # The intent under way is held in memory too; on a server it may have been read again from its table before.
+    assert (done.values - len(before), done.unreadable) in {(1, 0), (0, 0)}
     only_the_new_key_opens(tmp_path, old, before)
     assert told(tmp_path) == [("begun", "exploitant"), ("done", "exploitant")]
     with JournalReader(tmp_path) as reader:
@@ -160,8 +161,8 @@ async def test_a_damaged_value_is_left_and_said(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     await fill(journal)
     await journal.close()
-    connection = apsw.Connection(str(tmp_path / FILE_NAME))
-    connection.execute("UPDATE refs SET sealed = zeroblob(40) WHERE kind = 'message'")
+    connection = stores.opened(tmp_path)
+    connection.execute("UPDATE refs SET sealed = ? WHERE kind = 'message'", (bytes(40),))
     connection.close()
     journal = open_journal(tmp_path)
     assert (await reseal(journal, by="x")).unreadable == 1
@@ -194,6 +195,7 @@ async def test_an_empty_journal_takes_another_key(tmp_path: Path) -> None:
     await journal.close()
 
 
+@pytest.mark.sqlite("its copies")
 async def test_a_copy_made_in_the_middle_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The keys are read before the journal is copied: a change that begins between must not leave values without their key."""
     monkeypatch.setattr("gateway.journal.backup._SCRYPT_N", 2**10)
@@ -285,6 +287,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("point", POINTS)
+@pytest.mark.sqlite("its folder, copied whole")
 def test_killed_anywhere_nothing_is_lost_and_the_next_start_finishes(filled: Path, tmp_path: Path, point: str) -> None:
     folder = tmp_path / "gateway"
     shutil.copytree(filled, folder)

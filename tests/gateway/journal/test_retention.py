@@ -132,12 +132,12 @@ async def test_idempotency_keys_go_after_their_delay_but_never_those_in_doubt(wo
     doubt = await use(3, "in_doubt", days=0)
     keep = Retention(keys={"*": 400})
     assert (await world.retain(days=401, retention=keep)).keys == 1
-    left = rows(world.folder, "SELECT hex(lookup) FROM own_keys ORDER BY lookup")
-    assert left == [("02" * 32,), ("03" * 32,)]
+    left = rows(world.folder, "SELECT lookup FROM own_keys ORDER BY lookup")
+    assert left == [(b"\2" * 32,), (b"\3" * 32,)]
     settled = Record("DMP.TD2.1", kind="settlement", settles=doubt.id, outcome="undecidable", detail={"how": "person"})
     await world.journal.write(settled)
     assert (await world.retain(days=401, retention=keep)).keys == 1
-    assert rows(world.folder, "SELECT hex(lookup) FROM own_keys") == [("02" * 32,)]
+    assert rows(world.folder, "SELECT lookup FROM own_keys") == [(b"\2" * 32,)]
     with JournalReader(world.folder) as reader:
         assert reader.entries().entries[0]["detail"]["keys"] == 1
 
@@ -176,6 +176,7 @@ async def test_a_name_that_a_call_uses_meanwhile_stays(world: World, monkeypatch
     assert len(rows(world.folder, "SELECT DISTINCT unit_ref FROM usage_units")) == 2
 
 
+@pytest.mark.sqlite("the room of its own disk")
 async def test_the_disk_gets_its_room_back(world: World) -> None:
     for number in range(60):
         await world.write(f"p{number}", days=0, size=50_000)

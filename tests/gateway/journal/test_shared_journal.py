@@ -12,7 +12,9 @@ from gateway.journal import shared_head
 from gateway.journal.query import JournalReader
 from gateway.journal.record import Claim, Intent, JournalError, JournalStopped, KeyTaken, Named
 from gateway.journal.shared_head import HOLDER_NAME
+from gateway.usage.rebuilding import rebuilt
 from gateway.usage.recount import recount
+from gateway.usage.source import journal_of
 from tests.gateway.journal.several import Another, change, closed, killed
 from tests.gateway.journal.world import BORN, HandClock, feed, message, rows
 
@@ -117,6 +119,21 @@ async def test_a_message_sent_again_next_month_through_another_gateway_stays_in_
     await journals[first].write(message_at(late.event_time))
     assert rows(tmp_path / "a", "SELECT substr(event_time, 1, 10) FROM usage_units") == [("2026-03-02",)]
     assert recount(tmp_path / "a").gap_count == 0
+
+
+async def test_what_was_counted_then_is_made_again_from_the_entries_of_then(gateway: Another, tmp_path: Path) -> None:
+    one, other = gateway("a"), gateway("b")
+    early, late = message("ok", "<1@ehpad.test>"), message("ok", "<1@ehpad.test>")
+    late.event_time = BORN + timedelta(days=30)
+    await other.write(late)
+    await one.write(early)
+    with journal_of(tmp_path / "a") as journal:
+        for _ in range(2):  # made once, then found
+            counted = [
+                journal.execute(f"SELECT substr(event_time, 1, 10), log FROM {rebuilt(journal, vector)}").fetchall()
+                for vector in (((2, 1),), ((1, 1), (2, 1)))
+            ]
+            assert counted == [[("2026-04-01", 2)], [("2026-03-02", 1)]]
 
 
 async def test_one_value_has_one_name_whoever_meets_it_first(gateway: Another, tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ async def test_time_and_environment_are_those_of_the_journal(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("version", range(1, len(database.migrations())))
+@pytest.mark.sqlite("its schemas of before")
 async def test_a_journal_of_an_earlier_version_tells_too_and_then_opens(tmp_path: Path, version: int) -> None:
     await a_journal(tmp_path)
     before = rows(tmp_path, "SELECT body FROM entries ORDER BY pos")
@@ -67,6 +68,7 @@ def test_an_empty_file_is_a_journal_that_never_began(tmp_path: Path) -> None:
     assert (clock_of(tmp_path).version, environment_of(tmp_path)) == (0, None)
 
 
+@pytest.mark.sqlite("its file")
 async def test_what_is_no_journal_or_a_later_one_is_refused(tmp_path: Path) -> None:
     await a_journal(tmp_path)
     connection = apsw.Connection(str(tmp_path / FILE_NAME))

@@ -109,6 +109,7 @@ class FailingJournal(Journal):
     store_class = FailingStore
 
 
+@pytest.mark.sqlite("the room of its own disk")
 async def test_a_full_disk_releases_the_ballast_to_what_is_owed_and_refuses_the_rest(tmp_path: Path) -> None:
     journal = open_journal(tmp_path, FailingJournal)
     ballast = tmp_path / BALLAST_NAME
@@ -183,6 +184,7 @@ async def test_a_disk_failure_is_said_to_each_of_its_group(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("number", [errno.EDQUOT, errno.EFBIG])
+@pytest.mark.sqlite("the room of its own disk")
 async def test_a_quota_is_a_full_disk_and_not_a_broken_one(tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = open_journal(tmp_path, FailingJournal)
     error = apsw.IOError("disk I/O error")

@@ -6,11 +6,13 @@ from dataclasses import asdict, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from gateway.grappes.reading import example, write_grappe
 from gateway.grappes.registry import Registry
 from gateway.grappes.versions import keep
 from gateway.journal.journal import Journal
+from gateway.journal.proof import leaving
 from gateway.journal.proof.notary import Notary
 from gateway.journal.record import Exchange, Record
 from gateway.journal.retention import Retention, retain
@@ -29,7 +31,9 @@ ENVIRONMENT = "bac_a_sable"
 
 
 class Aged:
-    """One folder. Every step opens the journal, and lets it go again."""
+    """One folder. Every step opens the journal, and lets it go again. ``together``: entries of one act; all of them here."""
+
+    together = 512
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.clock = folder, HandClock()
@@ -61,7 +65,8 @@ class Aged:
 
     def retain(self, now: datetime = LATER, retention: Retention = SHORT) -> dict[str, Any]:
         at = lambda moment: resting(self.folder, self.registry, ENVIRONMENT, moment)  # noqa: E731 - short, and said once
-        return asdict(self._run(lambda journal: retain(journal, retention, now, by="essai", resting=at), now))
+        with patch.object(leaving, "_TOGETHER", self.together):
+            return asdict(self._run(lambda journal: retain(journal, retention, now, by="essai", resting=at), now))
 
     def _run(self, work: Any, now: datetime | None = None) -> Any:
         self.clock.now = now or self.clock.now

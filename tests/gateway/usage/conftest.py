@@ -5,17 +5,17 @@ import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import apsw
 import pytest
 
 from connectors.wire.clock import SystemClock
 from gateway.grappes.reading import example
 from gateway.grappes.registry import Registry
+from gateway.journal.connection import Connection
 from gateway.journal.database import open_for_reading
 from gateway.journal.journal import FILE_NAME, Journal
 from gateway.journal.record import Record
 
-Fill = Callable[..., apsw.Connection]
+Fill = Callable[..., Connection]
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def journal_file(tmp_path: Path) -> Path:
 @pytest.fixture
 def fill(journal_file: Path) -> Iterator[Fill]:
     """fill(*records, environment=…): writes them durably, and gives a connection that reads the file."""
-    readers: list[apsw.Connection] = []
+    readers: list[Connection] = []
 
     async def write(records: tuple[Record, ...], environment: str) -> None:
         journal = Journal.open(journal_file.parent, environment=environment, clock=SystemClock())
@@ -41,7 +41,7 @@ def fill(journal_file: Path) -> Iterator[Fill]:
         finally:
             await journal.close()
 
-    def run(*records: Record, environment: str = "bac_a_sable") -> apsw.Connection:
+    def run(*records: Record, environment: str = "bac_a_sable") -> Connection:
         asyncio.run(write(records, environment))
         readers.append(open_for_reading(journal_file))
         return readers[-1]

@@ -21,13 +21,17 @@ def at_vector(entries: Iterable[Entry], vector: tuple[tuple[int, int], ...]) -> 
     return [entry for entry in entries if entry["seq"] < sizes.get(entry["log"], 0)]
 
 
+def _order(entry: Entry) -> tuple[str, int, int]:
+    return entry["event_time"], entry["log"], entry["seq"]
+
+
 def numerator(entries: list[Entry], environment: str, indicator: str, finess_et: str, first: date, after: date) -> int:
     won = [(entry, ref) for entry in entries if _succeeded(entry, environment) for ref in _units(entry, indicator)]
     if indicator == "IND-MSS-01":  # the earliest event of a message decides of its ESSMS and of its window, for good
         by_unit: dict[str, list[Entry]] = {}
         for entry, ref in won:
             by_unit.setdefault(ref, []).append(entry)
-        won = [(min(same, key=lambda entry: (entry["event_time"], entry["log"], entry["seq"])), ref) for ref, same in by_unit.items()]
+        won = [(min(same, key=_order), ref) for ref, same in by_unit.items()]
     return len({ref for entry, ref in won if entry["finess_et"] == finess_et and inside(entry, first, after)})
 
 

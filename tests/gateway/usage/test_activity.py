@@ -5,11 +5,11 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-import apsw
 import pytest
 
 from gateway.grappes.model import Essms, Mailbox
 from gateway.grappes.reading import example
+from gateway.journal.connection import Connection
 from gateway.journal.query import JournalReader
 from gateway.journal.record import Named, Record
 from gateway.usage.activity import Activity, Opened, activity, psc_users
@@ -32,7 +32,7 @@ def connected(professional: Named, environment: str = "bac_a_sable") -> Record:
     return Record("PSC.TOKEN", event_time=at, outcome="ok", professional=professional, environment=environment)
 
 
-def look(journal: apsw.Connection, folder: Path, one: Essms, opened: Opened = lambda ref: None) -> Activity:
+def look(journal: Connection, folder: Path, one: Essms, opened: Opened = lambda ref: None) -> Activity:
     counting = Counting(journal, "bac_a_sable")
     with JournalReader(folder) as reader, journal:
         return activity(journal, counting, one, START, END, psc_users(reader, counting), opened)
@@ -84,5 +84,5 @@ def test_a_registered_mailbox_that_sent_nothing_is_named(fill: Fill, folder: Pat
     assert look(journal, folder, essms("equipe@ccas.mssante.test")).silent is None  # no key: nobody can tell
 
 
-def _message_refs(journal: apsw.Connection) -> list[str]:
+def _message_refs(journal: Connection) -> list[str]:
     return [ref for (ref,) in journal.execute("SELECT ref FROM refs WHERE kind = 'message'")]

@@ -6,6 +6,7 @@ from importlib import resources
 from pathlib import Path
 
 import apsw
+import pytest
 
 from gateway.journal.record import Record
 from tests.gateway.usage.conftest import Fill
@@ -33,6 +34,7 @@ def test_each_call_that_is_no_unit_has_one_row(fill: Fill) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.sqlite("its schemas of before")
 def test_an_older_journal_gets_the_same_rows(fill: Fill, journal_file: Path) -> None:
     written = list(fill(*every_way()).execute("SELECT * FROM usage_beside"))
     older = apsw.Connection(str(journal_file))

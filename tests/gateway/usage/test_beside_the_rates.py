@@ -6,12 +6,12 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-import apsw
 import pytest
 
 from gateway.grappes.model import Denominator, ExternalCount, Grappe, Mailbox
 from gateway.grappes.reading import example
 from gateway.grappes.registry import Registry
+from gateway.journal.connection import Connection
 from gateway.journal.record import Named, Recipients, Record
 from gateway.usage import money
 from gateway.usage.alerts import Alert, alerts, lines
@@ -37,17 +37,17 @@ def small(**changes: object) -> Grappe:
     return replace(grappe, essms=(replace(carmes, denominators=recent, **changes),))  # type: ignore[arg-type]
 
 
-def read(journal: apsw.Connection, grappe: Grappe, now: datetime = LATER) -> list[Measure]:
+def read(journal: Connection, grappe: Grappe, now: datetime = LATER) -> list[Measure]:
     return measures(journal, Registry([grappe]), "bac_a_sable", FIRST.start, 3, now=now)
 
 
-def found(journal: apsw.Connection, grappe: Grappe, now: datetime = LATER) -> list[Alert]:
+def found(journal: Connection, grappe: Grappe, now: datetime = LATER) -> list[Alert]:
     rows = read(journal, grappe, now)
     with journal:
         return alerts(Counting(journal, "bac_a_sable"), grappe, rows, now)
 
 
-def codes(journal: apsw.Connection, grappe: Grappe | None = None, now: datetime = LATER) -> list[str]:
+def codes(journal: Connection, grappe: Grappe | None = None, now: datetime = LATER) -> list[str]:
     return [one.code for one in found(journal, grappe or small(), now)]
 
 

@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-import apsw
 import orjson
 import pytest
 
@@ -24,6 +23,7 @@ from gateway.usage.measure import Measure
 from gateway.usage.rates import Asked, NoSuchVersion, NotReproduced, answer
 from gateway.usage.source import journal_of
 from tests.gateway.usage.world import CARMES, EVECHE, fed, sent, settled, utc
+from tests.stores import opened
 
 JANUARY, FEBRUARY = date(2027, 1, 1), date(2027, 2, 1)
 
@@ -205,10 +205,11 @@ def test_an_earlier_vector_does_not_know_of_later_settlements(world: World) -> N
     assert seen == [(1, 0), (0, 1)]
 
 
+@pytest.mark.sqlite("logs that the test chooses")
 def test_an_earlier_vector_of_two_logs_has_the_rows_of_then(world: World) -> None:
-    """A message first on log 2, then on log 1: the earlier log wins from then on, and not before."""
-    world.write(sent("<1@dui>", "2026-11-03T10:00", EVECHE), log_id=2)
-    world.write(sent("<1@dui>", "2026-12-03T10:00", CARMES), log_id=1)
+    """An earlier sending of a message, recorded later by another log: it wins from then on, and not before."""
+    world.write(sent("<1@dui>", "2026-12-03T10:00", EVECHE), log_id=2)
+    world.write(sent("<1@dui>", "2026-11-03T10:00", CARMES), log_id=1)
     with journal_of(world.folder) as journal:
         counted = [
             {row.finess_et for row in rows if row.indicator == "IND-MSS-01" and row.level == "essms" and row.numerator}
@@ -286,7 +287,7 @@ def test_a_version_that_was_never_closed_is_refused(world: World) -> None:
 def test_a_closed_version_whose_rows_were_changed_is_not_printed(world: World) -> None:
     world.write(fed("p1", "2026-11-03T10:00"))
     world.close("2027-02-01T10:00")
-    connection = apsw.Connection(str(world.folder / "journal.sqlite3"))
+    connection = opened(world.folder)
     connection.execute("UPDATE usage_units SET event_time = '2026-11-04T10:00:00.000000Z'")
     connection.close()
     with pytest.raises(NotReproduced):

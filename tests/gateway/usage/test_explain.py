@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-import apsw
 import orjson
 import pytest
 from typer.testing import CliRunner
@@ -13,6 +12,7 @@ from typer.testing import CliRunner
 from gateway.cli.usage import app
 from gateway.grappes.install import install
 from gateway.grappes.reading import example
+from gateway.journal.connection import Connection
 from gateway.journal.record import Record
 from gateway.usage.counting import Counting, Slot
 from gateway.usage.explain import Explained, explain
@@ -23,7 +23,7 @@ from tests.gateway.usage.world import CARMES, EJ, MURIERS, fed, sent, settled
 FIRST = Window("premiere", date(2025, 11, 1), date(2026, 2, 1))
 
 
-def opened(journal: apsw.Connection, folder: Path, indicator: str) -> Explained:
+def opened(journal: Connection, folder: Path, indicator: str) -> Explained:
     with journal:
         return explain(Counting(journal, "bac_a_sable"), folder, Slot(indicator, CARMES, FIRST))
 

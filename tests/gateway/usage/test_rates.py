@@ -4,12 +4,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
-import apsw
 import pytest
 
 from gateway.grappes.model import Denominator
 from gateway.grappes.reading import RegistryError, example
 from gateway.grappes.registry import Registry
+from gateway.journal.connection import Connection
 from gateway.usage.indicators import SOCLE
 from gateway.usage.measure import Measure
 from gateway.usage.rates import measures
@@ -23,7 +23,7 @@ LATER = datetime(2027, 6, 1, tzinfo=UTC)
 Rows = dict[tuple[str | None, str, str], Measure]
 
 
-def read(journal: apsw.Connection, registry: Registry, *, environment: str = "bac_a_sable", now: datetime = LATER) -> Rows:
+def read(journal: Connection, registry: Registry, *, environment: str = "bac_a_sable", now: datetime = LATER) -> Rows:
     found = measures(journal, registry, environment, NOVEMBER, 4, now=now, indicators=SOCLE)
     return {(row.finess_et, row.indicator, row.window.kind): row for row in found if row.level != "og"}
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import apsw
 import orjson
 import pytest
 from typer.testing import CliRunner
@@ -13,6 +12,7 @@ from gateway.journal.query import JournalMissing
 from gateway.usage.recount import recount
 from tests.gateway.usage.conftest import Fill
 from tests.gateway.usage.world import CARMES, EVECHE, fed, sent, settled
+from tests.stores import opened
 
 
 @pytest.fixture
@@ -29,14 +29,14 @@ def filled(fill: Fill, journal_file: Path) -> Path:
 
 
 def tamper(path: Path, sql: str, values: tuple[object, ...] = ()) -> None:
-    connection = apsw.Connection(str(path))
+    connection = opened(path.parent)
     connection.execute(sql, values)
     assert connection.changes() == 1
     connection.close()
 
 
 def one_unit(path: Path) -> str:
-    connection = apsw.Connection(str(path))
+    connection = opened(path.parent)
     ref: str = connection.execute("SELECT unit_ref FROM usage_units WHERE finess_et = ?", (EVECHE,)).get
     connection.close()
     return ref
@@ -104,7 +104,7 @@ def test_a_row_moved_to_another_unit_is_missing_here_and_extra_there(filled: Pat
 
 
 def test_gaps_beyond_the_limit_are_counted(filled: Path) -> None:
-    connection = apsw.Connection(str(filled))
+    connection = opened(filled.parent)
     connection.execute("DELETE FROM usage_units")
     connection.close()
     found = recount(filled.parent, limit=2)

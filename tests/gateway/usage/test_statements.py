@@ -17,6 +17,7 @@ VALUES = dict.fromkeys(("environment", "indicator", "finess_et", "start", "end",
 
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("vector", ["", f" AND {inside(((1, 5), (2, 7)))}"])
+@pytest.mark.sqlite("its plans")
 def test_a_statement_goes_by_an_index(fill: Fill, name: str, vector: str) -> None:
     sql = ALL[name].format(units="usage_units", inside=vector)
     plan = [row[3] for row in fill().execute(f"EXPLAIN QUERY PLAN {sql}", VALUES)]

@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import date
 
-import apsw
 import pytest
 
+from gateway.journal.connection import Connection
 from gateway.usage.counting import Counting
 from gateway.usage.flows import flows
 from gateway.usage.source import journal_of
@@ -18,14 +18,14 @@ from tests.gateway.usage.world import CARMES, EVECHE, fed, sent, settled
 
 
 @pytest.fixture(scope="module")
-def journal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[apsw.Connection]:
+def journal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
     folder = tmp_path_factory.mktemp("tbb") / "gateway"
     write_tbb(folder)
     with journal_of(folder) as connection:
         yield connection
 
 
-def test_the_scenario_makes_720_successes_and_3_failures(journal: apsw.Connection) -> None:
+def test_the_scenario_makes_720_successes_and_3_failures(journal: Connection) -> None:
     counting = Counting(journal, "bac_a_sable")
     with journal:
         found = list(flows(journal, counting, CARMES, date(2026, 1, 1), date(2028, 1, 1)))
@@ -37,7 +37,7 @@ def test_the_scenario_makes_720_successes_and_3_failures(journal: apsw.Connectio
     assert {one.code for one in found if not one.accepted} == {"DMPPatientIDNotFound", "550 5.1.1"}
 
 
-def test_current_month_current_year_and_previous_year(journal: apsw.Connection) -> None:
+def test_current_month_current_year_and_previous_year(journal: Connection) -> None:
     with journal:
         found = dashboard(journal, Counting(journal, "bac_a_sable"), [CARMES, EVECHE], LAST_MONTH)
     successes, failures, documents = Counter[str](), Counter[str](), Counter[str]()
@@ -50,7 +50,7 @@ def test_current_month_current_year_and_previous_year(journal: apsw.Connection) 
     assert {key.finess_et for key in found.events} == {CARMES}
 
 
-def test_lines_tell_type_and_ins_status_apart(journal: apsw.Connection) -> None:
+def test_lines_tell_type_and_ins_status_apart(journal: Connection) -> None:
     with journal:
         found = dashboard(journal, Counting(journal, "bac_a_sable"), [CARMES], LAST_MONTH).events
     month = {(key.channel, key.document_type, key.ins_status): count for key, count in found.items()

@@ -7,11 +7,10 @@ from datetime import UTC, date, datetime
 from itertools import islice
 from typing import Any
 
-import apsw
-
 from gateway.grappes.model import Denominator, Grappe
 from gateway.grappes.reading import example
 from gateway.grappes.registry import Registry
+from gateway.journal.connection import Connection
 from gateway.journal.record import Recipients, Record
 from gateway.usage.indicators import SOCLE
 from gateway.usage.measure import Measure
@@ -33,7 +32,7 @@ def with_persons(**persons: int) -> Registry:
     return Registry([replace(grappe, essms=tuple(essms))])
 
 
-def read(journal: apsw.Connection, registry: Registry, **asked: Any) -> list[Measure]:
+def read(journal: Connection, registry: Registry, **asked: Any) -> list[Measure]:
     return measures(journal, registry, "bac_a_sable", asked.pop("start", NOVEMBER), asked.pop("months", 4), now=LATER, **asked)
 
 

@@ -1,8 +1,9 @@
 """OCSP on its listener: what is good, revoked, unknown, somebody else's, unreadable; and who signs the answers."""
 from __future__ import annotations
 
+import asyncio
 import base64
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mocks.sandbox import ocsp as responder
-from mocks.sandbox.authority import new_authority, new_issuer, new_key, new_responder, now
+from mocks.sandbox.authority import Authority, new_authority, new_issuer, new_key, new_responder, now
 from mocks.sandbox.lists import Revoked
 from mocks.sandbox.ocsp import Responder
 from mocks.sandbox.office import Office
@@ -142,9 +143,12 @@ async def test_another_authority_s_certificates_are_not_ours_to_judge(http: http
     stranger = new_authority(new_key(), new_key(), label="AILLEURS")
     leaf = stranger.mint("auth_cli", SUBJECT.named("X"), new_key()).cert
     assert (await ask(http, question(leaf, stranger.issuing.cert))).response_status == UNAUTHORIZED
-    same_name = new_issuer(stranger.root, ORGANISATIONS, new_key())  # our authority's name, not its key
-    assert same_name.cert.subject == read_cert(pki / "issuing.pem").subject
-    assert (await ask(http, question(leaf, same_name.cert))).response_status == UNAUTHORIZED
+    ours = read_cert(pki / "issuing.pem")
+    assert (await ask(http, question(leaf, ours))).response_status == UNAUTHORIZED, "our key, not our authority's name"
+    same_name = Authority(stranger.root, new_issuer(stranger.root, ORGANISATIONS, new_key()))
+    leaf = same_name.mint("auth_cli", SUBJECT.named("X"), new_key()).cert
+    assert leaf.issuer == ours.subject
+    assert (await ask(http, question(leaf, same_name.issuing.cert))).response_status == UNAUTHORIZED, "its name, not its key"
 
 
 async def test_a_nonce_comes_back_and_none_is_made_up(http: httpx.AsyncClient, pki: Path) -> None:
@@ -198,6 +202,29 @@ async def test_the_branch_of_persons_answers_once_it_is_there(http: httpx.AsyncC
     answer = await ask(http, question(leaf, issuer))
     assert answer.certificate_status == GOOD
     check_signer(answer, issuer)
+
+
+async def test_lists_are_looked_after_even_when_the_disk_was_full_once(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = asyncio.Event()
+    outcomes: Iterator[OSError | None] = iter([OSError(28, "full"), None])
+
+    def freshen(_office: Office) -> bool:
+        outcome = next(outcomes, None)
+        if outcome is not None:
+            raise outcome
+        done.set()
+        return True
+
+    monkeypatch.setattr(Office, "freshen", freshen)
+    monkeypatch.setattr(asyncio, "to_thread", in_line)
+    looking = asyncio.create_task(Publication(Where(data)).keep_fresh(every_s=0))  # type: ignore[arg-type]
+    async with asyncio.timeout(5):
+        await done.wait()
+    looking.cancel()
+
+
+async def in_line(work: Callable[[], bool]) -> bool:
+    return work()
 
 
 @pytest.fixture(scope="module")

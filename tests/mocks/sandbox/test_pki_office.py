@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 
 from mocks.sandbox import lists, published
 from mocks.sandbox.authority import Pair, now, person_marks, person_name
-from mocks.sandbox.completing import complete
+from mocks.sandbox.completing import CannotComplete, complete
 from mocks.sandbox.lists import read_lists
 from mocks.sandbox.office import AlreadyRevoked, Office, UnknownCertificate
 from mocks.sandbox.orders import KINDS, Order
@@ -235,6 +235,19 @@ def test_a_sandbox_made_before_gets_what_it_lacks_and_keeps_what_it_has(sandbox:
     assert rows["refused-foreign"].branch == "foreign"
     complete(data)
     assert contents(data) == after, "a second time changes nothing"
+
+
+@pytest.mark.parametrize(("name", "said"), [("issuing.key", "issuing.key"), ("server.pem", "n'est pas un certificat")])
+def test_what_cannot_be_read_is_said_in_french(sandbox: Path, tmp_path: Path, name: str, said: str) -> None:
+    data = as_before(sandbox, tmp_path)
+    path = data / "sandbox" / "pki" / name
+    if path.suffix == ".key":
+        path.unlink()
+    else:
+        path.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    with pytest.raises(CannotComplete) as refused:
+        complete(data)
+    assert said in str(refused.value) and "effacez" in str(refused.value)
 
 
 def test_what_an_old_list_revoked_stays_revoked(sandbox: Path, tmp_path: Path) -> None:

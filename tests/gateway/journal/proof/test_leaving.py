@@ -12,7 +12,7 @@ import pytest
 
 from gateway.grappes.reading import RegistryError
 from gateway.grappes.registry import Registry
-from gateway.journal.proof import leaving, snapshot
+from gateway.journal.proof import snapshot
 from gateway.journal.proof.growth import verify_witness
 from gateway.journal.proof.hashes import FOLDER as TREE
 from gateway.journal.proof.leaves import HoleInLog, Leaves
@@ -88,8 +88,8 @@ def test_the_tree_is_that_of_all_that_was_written(world: Aged) -> None:
     assert grown.faults == []
 
 
-def test_several_acts_share_a_stretch(world: Aged, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leaving, "_TOGETHER", 110)
+def test_several_acts_share_a_stretch(world: Aged) -> None:
+    world.together = 110
     assert world.retain()["entries"] == CALLS
     assert [act["ranges"] for act in acts(world.folder)] == [[[0, 109]], [[110, 219]], [[220, 299]]]
     assert len(rows(world.folder, "SELECT 1 FROM departed WHERE chunk = 0")) == 3
