@@ -6,7 +6,7 @@ UV := .uv/bin/uv
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-faults test-peers fuzz lint lock clean
+.PHONY: help demo up test test-postgres test-faults test-peers fuzz lint lock clean
 
 help:  ## cette aide
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ test-faults: $(VENV)/.ready  ## coupures de courant, arrêts brutaux
 
 test-peers: $(VENV)/.ready  ## vrais logiciels tiers en face (paquets Debian ; saute ce qui manque)
 	@$(BIN)/pytest -q -m peers
+
+test-postgres: $(VENV)/.ready  ## journal et usage sur PostgreSQL, démarré par les tests eux-mêmes
+	@$(BIN)/pytest -q -n $(WORKERS) --dist loadfile --store postgres tests/gateway/journal tests/gateway/usage
 
 CASES ?= 2000
 fuzz: $(VENV)/.ready  ## les tests de propriété sur des cas neufs (make fuzz CASES=5000)

@@ -66,6 +66,11 @@ class People:
         asked = "SELECT structure, count(*) FROM persons WHERE structure IS NOT NULL GROUP BY structure"
         return Counter(dict(self._rows(asked)))
 
+    def counts(self) -> dict[str, int]:
+        """How many persons and professionals there are."""
+        persons, professionals = self._rows("SELECT (SELECT count(*) FROM persons), (SELECT count(*) FROM professionals)")[0]
+        return {"persons": persons, "professionals": professionals}
+
     def first_persons(self, limit: int) -> list[dict[str, Any]]:
         return [orjson.loads(row) for (row,) in self._rows("SELECT row FROM persons ORDER BY rank LIMIT ?", limit)]
 

@@ -215,27 +215,32 @@ def last_line(log: Path) -> str:
     return lines[-1][:400] if lines else ""
 
 
-async def make_sandbox(data: Path, *, structures: Path | None = None, seed: int | None = None) -> None:
+async def make_sandbox(
+    data: Path, *, structures: Path | None = None, seed: int | None = None, persons: int | None = None
+) -> None:
     """Run ``python -m mocks init`` for a data folder that has no sandbox yet, or whose servers may have a new name.
 
+    persons  accompanied persons in all, shared between the structures; another number than the sandbox was made with is refused
     A sandbox of its own making gets its registry too: the sending of its structures counts (docs/usage.md).
     Raises ChildFailed; the text names a file of the sandbox that is damaged.
     """
     made = (data / "sandbox" / "sandbox.json").exists()
     if made and (damaged := damage(data)):
         raise ChildFailed(damaged, 2)
-    if not made or kept_before(data) or os.environ.get("SOCLE_PUBLIC_HOSTS"):
-        await _init(data, structures, seed)
+    if not made or persons is not None or kept_before(data) or os.environ.get("SOCLE_PUBLIC_HOSTS"):
+        await _init(data, structures, seed, persons)
     if structures is None:
         install_registry(data)
 
 
-async def _init(data: Path, structures: Path | None, seed: int | None) -> None:
+async def _init(data: Path, structures: Path | None, seed: int | None, persons: int | None) -> None:
     command = [sys.executable, "-m", "mocks", "init", "--data", str(data)]
     if structures is not None:
         command += ["--structures", str(structures)]
     if seed is not None:
         command += ["--seed", str(seed)]
+    if persons is not None:
+        command += ["--total", str(persons)]
     process = await asyncio.create_subprocess_exec(
         *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
     )

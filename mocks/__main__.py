@@ -27,6 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     making.add_argument("--structures", type=Path, help="liste JSON de structures")
     making.add_argument("--seed", type=int)
     making.add_argument("--persons", type=int, help="personnes par structure qui n'en dit pas le nombre")
+    making.add_argument("--total", type=int, help="personnes en tout, partagées entre ces structures")
     serving = commands.add_parser("serve", help="fait tourner les services simulés")
     serving.add_argument("--data", type=Path, required=True)
     serving.add_argument("--only", default="", help="noms de services séparés par des virgules")
@@ -39,7 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _init(options: argparse.Namespace) -> int:
     try:
         structures = None if options.structures is None else _read(options.structures)
-        manifest = init(options.data, structures=structures, seed=options.seed, persons=options.persons)
+        asked = {"seed": options.seed, "persons": options.persons, "total": options.total}
+        manifest = init(options.data, structures=structures, **asked)
     except (InvalidStructures, AlreadyMade) as refusal:
         return _refuse(str(refusal))
     print(orjson.dumps({"sandbox": "sandbox/sandbox.json", "structures": len(manifest["structures"])}).decode())

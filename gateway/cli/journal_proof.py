@@ -13,7 +13,8 @@ import typer
 from gateway.cli.admin import act
 from gateway.cli.common import BAD_INPUT, CHECK_FAILED, By, DataFolder, check_author, fail
 from gateway.cli.journal_verdict import judge
-from gateway.journal.journal import FILE_NAME, Journal
+from gateway.journal.journal import Journal
+from gateway.journal.location import present
 from gateway.journal.proof import acts, export, snapshot
 from gateway.journal.proof.growth import verify_witness
 from gateway.journal.proof.local import verify_local
@@ -176,7 +177,7 @@ def snapshot_now(data: Path, why: Why) -> Snapshot:
 
 
 def _key_of(data: Path) -> PublicKey:
-    if not (data / "gateway" / FILE_NAME).exists():
+    if not present(data / "gateway"):
         fail(f"Aucun journal dans {data} : indiquez le bon dossier par --data.", BAD_INPUT)
     try:
         key = snapshot.public_key(data / "gateway")
@@ -222,7 +223,7 @@ def _witness(path: Path) -> Witness:
 
 
 def _local(data: Path, keys: list[PublicKey]) -> Verdict:
-    if not (data / "gateway" / FILE_NAME).exists():
+    if not present(data / "gateway"):
         fail(f"Aucun journal dans {data} : indiquez le bon dossier par --data.", BAD_INPUT)
     with suppress(RegisterError):  # what is wrong with the registry is named below
         if snapshot.public_key(data / "gateway") is None:

@@ -30,7 +30,9 @@ from gateway.cli import (
     reseal,
     sandbox,
     sandbox_faults,
+    sandbox_people,
     sandbox_pki,
+    sandbox_seed,
     sandbox_snapshot,
     sandbox_state,
     settle,
@@ -89,6 +91,8 @@ grappe.app.command("historique")(registry_history.historique)
 grappe.app.add_typer(denominators.app, name="denominateurs", help="Personnes accompagnées de chaque ESSMS.")
 app.add_typer(grappe.app, name="grappe", help="Grappes et ESSMS.")
 app.add_typer(dui.app, name="dui", help="Extractions du DUI : dossiers actifs, projets, événements.")
+sandbox.app.add_typer(sandbox_people.app, name="people", help="Personnes et professionnels : lister, montrer, ajouter, importer.")
+sandbox.app.command("seed")(sandbox_seed.seed)
 sandbox.app.add_typer(sandbox_pki.app, name="pki", help="Certificats du bac à sable : émettre, lister, révoquer.")
 sandbox.app.add_typer(sandbox_faults.app, name="faults")
 sandbox.app.command("inject")(sandbox_faults.inject)
@@ -96,7 +100,7 @@ sandbox.app.add_typer(sandbox_state.app, name="state", help="Ce que les services
 sandbox.app.add_typer(sandbox_snapshot.app, name="snapshot", help="Instantanés du bac à sable : garder, remettre.")
 sandbox.app.command("load")(sandbox_snapshot.load)
 sandbox.app.command("reset")(sandbox_snapshot.reset)
-app.add_typer(sandbox.app, name="sandbox", help="Bac à sable : état, horloge, pannes, clients, certificats.")
+app.add_typer(sandbox.app, name="sandbox", help="Bac à sable : population, état, horloge, pannes, clients, certificats.")
 app.add_typer(load.app, name="load", help="Tests de charge.")
 
 

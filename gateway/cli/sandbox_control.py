@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,23 @@ from gateway.cli.common import BAD_INPUT, UNAVAILABLE, fail
 from gateway.embedding.control import detail, send
 from gateway.supervise import RUN_FILE
 
+Refused = Callable[[dict[str, Any]], None]
 
-def ask(data: Path, method: str, path: str, body: dict[str, Any] | None = None, **query: object) -> dict[str, Any]:
-    """The JSON of the answer. Ends the command with one French line when nothing runs there, or when it is refused."""
-    said: dict[str, Any] = orjson.loads(ask_bytes(data, method, path, body, **query) or b"{}")
+
+def ask(
+    data: Path, method: str, path: str, body: dict[str, Any] | None = None, refused: Refused | None = None, **query: object
+) -> dict[str, Any]:
+    """The JSON of the answer. Ends the command with one French line when nothing runs there, or when it is refused.
+
+    refused  told of the problem first, when it has more to say than its one line
+    """
+    said: dict[str, Any] = orjson.loads(ask_bytes(data, method, path, body, refused, **query) or b"{}")
     return said
 
 
-def ask_bytes(data: Path, method: str, path: str, body: dict[str, Any] | None = None, **query: object) -> bytes:
+def ask_bytes(
+    data: Path, method: str, path: str, body: dict[str, Any] | None = None, refused: Refused | None = None, **query: object
+) -> bytes:
     """The same, for what is not JSON. A parameter that is None is left out."""
     try:
         port = orjson.loads((data / RUN_FILE).read_bytes())["ports"]["mock-control"]
@@ -30,6 +40,8 @@ def ask_bytes(data: Path, method: str, path: str, body: dict[str, Any] | None = 
         answer = asyncio.run(send(f"http://127.0.0.1:{port}", key, method, path, body, query))
     except UpstreamError as error:
         fail(f"Le bac à sable de {data} ne répond pas ({error.reason}). Relancez « socle up ».", UNAVAILABLE)
+    if answer.status >= 400 and refused is not None and answer.body.startswith(b"{"):
+        refused(orjson.loads(answer.body))
     if answer.status >= 400:
         fail(f"Refusé par le bac à sable : {detail(answer)}", UNAVAILABLE if answer.status >= 500 else BAD_INPUT)
     return answer.body

@@ -18,9 +18,13 @@ Name = Annotated[str, typer.Argument(metavar="NOM", help="Minuscules, tirets, pe
 _HERE = Path(".socle")
 
 
-def reset(data: DataFolder = _HERE, as_json: AsJson = False) -> None:
-    """Remet les services simulés au premier jour ; le temps métier ne recule pas."""
-    _print(ask(data, "POST", "/reset"), as_json, "bac à sable remis à zéro ; le temps métier n'a pas bougé")
+def reset(
+    keep_people: Annotated[bool, typer.Option("--keep-people", help="Garde les personnes et professionnels ajoutés.")] = False,
+    data: DataFolder = _HERE, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Remet les services simulés et leur population au premier jour ; le temps métier ne recule pas."""
+    said = ask(data, "POST", "/reset", keep_people="true" if keep_people else None)
+    _print(said, as_json, "bac à sable remis à zéro ; le temps métier n'a pas bougé")
 
 
 def load(

@@ -13,6 +13,7 @@ import typer
 
 from gateway.cli import identity
 from gateway.cli.common import UNAVAILABLE, DataFolder, fail
+from gateway.cli.sandbox_seed import Persons
 from gateway.first_call import first_call
 from gateway.supervise import ChildFailed, PortTaken, Supervisor, make_sandbox
 
@@ -22,20 +23,21 @@ _SECOND_SIGNAL_S = 5.0
 def up(
     data: DataFolder = Path(".socle"),
     as_json: Annotated[bool, typer.Option("--json", help="Tout ce qu'il faut pour un premier appel, en JSON.")] = False,
+    persons: Persons = None,
     free_ports: Annotated[bool, typer.Option("--free-ports", help="Des ports libres au lieu des ports fixes.")] = False,
 ) -> None:
     """Démarre la passerelle et tout le bac à sable ; Ctrl-C arrête tout."""
     try:
-        code = asyncio.run(_up(data.resolve(), as_json=as_json, fixed=not free_ports))
+        code = asyncio.run(_up(data.resolve(), as_json=as_json, fixed=not free_ports, persons=persons))
     except (ChildFailed, PortTaken) as error:
         fail(str(error), error.code if isinstance(error, ChildFailed) else UNAVAILABLE)
     raise typer.Exit(code)
 
 
-async def _up(data: Path, *, as_json: bool, fixed: bool) -> int:
+async def _up(data: Path, *, as_json: bool, fixed: bool, persons: int | None) -> int:
     if not as_json and not (data / "sandbox" / "sandbox.json").exists():
         typer.echo(f"Préparation du bac à sable dans {data} …")
-    await make_sandbox(data)
+    await make_sandbox(data, persons=persons)
     supervisor = Supervisor(data, fixed=fixed, announce=_silent if as_json else _announce)
     stop = _stop_on_signals(supervisor)
     starting = asyncio.create_task(supervisor.start())

@@ -29,6 +29,7 @@ from gateway.journal import database
 from gateway.journal.canonical import text_of
 from gateway.journal.durable import sync_folder
 from gateway.journal.journal import FILE_NAME, LOCK_NAME
+from gateway.journal.location import address_of
 
 FORM = 1
 MANIFEST, SEALED = "manifest.json", "files.sealed"
@@ -65,6 +66,11 @@ def back_up(
     noted  is told of the copy once it is whole and before anybody can have it; what it raises leaves no copy
     Raises BackupError, JournalError.
     """
+    if address_of(folder) is not None:
+        raise BackupError(
+            "Le journal est sur PostgreSQL, dont les copies sont celles du serveur : pg_dump, ou sauvegarde de base et journaux "
+            f"archivés ; copiez avec elles keys/ et registry/ de {folder} (docs/journal.md)."
+        )
     _check_passphrase(passphrase)
     if out.exists():
         raise BackupError(f"{out} existe déjà : une copie n'en remplace jamais une autre, choisissez un autre nom.")

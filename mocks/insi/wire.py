@@ -102,7 +102,7 @@ def read(body: bytes, action_parameter: str | None) -> Message:
 
 
 def result(code: str, label: str, person: Mapping[str, Any] | None = None) -> bytes:
-    """RESULTAT; ``person`` is a row of population.json, given with CR 00 only."""
+    """RESULTAT; ``person`` is a row of the population, given with CR 00 only."""
     individu = "" if person is None else _individu(person)
     cr = f"<CR><CodeCR>{code}</CodeCR><LibelleCR>{escape(label)}</LibelleCR></CR>"
     return f"{_HEAD}{_BOTH}{_RESULTAT}{cr}{individu}</RESULTAT>{_TAIL}".encode()

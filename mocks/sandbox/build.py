@@ -23,20 +23,24 @@ class AlreadyMade(ValueError):
     """The folder holds a sandbox made from something else; the message is French and says what to do."""
 
 
-def init(data: Path, *, structures: Any = None, seed: int | None = None, persons: int | None = None) -> dict[str, Any]:
+def init(
+    data: Path, *, structures: Any = None, seed: int | None = None, persons: int | None = None, total: int | None = None
+) -> dict[str, Any]:
     """The manifest of the sandbox in ``data``, which is made if there is none.
 
     structures  rows of a structures file, None for the two fictitious ones
     persons     accompanied persons of each structure that does not say its own number
+    total       the same for all of these structures together
     An existing sandbox is kept; AlreadyMade is raised when what is asked differs from what it was made from.
     Raises InvalidStructures.
     """
     sandbox = data / "sandbox"
-    asked = structures is not None or seed is not None or persons is not None
-    made_from = _made_from(read_structures(structures, persons=persons), DEFAULT_SEED if seed is None else seed)
+    asked = any(one is not None for one in (structures, seed, persons, total))
+    wanted = read_structures(structures, persons=persons, total=total)
     existing = sandbox / "sandbox.json"
     if existing.exists():
         manifest: dict[str, Any] = orjson.loads(existing.read_bytes())
+        made_from = _made_from(wanted, manifest["seed"] if seed is None else seed)
         if asked and manifest["made_from"] != made_from:
             raise AlreadyMade(
                 f"Le dossier {data} contient déjà un bac à sable fait avec d'autres structures ou une autre graine. "
@@ -44,7 +48,7 @@ def init(data: Path, *, structures: Any = None, seed: int | None = None, persons
             )
         _with_population(sandbox)
         return _with_public_hosts(sandbox, manifest)
-    return _make(sandbox, read_structures(structures, persons=persons), made_from)
+    return _make(sandbox, wanted, _made_from(wanted, DEFAULT_SEED if seed is None else seed))
 
 
 def _make(sandbox: Path, structures: list[Structure], made_from: dict[str, Any]) -> dict[str, Any]:

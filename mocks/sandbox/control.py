@@ -23,6 +23,7 @@ from mocks.sandbox import (
     documents_api,
     faults_api,
     messages_api,
+    people_api,
     pki_api,
     requests_api,
     reset_api,
@@ -38,11 +39,13 @@ Part = Callable[[World, Mapping[str, Mock]], APIRouter]
 
 _PARTS: tuple[Part, ...] = (
     state_api.router, requests_api.router, messages_api.router, documents_api.router, sessions_api.router,
-    clock_api.router, faults_api.router, clients_api.router, pki_api.router, reset_api.router,
+    clock_api.router, faults_api.router, clients_api.router, people_api.router, pki_api.router, reset_api.router,
 )  # fmt: skip
 
 #: Bytes that the body of a path may have, where the frame's limit is not enough.
-_LARGE: dict[str, int] = {"/datasets": 4 * 1024 * 1024, faults_api.INJECTIONS: faults_api.MAX_INJECTION_BODY}
+_LARGE: dict[str, int] = {
+    "/datasets": 4 * 1024 * 1024, "/people": people_api.MAX_BODY, faults_api.INJECTIONS: faults_api.MAX_INJECTION_BODY,
+}  # fmt: skip
 
 _DESCRIPTION = (
     "Pilote le bac à sable de Socle : état, horloge, pannes, remise à zéro. Sur la boucle locale, avec sa propre clé. "

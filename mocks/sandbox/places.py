@@ -40,6 +40,11 @@ def nowhere(department: str, index: int) -> str:
 
 def is_nowhere(place: str) -> bool:
     """Whether ``nowhere`` can give it: the rule by which a matricule is refused when it could be somebody's."""
+    department = birth_department(place)
+    return len(place) == 5 and place[-1].isdecimal() and place == nowhere(department, int(place[-1]))
+
+
+def birth_department(place: str) -> str:
+    """The department of a birth place: its first two characters, three overseas; 99 when there is none of that name."""
     department = place[:3] if place.startswith("97") else place[:2]
-    known = department in (*MAINLAND, *CORSICA, *OVERSEAS, *ABROAD)
-    return known and len(place) == 5 and place[-1].isdecimal() and place == nowhere(department, int(place[-1]))
+    return department if department in (*MAINLAND, *CORSICA, *OVERSEAS) else ABROAD[0]

@@ -21,8 +21,8 @@ _STAFF = (
     ("99", oids.OTHER_PROFESSIONS, "Acteur caractérisé par son rôle", "359", "Directeur d'établissement", True),
     ("35", oids.HEALTH_PROFESSIONS, "Aide-soignant", "", "", False),
 )
-_RPPS_RANGE, _RPPS_COUNT = "9970099", 1000
-_OUTSIDE = 10  # the last numbers of the range are for correspondents
+_RPPS_RANGE, RPPS_COUNT = "9970099", 1000
+OUTSIDE = 10  # the last numbers of the range are for correspondents
 
 _HOSPITAL, _HOSPITAL_FINESS = "CH DE SAINT-ELME", "0B0990206"
 _SURGERY, _PHARMACY = "CABINET MEDICAL DE LA FONTAINE", "PHARMACIE DU PONT NEUF"
@@ -30,8 +30,8 @@ _SURGERY, _PHARMACY = "CABINET MEDICAL DE LA FONTAINE", "PHARMACIE DU PONT NEUF"
 
 def rpps(index: int) -> str:
     """The RPPS of this index in our range, with its key. ValueError beyond the range."""
-    if not 0 <= index < _RPPS_COUNT:
-        raise ValueError(f"{_RPPS_COUNT} RPPS numbers at most in a sandbox")
+    if not 0 <= index < RPPS_COUNT:
+        raise ValueError(f"{RPPS_COUNT} RPPS numbers at most in a sandbox")
     number = f"{_RPPS_RANGE}{index:03d}"
     return number + luhn_key(number)
 
@@ -104,7 +104,7 @@ def without_rpps() -> list[Professional]:
 def correspondents() -> list[dict[str, Any]]:
     """Mailboxes outside the structures: a hospital, a surgery, a pharmacy."""
     hospital, surgery, pharmacy = (f"{slug(name)}.{DOMAIN}" for name in (_HOSPITAL, _SURGERY, _PHARMACY))
-    doctor = {"rpps": rpps(_RPPS_COUNT - _OUTSIDE), "family": "FONTBONNE", "given": "CLAIRE", "profession": "10"}
+    doctor = {"rpps": rpps(RPPS_COUNT - OUTSIDE), "family": "FONTBONNE", "given": "CLAIRE", "profession": "10"}
     return [
         _organisation(f"geriatrie@{hospital}", _HOSPITAL, "Court séjour gériatrique", _HOSPITAL_FINESS),
         _organisation(f"urgences@{hospital}", _HOSPITAL, "Urgences", _HOSPITAL_FINESS),

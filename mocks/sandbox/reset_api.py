@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 from pydantic import Field
 
 from mocks.sandbox import snapshots
@@ -68,10 +68,14 @@ def router(world: World, mocks: Mapping[str, Mock]) -> APIRouter:
             yield
 
     @routes.post("/reset", responses=refusals(409, 502))
-    async def reset() -> WasReset:
-        """Services, pannes et traces comme au premier jour ; le temps métier reste : il ne recule pas."""
+    async def reset(
+        keep_people: Annotated[bool, Query(description="Garde les personnes et les professionnels ajoutés.")] = False,
+    ) -> WasReset:
+        """Services, population, pannes et traces comme au premier jour ; le temps métier reste : il ne recule pas."""
         async with told("reset"):
             snapshots.empty(world, mocks)
+            if not keep_people:
+                world.population.forget_added()
         return WasReset(reset=sorted(mocks))
 
     @routes.get("/snapshots", responses=refusals())

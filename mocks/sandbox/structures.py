@@ -14,7 +14,8 @@ DOMAIN = "bac-a-sable.mssante.fr"
 DEFAULT_TENANT = "dui-exemple"
 
 _MAX_STRUCTURES = 200
-_MAX_PERSONS = 20_000
+_PERSONS = 25
+_MAX_PERSONS = 500_000
 _TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 
@@ -57,10 +58,11 @@ _FICTITIOUS: tuple[dict[str, Any], ...] = (
 )
 
 
-def read_structures(rows: Any = None, *, persons: int | None = None) -> list[Structure]:
+def read_structures(rows: Any = None, *, persons: int | None = None, total: int | None = None) -> list[Structure]:
     """Check a list of ``{"finess_et", "finess_ej", "name", "sector", "category", "persons", "tenant"}``.
 
-    The last four are optional. ``persons`` is the count of those that say none (25 by default). Raises InvalidStructures.
+    The last four are optional. ``persons`` is the count of those that say none (25 by default), ``total`` that of all of
+    them together. Raises InvalidStructures.
     """
     rows = _FICTITIOUS if rows is None else rows
     if not isinstance(rows, Sequence) or isinstance(rows, str) or not 1 <= len(rows) <= _MAX_STRUCTURES:
@@ -68,7 +70,7 @@ def read_structures(rows: Any = None, *, persons: int | None = None) -> list[Str
     structures: list[Structure] = []
     domains: set[str] = set()
     for index, row in enumerate(rows, start=1):
-        structure = _read(index, row, 25 if persons is None else persons, domains)
+        structure = _read(index, row, _share(rows, index, total) if total is not None else persons, domains)
         if structure.finess_et in (other.finess_et for other in structures):
             raise InvalidStructures(f"Structure {index} : le FINESS {structure.finess_et} est déjà pris ; gardez-en une.")
         structures.append(structure)
@@ -76,7 +78,7 @@ def read_structures(rows: Any = None, *, persons: int | None = None) -> list[Str
     return structures
 
 
-def _read(index: int, row: Any, default_persons: int, domains: set[str]) -> Structure:
+def _read(index: int, row: Any, default_persons: int | None, domains: set[str]) -> Structure:
     if not isinstance(row, dict):
         raise InvalidStructures(f"Structure {index} : un objet JSON est attendu.")
     finess_et, finess_ej = (_finess(index, row, key) for key in ("finess_et", "finess_ej"))
@@ -84,7 +86,7 @@ def _read(index: int, row: Any, default_persons: int, domains: set[str]) -> Stru
     if not isinstance(name, str) or not name.strip():
         raise InvalidStructures(f"Structure {index} : donnez son nom dans « name ».")
     persons = row.get("persons")
-    persons = default_persons if persons is None else persons
+    persons = (_PERSONS if default_persons is None else default_persons) if persons is None else persons
     if not isinstance(persons, int) or not 0 <= persons <= _MAX_PERSONS:
         raise InvalidStructures(f"Structure {index} : « persons » est un nombre entier de 0 à {_MAX_PERSONS}.")
     tenant = row.get("tenant") or DEFAULT_TENANT
@@ -97,6 +99,13 @@ def _read(index: int, row: Any, default_persons: int, domains: set[str]) -> Stru
         finess_et, finess_ej, name.strip(), str(row.get("sector") or "SA17"), str(row.get("category") or "202"), persons,
         tenant, domain,
     )
+
+
+def _share(rows: Sequence[Any], index: int, total: int) -> int:
+    """What row ``index`` gets of a total: the same for all but one more for the first ones."""
+    silent = [rank for rank, row in enumerate(rows, start=1) if not isinstance(row, dict) or row.get("persons") is None]
+    whole, rest = divmod(total, max(1, len(silent)))
+    return whole + (index in silent[:rest])
 
 
 def _finess(index: int, row: dict[str, Any], key: str) -> str:

@@ -66,7 +66,7 @@ _load = cache(load_signer)  # checking a private key costs more than signing wit
 
 @dataclass(frozen=True, eq=False)
 class Dui:
-    """Builds calls for one structure of a manifest. ``person`` is a row of population.json."""
+    """Builds calls for one structure of a manifest. ``person`` is a row of the population."""
 
     folder: Path
     structure: Mapping[str, Any]

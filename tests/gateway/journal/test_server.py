@@ -1,10 +1,13 @@
 """A server that could lose entries is refused before anything is written to it (design §5, « Stores »)."""
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from gateway.journal import location
+from gateway.journal.backup import BackupError, back_up
 from gateway.journal.postgres import PostgresConnection
 from gateway.journal.record import JournalUnsafe
 from gateway.journal.server import open_for_reading, open_for_writing, refusal
@@ -46,6 +49,14 @@ def test_a_database_that_does_not_wait_for_its_disk_is_refused(postgres: Server,
     assert writer.execute("SHOW synchronous_commit").get == "on"
     writer.close()
     admin.close()
+
+
+def test_copies_are_the_server_s(tmp_path: Path) -> None:
+    location.choose(tmp_path, "postgresql://socle:secret@base.test/journal")
+    with pytest.raises(BackupError, match="pg_dump") as refused:
+        back_up(tmp_path, tmp_path / "copie", "une phrase de passe de test", datetime(2026, 3, 2, tzinfo=UTC))
+    assert "secret" not in str(refused.value)
+    assert not (tmp_path / "copie").exists()
 
 
 def test_a_reader_sees_one_moment_of_the_journal(postgres: Server, tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from lxml import etree
 
 from connectors.dmp.messages import Existence
 from connectors.nomenclatures.xds import NS_HL7, OID_INS_NIR, OID_INS_TEST
+from mocks.dmp.state import People
+from mocks.sandbox.population import Population
 from mocks.sandbox.world import World
 from tests.connectors.dmp.samples import Dui
 from tests.mocks.dmp.conftest import Dmp
@@ -22,6 +24,17 @@ H = f"{{{NS_HL7}}}"
 )
 async def test_the_state_of_each_person(dmp: Dmp, person_with: Callable[[str], Dui], status: str, expected: Existence) -> None:
     assert await dmp.ask(person_with(status).existence()) == expected
+
+
+async def test_who_opposed_the_making_of_a_record_has_none(dmp: Dmp, dui: Dui) -> None:
+    row = {**dui.person, "matricule": "250023599000156", "dmp": "opposed"}
+    opposed = People(Population.holding([row]))
+    found = opposed.get(row["matricule"])
+    assert found is not None and found.dmp == "none"
+    dmp.mock._people = opposed
+    assert await dmp.ask(replace(dui, person=row).existence()) == Existence("none", "NF")
+    refused = await dmp.ask(replace(dui, person=row).feed())
+    assert [code for code, _ in refused.errors] == ["XDSUnknownPatientId"]
 
 
 async def test_a_stranger_has_no_dmp(dmp: Dmp, dui: Dui, world: World) -> None:

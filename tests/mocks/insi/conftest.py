@@ -39,7 +39,7 @@ def contexts(idam: str = IDAM) -> str:
 
 
 def person(birth_name: str, *first_names: str, **other: Any) -> dict[str, Any]:
-    """A row of population.json."""
+    """A row of the population."""
     row = {
         "matricule": f"109076322{zlib.crc32(repr((birth_name, first_names)).encode()) % 10**6:06d}",
         "oid": "1.2.250.1.213.1.4.8", "birth_name": birth_name, "first_names": list(first_names),

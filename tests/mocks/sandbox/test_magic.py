@@ -13,6 +13,7 @@ from mocks.sandbox import magic
 from mocks.sandbox.codes import codes_of, operations, read_codes
 from mocks.sandbox.faults import Faults
 from mocks.sandbox.ledger import LEDGERS, read_ledger
+from mocks.sandbox.situations import SITUATIONS
 
 PAGE = Path(__file__).parents[3] / "docs" / "magic-data.md"
 TRIED = [pytest.param(claim, id=claim.id) for name in LEDGERS for claim in read_ledger(name) if claim.tried]
@@ -41,6 +42,11 @@ def test_a_command_that_arms_arms_the_code_it_announces(claim: magic.Behaviour) 
     if words[0] == "curl":
         body = json.loads(words[words.index("--data") + 1])
         assert set(body) <= {"finess_et", "nom_naissance", "prenoms", "sexe", "date_naissance", "lieu_naissance"}
+        return
+    if words[:4] == ["socle", "sandbox", "people", "list"]:
+        option, value = words[4:]
+        known = {"--magic": set(SITUATIONS), "--dmp": {"opposed"}, "--source": {"published"}}
+        assert value in known[option]
         return
     assert words[:4] == ["socle", "sandbox", "faults", "arm"]
     operation, kind, *value = words[4:]
