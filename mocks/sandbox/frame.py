@@ -16,16 +16,14 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
 from mocks.sandbox.api import PROBLEM_SCHEMA, Refused, problem
+from mocks.sandbox.marking import Send, marked
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 KEY_HEADER = "X-Socle-Control-Key"
 DOCUMENT = "/openapi.json"  # the only path that asks for no key: it tells nothing of this sandbox
 MAX_BODY = 64 * 1024
-
-_ALWAYS = (b"x-socle-mock", b"control")
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +133,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)  # type: ignore[arg-type]
             return
-        answered = _marked(send)
+        answered = marked(send, "control")
         headers = {name.lower(): value for name, value in scope["headers"]}
         if scope["path"] != DOCUMENT and not hmac.compare_digest(headers.get(KEY_HEADER.lower().encode(), b""), self._key):
             said = f"Clé de contrôle absente ou fausse : donnez {KEY_HEADER} (« control_key » du manifeste sandbox.json)."
@@ -193,15 +191,6 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
         return pending.pop() if pending else await receive()
 
     return replay
-
-
-def _marked(send: Send) -> Send:
-    async def marked(message: dict[str, Any]) -> None:
-        if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message.get("headers", ()), _ALWAYS]}
-        await send(message)
-
-    return marked
 
 
 def described(app: FastAPI) -> dict[str, Any]:

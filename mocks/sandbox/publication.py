@@ -7,6 +7,7 @@ import binascii
 import logging
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -20,6 +21,7 @@ from connectors.wire.tls import Stamp, stamp
 from mocks.sandbox import ocsp
 from mocks.sandbox.authority import now
 from mocks.sandbox.lists import read_lists
+from mocks.sandbox.marking import Send, marked
 from mocks.sandbox.office import Office
 from mocks.sandbox.papers import read_cert
 from mocks.sandbox.profiles import OCSP_PATH
@@ -52,7 +54,10 @@ class Publication:
         self.app = Starlette(routes=[*paths, posted, asked])
 
     def services(self) -> list[Service]:
-        return [HttpService("mock-crl", self.app)]
+        return [HttpService("mock-crl", self._marked)]
+
+    async def _marked(self, scope: dict[str, Any], receive: Any, send: Send) -> None:
+        await self.app(scope, receive, marked(send, "pki"))  # type: ignore[arg-type]
 
     async def keep_fresh(self, every_s: float = _HOURLY_S) -> None:
         """Until cancelled: a list is published again well before it ends."""

@@ -2,9 +2,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shlex
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import get_args
 
 import orjson
 import pytest
@@ -15,6 +17,7 @@ from typer.testing import CliRunner
 from connectors.wire.http import Client
 from gateway.cli.main import app
 from gateway.supervise import RUN_FILE
+from mocks.sandbox.faults_api import Armable
 from mocks.sandbox.ledger import Behaviour, read_ledger
 from tests.e2e.faults_bench import FaultsBench, faults_bench
 
@@ -112,3 +115,23 @@ async def test_a_magic_datum_gives_its_code_by_the_command_of_its_page(bench: Fa
         body = words[words.index("--data") + 1].encode()
         answer = await client.send("POST", bench.urls["console"] + "/ins/recherche", headers=headers, body=body, timeout_s=10)
     assert answer.status < 600 and claim.code in answer.body.decode(), answer.body
+
+
+# --- the guide -------------------------------------------------------------------------------------------------------------
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "pannes.md").read_text("utf-8")
+LINES = [line for block in re.findall(r"```sh\n(.+?)```", GUIDE, re.DOTALL) for line in block.splitlines()]
+ARMED = [line for line in LINES if " inject " not in line]  # an injection wants a file
+
+
+@pytest.mark.parametrize("line", ARMED)
+async def test_each_command_of_the_guide_is_accepted(bench: FaultsBench, line: str) -> None:
+    words = shlex.split(line)
+    assert words[:2] == ["socle", "sandbox"]
+    done = await socle(bench, *words[2:])
+    assert done.exit_code == 0, done.stderr
+
+
+async def test_the_guide_tells_every_kind(bench: FaultsBench) -> None:
+    assert bench.mocks.faults.to_json() == []
+    assert [kind for kind in get_args(Armable) if f"`{kind}" not in GUIDE and f" {kind}" not in GUIDE] == []

@@ -30,8 +30,8 @@ from gateway.usage.source import journal_of
 from gateway.usage.variants import NoSuchOption
 from tests.gateway.journal.proof.world import tamper
 from tests.gateway.journal.world import rows
-from tests.gateway.usage.aged import ENVIRONMENT, FIRST_PERIOD, LATER, Aged, aged
-from tests.gateway.usage.world import CARMES, fed
+from tests.gateway.usage.aged import ENVIRONMENT, FIRST_PERIOD, LATER, Aged, aged, traffic
+from tests.gateway.usage.world import CARMES, fed, sent, utc
 
 DMP, MSS = "IND-DMP-01", "IND-MSS-01"
 
@@ -78,6 +78,25 @@ def test_the_figures_are_those_of_before(whole: Aged, frozen: Aged) -> None:
     assert {row.indicator for row in after if row.frozen is not None} == {DMP, MSS}
     assert all(row.frozen is None for row in before)
     assert thawed(frozen.measures(version=1)) == whole.measures(version=1)
+
+
+def test_what_dates_a_closed_version_stays(tmp_path: Path) -> None:
+    """Closed early, it rests on a vector that ends among what would leave: how far time had gone is read there."""
+    world = Aged(tmp_path / "gateway")
+    world.write(*traffic())
+    world.sign()
+    [first] = world.close(utc("2027-02-10T09:00"))
+    end = dict(first["vector"])[1]
+    world.write(*(sent(f"<after{n}@dui>", "2028-05-20T10:00") for n in range(110)))
+    world.close()
+    world.sign()
+    before = world.measures(version=1)
+    assert world.retain()["entries"] == 300 - 98
+    [(kept,)] = rows(world.folder, f"SELECT count(*) FROM entries WHERE (pos & 1048575) BETWEEN {end - 100} AND {end - 1}")
+    assert kept == 100
+    after = world.measures(version=1)
+    assert thawed(after) == before
+    assert {row.as_of for row in after} == {row.as_of for row in before} != {None}
 
 
 def test_what_cannot_be_opened_is_counted_and_dated(whole: Aged, frozen: Aged) -> None:

@@ -138,6 +138,27 @@ def test_nothing_leaves_that_no_checkpoint_covers(tmp_path: Path) -> None:
     assert world.retain()["entries"] == CALLS
 
 
+def test_only_what_the_last_checkpoint_covers_leaves(tmp_path: Path) -> None:
+    world, calls = Aged(tmp_path), traffic()
+    world.registry = Registry([])  # no measure, no closing
+    world.write(*calls[:150])
+    world.sign()
+    world.write(*calls[150:], *(sent(f"<after{n}@dui>", "2028-05-20T10:00") for n in range(110)))
+    assert world.retain()["entries"] == 150
+    world.sign()
+    assert world.retain()["entries"] == CALLS - 150
+    assert verify_local(tmp_path).faults == []
+
+
+def test_the_last_hundred_of_a_log_stay_whatever_their_age(tmp_path: Path) -> None:
+    world = Aged(tmp_path)
+    world.write(*traffic())
+    world.registry = Registry([])  # no measure, no closing
+    world.sign()
+    assert world.retain()["entries"] == CALLS - 98  # of the hundred, one was in doubt, and one settles it
+    assert count(tmp_path, "kind = 'call'") == 99
+
+
 def test_what_an_open_window_rests_on_stays(tmp_path: Path) -> None:
     world = Aged(tmp_path)
     world.write(*traffic(), *(sent(f"<after{n}@dui>", "2028-05-20T10:00") for n in range(110)))
