@@ -74,6 +74,12 @@ class People:
     def first_persons(self, limit: int) -> list[dict[str, Any]]:
         return [orjson.loads(row) for (row,) in self._rows("SELECT row FROM persons ORDER BY rank LIMIT ?", limit)]
 
+    def some_persons(self, count: int) -> list[dict[str, Any]]:
+        """Persons of structures, taken all along the population."""
+        asked = "SELECT row FROM persons WHERE structure IS NOT NULL AND rank % ?1 = 0 ORDER BY rank LIMIT ?2"
+        step = max(1, self.counts()["persons"] // count)
+        return [orjson.loads(row) for (row,) in self._rows(asked, step, count)]
+
     def staff(self, finess_et: str, limit: int) -> list[dict[str, Any]]:
         asked = "SELECT row FROM professionals WHERE structure = ? ORDER BY rank LIMIT ?"
         return [orjson.loads(row) for (row,) in self._rows(asked, finess_et, limit)]

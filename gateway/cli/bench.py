@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gateway.bench import journal, retention, store, usage
+from gateway.bench import journal, population, retention, store, usage
 from gateway.bench.figure import Figure
 from gateway.cli.common import BAD_INPUT, CHECK_FAILED, DataFolder, fail
 from gateway.journal.location import WrongStore
@@ -32,6 +32,7 @@ class _Large:
 _LARGE = {
     "usage": _Large(usage.figures, usage.ENTRIES, usage.ROOM_PER_ENTRY),
     "store": _Large(store.figures, store.ENTRIES, store.ROOM_PER_ENTRY),
+    "population": _Large(population.figures, population.PERSONS, population.ROOM_PER_PERSON),
     "retention": _Large(retention.figures, retention.ENTRIES, retention.ROOM_PER_ENTRY),
 }
 _AREAS = ("journal", *_LARGE)
@@ -42,13 +43,13 @@ _ROOM = 512 * 1024 * 1024
 
 def bench(
     area: Annotated[
-        str | None, typer.Argument(metavar="[DOMAINE]", help="journal, usage, store ou retention ; les deux premiers par défaut.")
+        str | None, typer.Argument(metavar="[DOMAINE]", help=f"Domaine : {', '.join(_AREAS)} ; les deux premiers par défaut.")
     ] = None,
     data: DataFolder = Path(".socle"),
     scale: Annotated[float, typer.Option("--scale", min=0.01, max=10, help="Multiplie les nombres et les durées.")] = 1.0,
     entries: Annotated[
         list[int] | None,
-        typer.Option("--entries", min=1000, metavar="N", help="usage, store, retention : entrées du journal, répétable."),
+        typer.Option("--entries", min=1000, metavar="N", help="Entrées du journal (population : personnes), répétable."),
     ] = None,
     store_address: Annotated[
         str | None, typer.Option("--store", help="store : base PostgreSQL vide à remplir, au lieu d'un fichier SQLite.")
