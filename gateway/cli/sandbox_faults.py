@@ -74,7 +74,7 @@ def listed(data: DataFolder = Path(".socle"), as_json: AsJson = False) -> None:
         table.add_column(title, justify="right" if title in ("reste", "touchés") else "left")
     for fault in said["faults"]:
         table.add_row(
-            fault["id"], fault["operation"], _does(fault), _whom(fault), _left(fault["left"]), str(fault["touched"])
+            fault["id"], fault["operation"], _does(fault), _whom(fault), _left(fault), str(fault["touched"])
         )
     Console(highlight=False).print(table)
 
@@ -216,7 +216,7 @@ def _read(file: Path) -> bytes:
 def _does(fault: dict[str, Any]) -> str:
     numbers = ("delay_s", "min_s", "max_s", "median_s", "p95_s", "cap_s", "bytes_per_s", "retry_after_s", "step")
     given = [f"{name}={fault[name]}" for name in numbers if fault[name]]
-    share = [f"{fault['rate']:.0%} des appels"] if fault["rate"] < 1 else []
+    share = [f"{fault['rate'] * 100:g} % des appels"] if fault["rate"] < 1 else []
     sent = [f"{fault['answer']['size_bytes']} octets, HTTP {fault['answer']['status']}"] if fault["answer"] else []
     return " ".join([fault["kind"], *([fault["value"]] if fault["value"] else []), *given, *sent, *share])
 
@@ -226,8 +226,9 @@ def _whom(fault: dict[str, Any]) -> str:
     return ", ".join(named) or "tous"
 
 
-def _left(number: int) -> str:
-    return "sans compte" if number > 900_000 else str(number)
+def _left(fault: dict[str, Any]) -> str:
+    calls = [] if fault["left"] > 900_000 else [str(fault["left"])]
+    return ", ".join([*calls, *([] if fault["left_s"] is None else [f"{fault['left_s']:.0f} s"])])
 
 
 def _times(fault: dict[str, Any]) -> str:

@@ -97,9 +97,16 @@ class Faults:
         return sum(len(one.fault.answer.body) for one in self._armed.values() if one.fault.answer is not None)
 
     def to_json(self) -> list[dict[str, Any]]:
-        """The armed faults, with the calls that each touched, as ``touched``, and still has to, as ``left``."""
+        """The armed faults: the calls that each touched (``touched``) and may still touch (``left``), the seconds that it has
+        (``left_s``, None without end)."""
         self._expire()
-        return [{**one.fault.to_json(), "left": one.left, "touched": one.touched} for one in self._armed.values()]
+        return [
+            {**one.fault.to_json(), "left": one.left, "left_s": self._left_s(one), "touched": one.touched}
+            for one in self._armed.values()
+        ]
+
+    def _left_s(self, armed: _Armed) -> float | None:
+        return None if math.isinf(armed.until) else round(armed.until - self._now(), 1)
 
     def _expire(self) -> None:
         for fault_id in [fault_id for fault_id, armed in self._armed.items() if armed.until <= self._now()]:

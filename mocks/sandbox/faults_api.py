@@ -113,6 +113,7 @@ class FaultTold(Told):
 
 class FaultArmed(FaultTold):
     left: int = Field(description="Appels qu'elle touchera encore.")
+    left_s: float | None = Field(description="Secondes qu'il lui reste ; sans fin si null.")
     touched: int = Field(description="Appels qu'elle a touchés.")
 
 

@@ -69,6 +69,7 @@ def test_a_fault_armed_for_a_time_touches_every_call_until_then() -> None:
     faults = Faults(seed=1, now=lambda: now)
     faults.arm_json({"operation": "PSC.TOKEN", "kind": "reset", "for_s": 30})
     now = 129.0
+    assert faults.to_json()[0]["left_s"] == 1.0
     assert all(faults.take("PSC.TOKEN") for _ in range(50))
     now = 130.0
     assert (faults.take("PSC.TOKEN"), faults.to_json()) == (None, [])
