@@ -132,7 +132,7 @@ def test_a_closed_version_is_printed_again_to_the_byte_whatever_came_since(data:
     (("--month", "2026-02", "--version", "3"), "--version : pas de telle version pour ce mois, aucune version n'en est close"),
     (("--month", "2025-12"), "Aucune fenêtre ne finit en 2025-12"),
     (("--month", "2026-02", "--environment", "prod"), "« prod » n'est pas un environnement"),
-    (("--month", "2026-02", "--by", "Jean Martin"), "--by : lettres minuscules"),
+    (("--month", "2026-02", "--by", "Jean Martin"), "--by : un organisme ou un rôle"),
 ])  # fmt: skip
 def test_a_wrong_question_is_answered_by_one_line_and_writes_nothing(data: Path, words: tuple[str, ...], said: str) -> None:
     code, text = run(data, "-o", str(data / "sortie"), *words)
