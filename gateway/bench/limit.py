@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import apsw
-
 from gateway.journal import database
+from gateway.journal.connection import Connection
 
 _NOT_OF_ENTRIES = {"log_heads"}
 _ALIKE = 8  # hexadecimal digits with which refs made one after the other begin
@@ -74,7 +73,7 @@ def bare_commits_ms(path: Path, count: int) -> list[float]:
     return taken
 
 
-def _in_order(connection: apsw.Connection, table: str) -> tuple[list[tuple[Any, ...]], int]:
+def _in_order(connection: Connection, table: str) -> tuple[list[tuple[Any, ...]], int]:
     columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
     order = next((name for name in ("pos", "seq") if name in columns), None)
     rows = list(connection.execute(f"SELECT * FROM {table}" + (f" ORDER BY {order}" if order else "")))  # noqa: S608

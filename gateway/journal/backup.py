@@ -165,6 +165,7 @@ def _copy_database(source: Path, copy: Path) -> None:
     """One read transaction: the state of one commit, whatever is written meanwhile."""
     _private(copy)
     reader, target = database.open_for_reading(source), apsw.Connection(str(copy))
+    assert isinstance(reader, apsw.Connection)  # a journal on a server was refused before
     try:
         with target.backup("main", reader, "main") as work:
             work.step(-1)

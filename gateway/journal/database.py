@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import apsw
 
+from gateway.journal.connection import Connection
 from gateway.journal.location import address_of
 from gateway.journal.record import JournalError, JournalUnsafe
 from gateway.journal.schema import check_version_of, migrate
@@ -57,11 +57,12 @@ def is_new(path: Path) -> bool:
     return bool(_server().is_new(address))
 
 
-def open_for_writing(path: Path, *, vfs: str | None = None, pragmas: Pragmas = DURABLE) -> Any:
+def open_for_writing(path: Path, *, vfs: str | None = None, pragmas: Pragmas = DURABLE) -> Connection:
     """The one writing connection, migrated. Raises JournalUnsafe when what protects the journal is not obtained."""
     address = address_of(path.parent)
     if address is not None:
-        return _server().open_for_writing(address)
+        connection: Connection = _server().open_for_writing(address)
+        return connection
     return open_file(path, vfs=vfs, pragmas=pragmas)
 
 
@@ -107,14 +108,15 @@ def size_on_server(path: Path) -> int:
     return int(_server().size(address_of(path.parent)))
 
 
-def open_for_reading(path: Path, *, older: bool = False) -> Any:
+def open_for_reading(path: Path, *, older: bool = False) -> Connection:
     """A reader beside the writer, from any process. Raises JournalError when there is no journal of this version.
 
     older  one of an earlier version will do: for what has been there since the first, before a gateway migrates the file
     """
     address = address_of(path.parent)
     if address is not None:
-        return _server().open_for_reading(address, older=older)
+        shared: Connection = _server().open_for_reading(address, older=older)
+        return shared
     try:
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         connection.set_busy_timeout(5000)

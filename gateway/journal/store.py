@@ -8,7 +8,6 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-import apsw
 import orjson
 
 from connectors.wire.clock import Clock
@@ -42,7 +41,7 @@ class Store:
     def __init__(self, path: Path, vault: Vault, clock: Clock, *, boot_id: str, log_id: int, vfs: str | None = None) -> None:
         self.boot_id = boot_id
         self.vault, self._clock = vault, clock
-        self._db: apsw.Connection = database.open_for_writing(path, vfs=vfs, pragmas=self.PRAGMAS)
+        self._db = database.open_for_writing(path, vfs=vfs, pragmas=self.PRAGMAS)
         self.shared = not is_sqlite(self._db)  # other gateways may write beside this one
         self.refs, self._head = self._on_server(path) if self.shared else self._in_file(log_id)
         self._now = clock.real()
@@ -98,7 +97,7 @@ class Store:
         """Whether this error of the last transaction says that the disk takes no more."""
         return no_room(error, self._db)
 
-    def connection(self, *, alone: bool = True) -> apsw.Connection:
+    def connection(self, *, alone: bool = True) -> Connection:
         """The writing connection, for acts on whole tables inside the transaction; no row waits unwritten any more, and no
         other process writes until the end when ``alone``."""
         if alone:

@@ -12,6 +12,7 @@ import pytest
 
 from gateway.grappes.reading import RegistryError
 from gateway.grappes.registry import Registry
+from gateway.journal.connection import StoreError
 from gateway.journal.proof import snapshot
 from gateway.journal.proof.growth import verify_witness
 from gateway.journal.proof.hashes import FOLDER as TREE
@@ -70,6 +71,7 @@ def test_what_leaves_and_what_stays(world: Aged) -> None:
     assert act["root_before"] == act["root_after"] == last.vector[0].root
 
 
+@pytest.mark.sqlite("the words in which the test tampers, or its file put back")
 def test_the_tree_is_that_of_all_that_was_written(world: Aged) -> None:
     kept = witnessed(world.folder)
     before = taken(world.folder).vector[0]
@@ -88,6 +90,7 @@ def test_the_tree_is_that_of_all_that_was_written(world: Aged) -> None:
     assert grown.faults == []
 
 
+@pytest.mark.sqlite("the words in which the test tampers, or its file put back")
 def test_several_acts_share_a_stretch(world: Aged) -> None:
     world.together = 110
     assert world.retain()["entries"] == CALLS
@@ -100,6 +103,7 @@ def test_several_acts_share_a_stretch(world: Aged) -> None:
     assert (found.gap_count, found.frozen > 0) == (0, True)
 
 
+@pytest.mark.sqlite("the words in which the test tampers, or its file put back")
 def test_what_a_second_pass_finds_gone_is_gone(world: Aged) -> None:
     world.retain()
     size, before = count(world.folder), acts(world.folder)
@@ -177,6 +181,7 @@ def test_nothing_leaves_when_nobody_can_say_what_rests(world: Aged, monkeypatch:
     assert world.retain()["entries"] == 0
 
 
+@pytest.mark.sqlite("the words in which the test tampers, or its file put back")
 def test_an_entry_that_the_tables_contradict_stays(world: Aged) -> None:
     [(log, seq)] = rows(world.folder, "SELECT log, seq FROM usage_units WHERE indicator = 'IND-DMP-01' ORDER BY seq LIMIT 1")
     tamper(world.folder, f"DELETE FROM usage_units WHERE log = {log} AND seq = {seq}")
@@ -186,6 +191,7 @@ def test_an_entry_that_the_tables_contradict_stays(world: Aged) -> None:
     assert count(world.folder, f"pos & 1048575 = {seq}") == 1
 
 
+@pytest.mark.sqlite("the words in which the test tampers, or its file put back")
 def test_an_altered_journal_loses_nothing_more(world: Aged) -> None:
     changed = "CAST(replace(CAST(body AS TEXT), '\"ok\"', '\"KO\"') AS BLOB)"
     tamper(world.folder, f"UPDATE entries SET body = {changed} WHERE pos & 1023 = 7")
@@ -207,11 +213,12 @@ def test_an_altered_journal_loses_nothing_more(world: Aged) -> None:
 def test_no_other_deletion_passes(world: Aged, statement: str) -> None:
     if "departed" in statement:
         world.retain()
-    with pytest.raises(apsw.ConstraintError, match="never"):
+    with pytest.raises((apsw.ConstraintError, StoreError), match="never"):
         rows(world.folder, statement)
 
 
 @pytest.mark.parametrize("kept", ["kind = 'admin'", "kind = 'settlement'", "outcome = 'in_doubt'"])
+@pytest.mark.sqlite("the words in which the test tampers, or its file put back")
 def test_what_stays_for_good_stays_even_with_its_leaf_kept(world: Aged, kept: str) -> None:
     [(pos,)] = rows(world.folder, f"SELECT pos FROM entries WHERE {kept} LIMIT 1")
     seq = pos & (1 << 40) - 1
@@ -221,6 +228,7 @@ def test_what_stays_for_good_stays_even_with_its_leaf_kept(world: Aged, kept: st
         rows(world.folder, f"DELETE FROM entries WHERE pos = {pos}")
 
 
+@pytest.mark.sqlite("the words in which the test tampers, or its file put back")
 def test_a_hole_is_still_a_hole(world: Aged) -> None:
     world.retain()
     tamper(world.folder, "DELETE FROM entries WHERE outcome = 'in_doubt'")
