@@ -35,11 +35,12 @@ def main() -> int:
     arguments = argparse.ArgumentParser(prog="socle gateway")
     arguments.add_argument("--data", type=Path, default=None)
     arguments.add_argument("--accept-fork", action="store_true")
+    arguments.add_argument("--worker", type=int, default=1)
     chosen = arguments.parse_args()
     log_as_json()
     try:
         settings = Settings() if chosen.data is None else Settings(data=chosen.data)
-        gateway = Gateway.open(settings, accept_fork=chosen.accept_fork)
+        gateway = Gateway.open(settings, accept_fork=chosen.accept_fork, worker=chosen.worker)
     except (ValidationError, SettingsError) as error:
         return _stop(why_refused(error), BAD_INPUT)
     except FileNotFoundError as error:
@@ -80,9 +81,9 @@ async def _serve(gateway: Gateway) -> None:
 
 async def _die_with_the_journal(gateway: Gateway) -> None:
     """A journal whose disk failed can promise nothing: leave at once, unanswered calls are settled at the next start."""
-    while not gateway.journal.stopped:  # noqa: ASYNC110 it is set by the journal's own thread
+    while (why := gateway.cut_off) is None:  # noqa: ASYNC110 it is set by the journal's own thread
         await asyncio.sleep(_WATCH_S)
-    logging.getLogger(__name__).critical("journal_stopped_the_gateway")
+    logging.getLogger(__name__).critical("journal_stopped_the_gateway", extra={"reason": str(why)})
     os._exit(REFUSED_TO_START)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ from gateway.access.deposits import Deposits
 from gateway.access.identities import IdentityStore
 from gateway.access.keys import OwnKeys
 from gateway.access.rights import Keys
+from gateway.among import Among
 from gateway.conformance.live import Observer, eyes_of
 from gateway.doors.annuaire import AnnuaireDoor
 from gateway.doors.closing_api import ClosingApi
@@ -34,6 +36,7 @@ from gateway.doors.insi import InsiDoor
 from gateway.doors.journal_api import JournalApi
 from gateway.doors.mail.smtp import SmtpDoor
 from gateway.doors.native import NativeApp
+from gateway.doors.one_console import OneConsole, publish
 from gateway.doors.own.decision import DecisionDoor
 from gateway.doors.own.dmp import FeedDoor
 from gateway.doors.own.dui import ExtractionDoor
@@ -49,6 +52,7 @@ from gateway.doors.usage_api import UsageApi
 from gateway.gaps import Gaps
 from gateway.grappes.registrar import Registrar
 from gateway.grappes.registry import Registry
+from gateway.heeding import CLAIMED, Heeding
 from gateway.journal.bodies import Keeper
 from gateway.journal.journal import FILE_NAME, Journal
 from gateway.journal.location import choose
@@ -91,6 +95,9 @@ class Gateway:
     ports: dict[str, int]
     accept_fork: bool = False  # take the journal as it is when its checkpoints say otherwise
     notary: Notary | None = None  # from ``run`` on
+    worker: int = 1  # which of the processes that share the folder
+    among: Among | None = None  # the other gateways of the journal, from ``run`` on; None where there can be none
+    keys: Keys = field(default_factory=Keys)  # for reading, from ``services`` on
     observer: Observer = field(init=False)
     road: Road = field(init=False)
     smtp: SmtpDoor = field(init=False)
@@ -99,10 +106,13 @@ class Gateway:
     deposits: Deposits = field(init=False)
     registrar: Registrar = field(init=False)
     _asker: DmpAsker = field(init=False)
+    _one: OneConsole | None = None  # what the leader is asked by the others too
+    _inner: Running | None = None
+    _background: set[asyncio.Task[None]] = field(default_factory=set)
     _questions: list[Client] = field(default_factory=list)  # one a structure that settlement asked for
 
     @classmethod
-    def open(cls, settings: Settings, *, accept_fork: bool = False) -> Gateway:
+    def open(cls, settings: Settings, *, accept_fork: bool = False, worker: int = 1) -> Gateway:
         """Open the journal and read who may call. Raises JournalLocked, JournalUnsafe, WrongStore,
         FileNotFoundError, ValueError."""
         if settings.store is not None:
@@ -113,9 +123,10 @@ class Gateway:
         registry = Registry.load(settings.journal / "grappes")
         clock = clock_of(settings.journal)
         journal = Journal.open(
-            settings.journal, environment=settings.environment, clock=clock, ballast_bytes=settings.ballast_mio << 20
-        )
-        return cls(settings, clock, journal, access, registry, manifest, ports(), accept_fork)
+            settings.journal, environment=settings.environment, clock=clock, ballast_bytes=settings.ballast_mio << 20,
+            log_id=worker,
+        )  # fmt: skip
+        return cls(settings, clock, journal, access, registry, manifest, ports(), accept_fork, worker=worker)
 
     def __post_init__(self) -> None:
         self.observer = self._observer()
@@ -200,20 +211,23 @@ class Gateway:
         console.touches, console.resting = self.road.touches, self._resting
         console.registry.register(GatewayCollector(self.settings.journal, self._busy))
         app = console.app()
+        if self.among is not None:
+            console.tell, console.gateways = self.among.tell, self.among.live
         with JournalReader(self.settings.journal) as reader:
-            keys = Keys.from_journal(reader)
-        gate = Gate(keys, self.denials)
+            self.keys = Keys.from_journal(reader)
+        gate = Gate(self.keys, self.denials)
         direct = DirectApi(gate, self.observer.direct, self.journal, self.clock)
         usage = UsageApi(self.journal, self.clock, gate, self.registry, self.settings.environment)
-        journal = JournalApi(self.journal, self.clock, keys, self.denials, console.check_admin, self.registry)
+        journal = JournalApi(self.journal, self.clock, self.keys, self.denials, console.check_admin, self.registry)
         again = RerunApi(reruns, self.journal, gate, self.registry, console.check_admin)
         journal.mount(app, [usage.router(), direct.router(), again.router()])
         app.include_router(again.hidden())
         RegistryApi(self.registrar, self.settings.environment, console.check_admin).mount(app)
         ClosingApi(self._closer, self.journal, self.clock, console.check_admin).mount(app)
-        if self.notary is not None:
-            ProofApi(self.journal, self.notary, console.check_admin).mount(app)
-        return app
+        ProofApi(self.journal, lambda: self.notary, console.check_admin).mount(app)
+        if self.among is not None:
+            self._one = OneConsole(app, self.among)
+        return self._one or app
 
     def _resting(self, now: datetime) -> Resting | None:
         return resting(self.settings.journal, self.registry, self.settings.environment, now)
@@ -274,21 +288,19 @@ class Gateway:
         ``announce(name, url)`` is called per listener once all listen, then ``announce(None, None)``.
         Raises OSError when a port is taken, JournalForked when the journal is not what its checkpoints say.
         """
-        rhythm = Rhythm(self.settings.checkpoint_entries, self.settings.checkpoint_s)
+        self.among = Among(self.journal, self._heed, self._lead) if self.journal.shared else None
+        services = self.services()
         try:
-            self.notary = await open_notary(self.journal, self.clock, rhythm, accept_fork=self.accept_fork)
+            await (self._lead() if self.among is None else self.among.start())
         except JournalError:
-            await self.journal.close()
+            await self._leave()
             raise
         await note_start(self.journal, self.settings, (row["id"] for row in self.manifest["tenants"]))
-        await self.registrar.adopt()
-        work = (
-            self._settlement().run(), self.gaps.run(), self.denials.run(), follow(self.settings.journal / FILE_NAME),
-            retain_daily(self.journal, self.settings.retention(), self.clock, resting=self._resting), sign_along(self.notary),
-            close_along(self._closer, self.journal, self.clock),
-        )  # fmt: skip
-        background = [asyncio.create_task(one) for one in (*work, resume(self.journal))]
-        running = await Running.start(self.services())
+        self._along(self._settlement().run(), self.gaps.run(), self.denials.run())
+        if self.among is not None:
+            self.road.touches.taken = self._claimed
+            self._along(self.among.run())
+        running = await Running.start(services)
         try:
             stopped = asyncio.create_task(until_stopped())
             await asyncio.sleep(0)  # signals are listened to before anybody is told that we are ready
@@ -301,13 +313,63 @@ class Gateway:
             self.observer.direct.close()  # whoever reads along would keep a listener open
             await asyncio.gather(running.stop(grace_s), self.smtp.drain(grace_s))
             await self.road.drain(grace_s)
-            for task in background:
+            for task in self._background:
                 task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
+            await asyncio.gather(*self._background, return_exceptions=True)
             for client in self._questions:
                 await client.close()
             for flush in (self.denials.flush(ending=True), self.gaps.flush()):
                 with contextlib.suppress(Exception):  # one that fails must not cost the other its entry
                     await flush
+            await self._leave()
+
+    async def _lead(self) -> None:
+        """Do what one gateway of the journal does. Raises JournalForked, JournalUnsafe."""
+        rhythm = Rhythm(self.settings.checkpoint_entries, self.settings.checkpoint_s)
+        self.notary = await open_notary(self.journal, self.clock, rhythm, accept_fork=self.accept_fork)
+        await self.registrar.adopt()
+        self._along(
+            follow(self.settings.journal / FILE_NAME), sign_along(self.notary),
+            retain_daily(self.journal, self.settings.retention(), self.clock, resting=self._resting),
+            close_along(self._closer, self.journal, self.clock), resume(self.journal),
+        )  # fmt: skip
+        if self._one is not None:
+            self._inner = await Running.start([HttpService("leader", self._one.led)])
+            publish(self.settings.journal, int(self._inner.urls["leader"].rpartition(":")[2]))
+
+    def _along(self, *work: Coroutine[Any, Any, None]) -> None:
+        for one in work:
+            task = asyncio.create_task(one)
+            self._background.add(task)
+            task.add_done_callback(self._background.discard)
+
+    async def _leave(self) -> None:
+        """The lead goes to another one after the last signature, the log after that."""
+        if self._inner is not None:
+            await self._inner.stop(1.0)
+        if self._one is not None:
+            await self._one.close()
+        if self.notary is not None:
             await asyncio.to_thread(self.notary.close)
-            await self.journal.close()
+        if self.among is not None:
+            await self.among.close()
+        await self.journal.close()
+
+    @property
+    def cut_off(self) -> Exception | None:
+        """Why this process can promise nothing more; None while it can."""
+        return self.journal.broken or (None if self.among is None else self.among.lost)
+
+    async def _heed(self, detail: dict[str, Any]) -> None:
+        heeding = Heeding(
+            self.journal, self.keys, self.deposits, self.registry, self.observer.direct, self.road.touches
+        )
+        await heeding(detail)
+
+    def _claimed(self, fault: str, operation: str) -> None:
+        async def told() -> None:
+            assert self.among is not None
+            with contextlib.suppress(JournalError):
+                await self.among.tell({"action": CLAIMED, "fault": fault, "operation": operation})
+
+        self._along(told())

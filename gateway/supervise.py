@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import os
 import signal
 import socket
@@ -19,12 +20,15 @@ from typing import IO
 
 import orjson
 
-from connectors.wire.serving import FIXED_PORTS, SERVED, bind_loopback
+from connectors.wire.serving import FIXED_PORTS, SERVED, bind_loopback, ports
 from gateway.sandbox_folder import damage, install_registry, kept_before
+
+log = logging.getLogger(__name__)
 
 RUN_FILE = "run.json"  # {"pid", "ports"} of a running deployment, for the commands that talk to it
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 40.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0  # before a gateway that could not be started is tried again
 _UNAVAILABLE = 3
 _OWN_CODES = (2, 4)  # bad input; refused to start to protect the journal
 
@@ -65,11 +69,17 @@ class Supervisor:
     """Runs ``python -m mocks serve`` and ``python -m gateway`` over one data folder.
 
     fixed     the fixed ports of design §8; otherwise free ones
+    options   of every gateway
+    workers   how many gateways serve the same listeners; one that dies is started again when there are several
+    mocks     False: the gateways alone, the mocks being elsewhere
     settings  environment variables added for the children
     """
 
     data: Path
     fixed: bool = False
+    workers: int = 1
+    mocks: bool = True
+    options: Sequence[str] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
     announce: Callable[[str, str], None] = lambda _name, _url: None
     ports: dict[str, int] = field(default_factory=dict)
@@ -84,19 +94,30 @@ class Supervisor:
         """
         try:
             self._open_sockets()
-            for name, module in (("mocks", ["mocks", "serve"]), ("gateway", ["gateway"])):
-                command = [sys.executable, "-m", *module, "--data", str(self.data)]
-                self.children[name] = Child(name, command, self.data / "logs" / f"{name}.log")
-                await self.launch(name)
+            if self.mocks:
+                await self._add("mocks", "mocks", "serve")
+            await self._add("gateway", "gateway", *self.options)  # it makes what is not there yet: schema, keys, first snapshot
+            others = range(2, self.workers + 1)
+            await asyncio.gather(*(self._add(f"gateway-{n}", "gateway", *self.options, "--worker", str(n)) for n in others))
             (self.data / RUN_FILE).write_bytes(orjson.dumps({"pid": os.getpid(), "ports": self.ports}))
             self._running = True
         except BaseException:
             await self.stop(kill=True)
             raise
 
+    async def _add(self, name: str, module: str, *options: str) -> None:
+        command = [sys.executable, "-m", module, *options, "--data", str(self.data)]
+        self.children[name] = Child(name, command, self.data / "logs" / f"{name}.log")
+        await self.launch(name)
+
     def _open_sockets(self) -> None:
+        known = FIXED_PORTS if self.mocks else ports()
+        if not self.mocks:
+            self.ports = {**known, **self.ports}
         for name in SERVED:
-            port = FIXED_PORTS[name]
+            if not self.mocks and name.startswith("mock-"):
+                continue
+            port = known[name]
             try:
                 sock = bind_loopback(port if self.fixed else 0)
             except OSError as error:
@@ -148,8 +169,10 @@ class Supervisor:
             with contextlib.suppress(orjson.JSONDecodeError):
                 said = orjson.loads(line)
                 if "ready" in said:
+                    known = said["ready"] in child.urls or _is_another(child.name)
                     child.urls[said["ready"]] = said["url"]
-                    self.announce(said["ready"], said["url"])
+                    if not known:
+                        self.announce(said["ready"], said["url"])
                 elif said.get("pret"):
                     ready.set()
 
@@ -165,17 +188,43 @@ class Supervisor:
         return next(child.urls[listener] for child in self.children.values() if listener in child.urls)
 
     async def until_child_ends(self) -> str:
-        """Wait until one child ends by itself; its name."""
+        """Wait until one child ends by itself; its name. A gateway among several does not count: it is started again."""
+        pause_s = 0.0
+        while True:
+            ended = await self._first_end()
+            if ended == "mocks" or self.workers == 1:
+                return ended
+            log.error("gateway_ended", extra={"child": ended, "code": self._code(ended)})
+            await asyncio.sleep(pause_s)
+            pause_s = await self._again(ended, pause_s)
+
+    async def _again(self, name: str, pause_s: float) -> float:
+        """Start a gateway again; how long to wait before the next one is."""
+        await self._forget(self.children[name])
+        try:
+            await self.launch(name)
+        except ChildFailed as error:  # the store may be away for a while: the others cannot serve without it either
+            log.error("gateway_not_started", extra={"child": name, "reason": str(error)})
+            return min(max(_FIRST_PAUSE_S, pause_s * 2), _LONGEST_PAUSE_S)
+        return 0.0
+
+    def _code(self, name: str) -> int | None:
+        process = self.children[name].process
+        return None if process is None else process.returncode
+
+    async def _first_end(self) -> str:
         tasks = {asyncio.create_task(child.process.wait()): name for name, child in self.children.items() if child.process}
         done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()
-        return tasks[done.pop()]
+        return min((tasks[task] for task in done), key=lambda name: name != "mocks")
 
     async def stop(self, *, kill: bool = False) -> None:
         """Stop the gateway, then the mocks; ``kill`` does not wait for what is in flight. Closes every socket."""
-        for child in reversed(self.children.values()):
-            await self._stop_child(child, kill=kill)
+        gateways = [child for child in self.children.values() if child.name != "mocks"]
+        await asyncio.gather(*(self._stop_child(child, kill=kill) for child in gateways))
+        if "mocks" in self.children:
+            await self._stop_child(self.children["mocks"], kill=kill)
         for sock in self._sockets.values():
             sock.close()
         self._sockets.clear()
@@ -194,16 +243,25 @@ class Supervisor:
             except TimeoutError:
                 process.kill()
                 await process.wait()
+        await self._forget(child)
+
+    async def _forget(self, child: Child) -> None:
+        """Nothing of a process that ended stays open."""
         if child._reader is not None:
             await child._reader
-        if process.stdin is not None:
-            process.stdin.close()
+        if child.process is not None and child.process.stdin is not None:
+            child.process.stdin.close()
 
     def kill_now(self) -> None:
         """SIGKILL every child without waiting: the second Ctrl-C."""
         for child in self.children.values():
             if child.alive and child.process is not None:
                 child.process.kill()
+
+
+def _is_another(name: str) -> bool:
+    """A gateway that serves beside the first one, on the same listeners."""
+    return name.startswith("gateway-")
 
 
 def last_line(log: Path) -> str:

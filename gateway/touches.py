@@ -35,6 +35,7 @@ class Touches:
     now: Callable[[], float] = time.monotonic
     _held: list[_Touch] = field(default_factory=list)
     _word: asyncio.Event = field(default_factory=asyncio.Event)
+    taken: Callable[[str, str], None] = lambda _fault, _operation: None  # called when one is: no other gateway is to claim it
     _handshakes: set[str] = field(default_factory=set)  # services whose handshakes an armed fault refuses
 
     def note(self, fault: str, operation: str, kind: Kind) -> None:
@@ -51,14 +52,21 @@ class Touches:
         if not mine:
             return None
         self._held.remove(mine[0])
+        self.taken(mine[0].fault, mine[0].operation)
         return mine[0].fault
 
     def answered(self, operation: str, fault: str | None) -> None:
         """An answer came all the same, and named its fault: nobody is to claim that touch."""
+        if fault is not None and self.drop(fault, operation):
+            self.taken(fault, operation)
+
+    def drop(self, fault: str, operation: str) -> bool:
+        """Forget one touch; whether there was one."""
         for one in self._held:
             if (one.operation, one.fault) == (operation, fault):
                 self._held.remove(one)
-                return
+                return True
+        return False
 
     def handshakes(self, operation: str, *, armed: bool) -> None:
         """A fault that refuses the handshakes of this service is armed, or disarmed by hand."""

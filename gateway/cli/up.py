@@ -5,6 +5,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,12 +13,16 @@ import orjson
 import typer
 
 from gateway.cli import identity
-from gateway.cli.common import UNAVAILABLE, DataFolder, fail
+from gateway.cli.common import BAD_INPUT, UNAVAILABLE, DataFolder, fail
 from gateway.cli.sandbox_seed import Persons
 from gateway.first_call import first_call
+from gateway.journal.location import address_of
 from gateway.supervise import ChildFailed, PortTaken, Supervisor, make_sandbox
 
 _SECOND_SIGNAL_S = 5.0
+Workers = Annotated[
+    int, typer.Option("--workers", min=1, max=64, help="Passerelles sur les mêmes ports ; plus d'une demande PostgreSQL.")
+]
 
 
 def up(
@@ -25,20 +30,22 @@ def up(
     as_json: Annotated[bool, typer.Option("--json", help="Tout ce qu'il faut pour un premier appel, en JSON.")] = False,
     persons: Persons = None,
     free_ports: Annotated[bool, typer.Option("--free-ports", help="Des ports libres au lieu des ports fixes.")] = False,
+    workers: Workers = 1,
 ) -> None:
     """Démarre la passerelle et tout le bac à sable ; Ctrl-C arrête tout."""
+    _check_workers(data, workers)
     try:
-        code = asyncio.run(_up(data.resolve(), as_json=as_json, fixed=not free_ports, persons=persons))
+        code = asyncio.run(_up(data.resolve(), as_json=as_json, fixed=not free_ports, workers=workers, persons=persons))
     except (ChildFailed, PortTaken) as error:
         fail(str(error), error.code if isinstance(error, ChildFailed) else UNAVAILABLE)
     raise typer.Exit(code)
 
 
-async def _up(data: Path, *, as_json: bool, fixed: bool, persons: int | None) -> int:
+async def _up(data: Path, *, as_json: bool, fixed: bool, workers: int, persons: int | None) -> int:
     if not as_json and not (data / "sandbox" / "sandbox.json").exists():
         typer.echo(f"Préparation du bac à sable dans {data} …")
     await make_sandbox(data, persons=persons)
-    supervisor = Supervisor(data, fixed=fixed, announce=_silent if as_json else _announce)
+    supervisor = Supervisor(data, fixed=fixed, workers=workers, announce=_silent if as_json else _announce)
     stop = _stop_on_signals(supervisor)
     starting = asyncio.create_task(supervisor.start())
     stopping = asyncio.create_task(stop.wait())
@@ -91,6 +98,11 @@ def _announce(name: str, url: str) -> None:
     typer.echo(f"{name:<18} {url}")
 
 
+def _announce_as_json(name: str, url: str) -> None:
+    sys.stdout.buffer.write(orjson.dumps({"ready": name, "url": url}) + b"\n")
+    sys.stdout.flush()
+
+
 def _silent(_name: str, _url: str) -> None:
     return None
 
@@ -110,12 +122,40 @@ def start_gateway(
     accept_fork: Annotated[
         bool, typer.Option("--accept-fork", help="Prend le journal tel qu'il est s'il contredit ses points de contrôle.")
     ] = False,
+    workers: Workers = 1,
 ) -> None:
     """Démarre la passerelle seule, sur ses ports fixes ; ou gère les identités déposées."""
     if context.invoked_subcommand is None:
         if store is not None:
             os.environ["SOCLE_STORE"] = store  # it may hold a password, which a command line would show to everybody
-        _become("gateway", "--data", str(data), *(["--accept-fork"] if accept_fork else []))
+        options = ["--accept-fork"] if accept_fork else []
+        _check_workers(data, workers)
+        if workers == 1:
+            _become("gateway", "--data", str(data), *options)
+        try:
+            code = asyncio.run(_several(data.resolve(), workers, options))
+        except (ChildFailed, PortTaken) as error:
+            fail(str(error), error.code if isinstance(error, ChildFailed) else UNAVAILABLE)
+        raise typer.Exit(code)
+
+
+async def _several(data: Path, workers: int, options: Sequence[str]) -> int:
+    """Gateways on the same listeners; what one of them would print is printed once."""
+    supervisor = Supervisor(data, fixed=True, workers=workers, mocks=False, options=options, announce=_announce_as_json)
+    stop = _stop_on_signals(supervisor)
+    await supervisor.start()
+    sys.stdout.buffer.write(orjson.dumps({"pret": True}) + b"\n")
+    sys.stdout.flush()
+    return await _run(supervisor, asyncio.create_task(stop.wait()))
+
+
+def _check_workers(data: Path, workers: int) -> None:
+    if workers > 1 and address_of(data / "gateway") is None and not os.environ.get("SOCLE_STORE"):
+        fail(
+            f"--workers {workers} refusé : le journal de {data} est un fichier SQLite, qu'un seul processus écrit. "
+            "Plusieurs passerelles demandent PostgreSQL (SOCLE_STORE ou --store, docs/plusieurs-passerelles.md), ou --workers 1.",
+            BAD_INPUT,
+        )
 
 
 def mock(

@@ -20,6 +20,7 @@ from connectors.wire.clock import ClockGoesBack, SystemClock
 from gateway.access.denials import UNKNOWN, Denials
 from gateway.access.deposits import Deposits
 from gateway.access.identities import IdentityRefused, MutualService, from_pem
+from gateway.among import NotEverywhere
 from gateway.conformance.direct import Direct
 from gateway.journal.authors import Author
 from gateway.journal.erasure import erase
@@ -32,8 +33,17 @@ from gateway.settling import Decision, decide
 from gateway.touches import Touches
 
 _NO_ROOM = "Le journal n'a plus de place : rien n'a été changé. Recommencez plus tard."
+_ONE_GATEWAY = (
+    "Le bac à sable ne change d'heure ou d'état que devant une seule passerelle : plusieurs dateraient autrement les mêmes "
+    "appels. Rien n'a été changé : arrêtez les autres, ou relancez avec --workers 1."
+)
+_KEY_NOT_FOLLOWED = (
+    "Une autre passerelle de ce journal ne suit pas : rien n'est encore scellé à nouveau. Vérifiez-la, puis redemandez : "
+    "le changement de clé reprendra où il en est."
+)
 _PROBE_TIMEOUT_S = 1.0
 _TOUCHED = r"^[A-Z]{3}\.([A-Z0-9_.]{1,40}|\*)$"  # an operation, or a whole service
+FAULT, TOUCHED = "fault", "fault_touched"  # of the entry of a fault; of what the other gateways are told of a touch
 _QUIET_TRIES, _QUIET_PAUSE_S = 100, 0.05
 
 
@@ -129,6 +139,10 @@ class Removal(BaseModel):
     by: str = Field(min_length=1, max_length=200)
 
 
+async def _one() -> int:
+    return 1
+
+
 @dataclass(slots=True)
 class Console:
     """What the console needs from the gateway.
@@ -139,6 +153,8 @@ class Console:
     direct     values shown live, which an erasure takes away
     touches    injected faults of which nothing comes back
     resting    what measures rest on; entries stay where nobody says it
+    tell       says to the other gateways of the journal what is no entry; None where there is one
+    gateways   how many of them live
     denials    where attempts without the admin key are noted
     """
 
@@ -155,6 +171,8 @@ class Console:
     direct: Direct | None = None
     touches: Touches = field(default_factory=Touches)
     resting: RestingAt | None = None
+    tell: Callable[[dict[str, Any]], Awaitable[None]] | None = None
+    gateways: Callable[[], Awaitable[int]] = _one
 
     def app(self) -> FastAPI:
         app = FastAPI(
@@ -196,6 +214,8 @@ class Console:
 
     async def _clock(self, jump: ClockJump) -> Response:
         """Move business time forward once no call is in flight, else 409; the jump is an admin entry (design §7)."""
+        if await self.gateways() > 1:
+            return JSONResponse({"detail": _ONE_GATEWAY}, 409)
         if not await self._quiet():
             return JSONResponse({"detail": "Des appels sont en cours : l'horloge ne bouge pas. Réessayez."}, 409)
         try:
@@ -210,11 +230,13 @@ class Console:
         if fault.kind == "tls":
             self.touches.handshakes(fault.operation, armed=fault.armed)
         said = {"fault": fault.id, "operation": fault.operation, "kind": fault.kind, "armed": fault.armed}
-        await self._note({"action": "fault", **said})
+        await self._note({"action": FAULT, **said})
         return JSONResponse({"noted": fault.id})
 
     async def _sandbox(self, note: SandboxNote) -> Response:
         """Note what becomes of the mocks' state once no call is in flight, else 409: their state is not the DUI's doing."""
+        if await self.gateways() > 1:
+            return JSONResponse({"detail": _ONE_GATEWAY}, 409)
         if not await self._quiet():
             return JSONResponse({"detail": "Des appels sont en cours : rien n'a été changé. Réessayez."}, 409)
         try:
@@ -241,6 +263,8 @@ class Console:
     async def _touched(self, touch: TouchNote) -> Response:
         """Kept in memory until the call that it concerns finds no answer: its own entry then names the fault."""
         self.touches.note(touch.id, touch.operation, touch.kind)
+        if self.tell is not None:
+            await self.tell({"action": TOUCHED, **touch.model_dump()})
         return JSONResponse({"noted": touch.id})
 
     async def _erasure(self, request: HttpRequest) -> Response:
@@ -269,6 +293,8 @@ class Console:
             return JSONResponse({"detail": "Le changement de clé est déjà en cours : laissez-le finir."}, 409)
         except JournalFull:
             return JSONResponse({"detail": "Le journal n'a plus de place : le changement de clé est à reprendre."}, 503)
+        except NotEverywhere:
+            return JSONResponse({"detail": _KEY_NOT_FOLLOWED}, 503)
 
     async def _settle(self, settlement: Settlement) -> Response:
         """A person's decision on an entry in doubt (design §5.3); 409 when it is not, or no longer."""

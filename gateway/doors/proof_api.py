@@ -31,7 +31,7 @@ class Rotation(BaseModel):
 class ProofApi:
     """``check`` refuses whoever has not the admin key."""
 
-    def __init__(self, journal: Journal, notary: Notary, check: Callable[..., Any]) -> None:
+    def __init__(self, journal: Journal, notary: Callable[[], Notary | None], check: Callable[..., Any]) -> None:
         self._journal, self._notary, self._check = journal, notary, check
 
     def mount(self, app: FastAPI) -> None:
@@ -41,7 +41,7 @@ class ProofApi:
     async def _snapshot(self, asked: Signature) -> Response:
         """A snapshot that covers every entry written so far."""
         try:
-            made = await asyncio.to_thread(self._notary.up_to_date, asked.why)
+            made = await asyncio.to_thread(self._present().up_to_date, asked.why)
         except (OSError, JournalError):
             return JSONResponse({"detail": _NOT_SIGNED}, 503)
         return JSONResponse({"size": made.size, "root": made.root})
@@ -49,6 +49,13 @@ class ProofApi:
     async def _rotation(self, asked: Rotation) -> Response:
         """A new signing key, named by the old one; the act is an entry."""
         try:
-            return JSONResponse(await acts.rotate(self._journal, self._notary, asked.by))
+            return JSONResponse(await acts.rotate(self._journal, self._present(), asked.by))
         except (OSError, JournalError):
             return JSONResponse({"detail": _NOT_SIGNED}, 503)
+
+    def _present(self) -> Notary:
+        """Of the gateway that leads."""
+        notary = self._notary()
+        if notary is None:
+            raise JournalError("another gateway leads")
+        return notary

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -50,6 +50,7 @@ class Journal:
         self.recovered = recovered  # entries that open() wrote for intents of dead processes
         self._store, self._lock, self._environment, self._clock = store, lock, environment, clock
         self.folder, self.vault = folder, store.vault
+        self.abreast: Callable[[], Awaitable[None]] = _alone  # waits until the other gateways know what this one wrote
         self._owed: set[str] = set()
         self._room = room
         self._writer = self.writer_class(store, self.capacity, room.give_up)
@@ -62,16 +63,19 @@ class Journal:
     ) -> Journal:  # fmt: skip
         """Open or create the journal of ``folder`` (keys in ``folder/keys``) and recover what a dead process left.
 
+        log_id  which log, in a file; on a server, which of the processes that share the folder: the server gives the log
         Raises JournalLocked when another process has it, JournalUnsafe when entries could be lost, JournalFull when what a
         dead process left finds no room.
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)  # another part may have made it first
-        lock = FolderLock(folder / LOCK_NAME)
+        shared = address_of(folder) is not None
+        lock = FolderLock(folder / (f"{LOCK_NAME}.{log_id}" if shared and log_id > 1 else LOCK_NAME))
         try:
             path = folder / FILE_NAME
             vault = Vault.open(folder / "keys", environment, create=database.is_new(path))
-            room = cls.room_class(folder, ballast_bytes) if address_of(folder) is None else FarRoom()
+            vault.shared = shared
+            room = cls.room_class(folder, ballast_bytes) if not shared else FarRoom()
             store, recovered = with_room(
                 room, lambda: _recovered(cls.store_class(path, vault, clock, boot_id=uuid4().hex, log_id=log_id, vfs=vfs))
             )
@@ -92,6 +96,11 @@ class Journal:
     def stopped(self) -> bool:
         """Whether the disk failed: the process must end, and recovery speak at the next start."""
         return self._writer.stopped
+
+    @property
+    def broken(self) -> Exception | None:
+        """Why nothing more can be written; None while something can."""
+        return self._writer.broken
 
     @property
     def full(self) -> bool:
@@ -245,6 +254,10 @@ class Journal:
         finally:
             self._room.close()
             self._lock.release()
+
+
+async def _alone() -> None:
+    """There are no others."""
 
 
 def _recovered(store: Store) -> tuple[Store, int]:

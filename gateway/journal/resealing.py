@@ -119,6 +119,7 @@ async def _reseal(journal: Journal, by: str) -> Resealed:
     said = await asyncio.to_thread(_said_of, journal, key)
     if "begun" not in said:
         await journal.write(journal.admin({"action": ACTION, "by": by, "step": "begun", "key": key}))
+    await journal.abreast()  # every gateway seals with the new key, and none can leave something under the old one
     values, unreadable = await _pass(journal)
     while (again := await _pass(journal))[0]:  # what was sealed before the change and written after its place was passed
         values += again[0]

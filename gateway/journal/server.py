@@ -38,6 +38,11 @@ def open_for_writing(address: str) -> PostgresConnection:
     return connection
 
 
+def open_beside(address: str) -> PostgresConnection:
+    """A second connection of a gateway that has its journal open, for what is no entry. Raises StoreError."""
+    return _connected(address, _WRITING)
+
+
 def open_for_reading(address: str, *, older: bool = False) -> PostgresConnection:
     """A connection that only reads. Raises JournalError for a schema of another version, StoreError."""
     connection = _connected(address, _READING)

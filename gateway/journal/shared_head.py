@@ -11,7 +11,7 @@ from gateway.journal.durable import write_durably
 from gateway.journal.heads import LEASE
 from gateway.journal.record import JournalStopped
 
-#: Which boot wrote from this folder last. Whoever has the folder's lock knows that it is dead, lease or no lease.
+#: Which boot wrote last as this process of the folder. Whoever has its lock knows that it is dead, lease or no lease.
 HOLDER_NAME = "journal.holder"
 _TRIES = 100
 _TAKE = """
@@ -43,9 +43,9 @@ class SharedHead:
     forget  called when rows that this process may remember were deleted by another one
     """
 
-    def __init__(self, connection: Connection, boot_id: str, folder: Path, forget: Callable[[], None]) -> None:
+    def __init__(self, connection: Connection, boot_id: str, folder: Path, process: int, forget: Callable[[], None]) -> None:
         self._db, self._boot_id, self._forget = connection, boot_id, forget
-        self._holder = folder / HOLDER_NAME
+        self._holder = folder / (HOLDER_NAME if process == 1 else f"{HOLDER_NAME}.{process}")
         self._forgotten = self._month = self._ready = 0
         self.log_id = 0
         self.renew_every_s: float | None = LEASE.total_seconds() / 3

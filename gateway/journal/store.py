@@ -43,7 +43,7 @@ class Store:
         self.vault, self._clock = vault, clock
         self._db = database.open_for_writing(path, vfs=vfs, pragmas=self.PRAGMAS)
         self.shared = not is_sqlite(self._db)  # other gateways may write beside this one
-        self.refs, self._head = self._on_server(path) if self.shared else self._in_file(log_id)
+        self.refs, self._head = self._on_server(path.parent, log_id) if self.shared else self._in_file(log_id)
         self._now = clock.real()
         self._next_seq = self._head.take(self._now)
         self.log_id = self._head.log_id
@@ -198,9 +198,9 @@ class Store:
     def _in_file(self, log_id: int) -> tuple[Refs, Head]:
         return Refs(self._db, self.vault), FileHead(self._db, self.boot_id, log_id)
 
-    def _on_server(self, path: Path) -> tuple[Refs, Head]:
+    def _on_server(self, folder: Path, process: int) -> tuple[Refs, Head]:
         refs = SharedRefs(self._db, self.vault)
-        return refs, SharedHead(self._db, self.boot_id, path.parent, self._forget)
+        return refs, SharedHead(self._db, self.boot_id, folder, process, self._forget)
 
     def _forget(self) -> None:
         """Another gateway deleted rows that this one may remember."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 import hmac
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import get_args
 
@@ -30,6 +31,7 @@ class Vault:
 
     def __init__(self, folder: Path, k: bytes, k2: bytes, k2_next: bytes | None, environment: str) -> None:
         self._folder, self.busy = folder, False
+        self.shared = False  # other gateways use these files too, and may change K2
         self._by_k = HMAC(hmac.digest(k, b"environment|" + environment.encode(), "sha256"), SHA256())
         self._by_k2 = tuple(HMAC(key, SHA256()) for key in (k2_next, k2) if key is not None)  # the newest first
 
@@ -70,13 +72,18 @@ class Vault:
 
     def unseal(self, name: str, sealed: bytes) -> bytes:
         """Raises cryptography.exceptions.InvalidTag when ``sealed`` was made for another name or key."""
-        newest, *older = self._by_k2
-        try:
-            return _unsealed(newest, name, sealed)
-        except InvalidTag:
-            if not older:
-                raise
-        return _unsealed(older[0], name, sealed)
+        opened = self._opened(name, sealed)
+        if opened is None and self.shared and self.follow():  # another gateway changes the key
+            opened = self._opened(name, sealed)
+        if opened is None:
+            raise InvalidTag
+        return opened
+
+    def _opened(self, name: str, sealed: bytes) -> bytes | None:
+        for key in self._by_k2:
+            with suppress(InvalidTag):
+                return _unsealed(key, name, sealed)
+        return None
 
     def seal_alone(self, name: str, value: bytes) -> tuple[bytes, bytes]:
         """A key drawn for ``value`` alone, sealed under ``name``, and ``value`` sealed by it: without its key it is noise."""
@@ -105,6 +112,17 @@ class Vault:
             key = os.urandom(_KEY_BYTES)
             write_durably(self._folder / _NEXT, key)
             self._by_k2 = (HMAC(key, SHA256()), *self._by_k2)
+
+    def follow(self) -> bool:
+        """Take the keys as their files are now; whether they are others. Another gateway of the folder may change them."""
+        after = self._folder / _NEXT
+        kept = [_key(one, create=False) for one in (after, self._folder / "K2") if one.exists()]
+        keys = tuple(HMAC(key, SHA256()) for key in dict.fromkeys(kept))
+        names = [_digest(key, b"name") for key in (*keys, *self._by_k2)]
+        if not keys or names[: len(keys)] == names[len(keys) :]:
+            return False
+        self._by_k2 = keys
+        return True
 
     def resealed(self, name: str, sealed: bytes) -> bytes | None:
         """The same value under the newest key; None when it is already. Raises InvalidTag when no key opens it."""

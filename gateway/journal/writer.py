@@ -60,6 +60,10 @@ class Writer(threading.Thread):
         return self._broken is not None
 
     @property
+    def broken(self) -> Exception | None:
+        return self._broken
+
+    @property
     def full(self) -> bool:
         return len(self._jobs) >= self._capacity
 

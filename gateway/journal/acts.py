@@ -1,0 +1,83 @@
+"""Several gateways on one journal: what each has to do as well, who has not yet, and who leads (decision 0046).
+
+On a connection of its own, which holds the lock of the leader: when the gateway dies, or its connection, the lock is free.
+Every method blocks; any thread may call it.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from gateway.journal.location import address_of
+from gateway.journal.record import JournalError
+
+_LEADER = 0x50C1E, 1  # of the advisory lock; a database has one journal
+_COMING = """
+SELECT n, acts.log, body, told FROM acts LEFT JOIN entries USING (pos) WHERE n > ? ORDER BY n LIMIT 500
+"""
+_BEHIND = "SELECT log_id FROM log_heads WHERE log_id > 0 AND lease_until > clock_timestamp() AND seen < ? ORDER BY log_id"
+_LIVE = "SELECT count(*) FROM log_heads WHERE log_id > 0 AND lease_until > clock_timestamp()"
+_DEAD = """
+SELECT 1 FROM log_heads WHERE log_id > 0 AND log_id <> ? AND lease_until < clock_timestamp()
+    AND (lease_until > '-infinity' OR EXISTS (SELECT 1 FROM intents WHERE intents.log = log_id)) LIMIT 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """``detail`` is that of an admin entry, or what a gateway told the others; ``log`` that of the gateway that did it."""
+
+    n: int
+    log: int
+    detail: dict[str, Any]
+
+
+class Acts:
+    """As the gateway that writes ``log`` follows them. ``at``: the last one that it has done."""
+
+    def __init__(self, folder: Path, log: int, boot: str) -> None:
+        """Raises StoreError, JournalError for a journal that no other gateway can share."""
+        address = address_of(folder)
+        if address is None:
+            raise JournalError("a journal in a file has one gateway")
+        from gateway.journal.server import open_beside  # the driver is an extra, which this journal has
+
+        self._db, self._log, self._boot = open_beside(address), log, boot
+        self.at: int = self._db.execute("SELECT seen FROM log_heads WHERE log_id = ?", (log,)).get
+
+    def close(self) -> None:
+        self._db.close()
+
+    def coming(self) -> list[Act]:
+        """What has become true since ``at``, in order, none left out."""
+        rows = self._db.execute(_COMING, (self.at,)).fetchall()
+        return [Act(n, log, orjson.loads(told) if body is None else orjson.loads(body)["detail"]) for n, log, body, told in rows]
+
+    def done(self, n: int) -> None:
+        """Everything up to ``n`` holds in this gateway now."""
+        self._db.execute("UPDATE log_heads SET seen = ? WHERE log_id = ? AND lease_owner = ?", (n, self._log, self._boot))
+        self.at = n
+
+    def latest(self) -> int:
+        n: int = self._db.execute("SELECT acts FROM store").get
+        return n
+
+    def behind(self, n: int) -> list[int]:
+        """The logs of the gateways that live and have not done everything up to ``n``."""
+        return [log for (log,) in self._db.execute(_BEHIND, (n,)).fetchall()]
+
+    def live(self) -> int:
+        """How many gateways live, by the server's clock."""
+        count: int = self._db.execute(_LIVE).get
+        return count
+
+    def dead(self) -> bool:
+        """Whether the log of a dead gateway waits to be taken over."""
+        return self._db.execute(_DEAD, (self._log,)).get is not None
+
+    def lead(self) -> bool:
+        """Whether this gateway leads from now on: until it dies, nobody else does."""
+        return bool(self._db.execute("SELECT pg_try_advisory_lock(?, ?)", _LEADER).get)
