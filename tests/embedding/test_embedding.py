@@ -67,7 +67,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("vendor")
     (folder / "test_vendor.py").write_text(TESTS.format(example=ROOT / "docs" / "exemples" / "insi-recherche.xml"))
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-rA", "-W", "error", "-p", "gateway.embedding.plugin", "-p", "no:asyncio", "."],
+        [sys.executable, "-m", "pytest", "-q", "-rA", "-W", "error", "-p", "no:asyncio", "."],
         cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=110,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
