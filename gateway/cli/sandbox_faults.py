@@ -76,7 +76,7 @@ def listed(data: DataFolder = Path(".socle"), as_json: AsJson = False) -> None:
         table.add_row(
             fault["id"], fault["operation"], _does(fault), _whom(fault), _left(fault), str(fault["touched"])
         )
-    Console(highlight=False).print(table)
+    Console(highlight=False, markup=False, width=130).print(table)
 
 
 @app.command("codes")
@@ -96,12 +96,12 @@ def codes(
         return
     table = Table(box=None, pad_edge=False)
     for title in ("opération", "étape", "codes", "ce qu'ils disent"):
-        table.add_column(title, overflow="fold")
+        table.add_column(title, overflow="fold", no_wrap=title == "opération")
     for one in chosen:
         for meaning in one["meanings"]:
             sure = "" if meaning["source"] else " (supposé)"
             table.add_row(one["operation"], " ".join(meaning["steps"]), " ".join(meaning["codes"]), meaning["says"] + sure)
-    Console(highlight=False).print(table)
+    Console(highlight=False, markup=False, width=130).print(table)
 
 
 @app.command("arm")
