@@ -78,6 +78,12 @@ class Pair:
         await asyncio.sleep(0)
         self.rows(f"UPDATE log_heads SET lease_until = clock_timestamp() - interval '1 s' WHERE log_id = {log}")
 
+    def stop_listening(self, gateway: Supervisor) -> None:
+        """Close the gateway's own listeners, which the supervisor keeps for whoever it starts again: its machine is gone."""
+        for name, sock in gateway._sockets.items():
+            if not name.startswith("mock-"):
+                sock.close()
+
     async def ended(self, gateway: Supervisor) -> int:
         process = gateway.children["gateway"].process
         assert process is not None
