@@ -27,7 +27,7 @@ from gateway.journal.erasure import erase
 from gateway.journal.journal import Journal
 from gateway.journal.record import JournalFull, NotInDoubt, Record
 from gateway.journal.resealing import AlreadyResealing, KeyOpensNothing, reseal
-from gateway.journal.retention import RestingAt, Retention, retain
+from gateway.journal.retention import AlreadyRetaining, RestingAt, Retention, retain
 from gateway.journal.standing import CLOCK_ACTION
 from gateway.settling import Decision, decide
 from gateway.touches import Touches
@@ -280,7 +280,10 @@ class Console:
 
     async def _retention(self, asked: Asked) -> Response:
         """Let go of what is past its delay."""
-        removed = await retain(self.journal, self.retention, self.clock.real(), by=asked.by, resting=self.resting)
+        try:
+            removed = await retain(self.journal, self.retention, self.clock.real(), by=asked.by, resting=self.resting)
+        except AlreadyRetaining as error:
+            return JSONResponse({"detail": f"Rien n'a été fait : {error}."}, 409)
         return JSONResponse(asdict(removed))
 
     async def _reseal(self, asked: Asked) -> Response:

@@ -73,11 +73,13 @@ class Refs:
     def flush(self) -> None:
         self._rows.flush()
 
-    def watch(self, on: bool = True) -> set[str]:
-        """From now on, the refs that records name are added to the set returned, until ``watch(False)``."""
-        watched: set[str] = set()
-        self._watched = watched if on else None
-        return watched
+    def watch(self, on: bool) -> None:
+        """From now on, remember the refs that records name, whoever writes them; or no more."""
+        self._watched = set() if on else None
+
+    def unnamed(self, refs: set[str]) -> set[str]:
+        """Those of ``refs`` that no record has named since ``watch``."""
+        return refs - (self._watched or set())
 
     def forget(self) -> None:
         """Rows were deleted: whatever is remembered must be read again."""

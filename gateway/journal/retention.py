@@ -21,7 +21,7 @@ from connectors.wire.clock import Clock
 from gateway.journal import database
 from gateway.journal.apart import in_thread
 from gateway.journal.canonical import text_of
-from gateway.journal.connection import Connection, spoken
+from gateway.journal.connection import Connection, is_sqlite, spoken
 from gateway.journal.erasure import BESIDE, empty_wal
 from gateway.journal.journal import FILE_NAME, Journal
 from gateway.journal.location import address_of
@@ -46,7 +46,15 @@ CutoffOf = Callable[[str], str]
 RestingAt = Callable[[datetime], Resting | None]
 Key = tuple[str, str, str, int, int]
 _CHUNK = 500
+_ONE_AT_A_TIME = 0x50C1F  # of the advisory lock: two passes would each end what the other watches
 _PAGES = 512  # given back at a time: the writer waits no longer than that
+
+
+class AlreadyRetaining(JournalError):
+    """One at a time: the first goes on. The text is French."""
+
+    def __init__(self) -> None:
+        super().__init__("une autre passerelle de cette base applique déjà la conservation : laissez-la finir, puis recommencez")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +118,14 @@ async def retain(
 ) -> Removed:
     """Let go of what is older than its delay at ``now`` (real time, aware), by short transactions; note it as one entry.
 
-    ``resting``: without it every entry stays. Raises JournalError, apsw.Error: what is done stays done, the next call goes on.
+    ``resting``: without it every entry stays. Raises AlreadyRetaining, before anything is done; JournalError, apsw.Error: what
+    is done stays done, the next call goes on.
     """
     path = journal.folder / FILE_NAME
     before = _size(path)
     connection = await in_thread(database.open_for_reading, path)
     try:
+        _insist_alone(connection)
         gone = {table: await _retain_beside(journal, connection, table, retention, now) for table in BESIDE}
         keys = await _retain_own_keys(journal, connection, _cutoffs(retention.keys, KEYS_DAYS, now))
         refs = await _retain_refs(journal, connection, _cutoffs(retention.refs, REFS_DAYS, now))
@@ -127,6 +137,13 @@ async def retain(
     await journal.act(note, lambda _: counts)
     await give_back(path)
     return Removed(**counts, bytes_before=before, bytes_after=_size(path))
+
+
+def _insist_alone(connection: Connection) -> None:
+    """A server lets go of the lock with the connection, whatever becomes of this process. A file has one gateway."""
+    free = "SELECT pg_try_advisory_lock(?)"
+    if not is_sqlite(connection) and not connection.execute(free, (_ONE_AT_A_TIME,)).get:
+        raise AlreadyRetaining
 
 
 def _cutoffs(days: Mapping[str, int], default: int, now: datetime) -> CutoffOf:
@@ -265,8 +282,8 @@ def _forget_own_keys(store: Store, keys: Sequence[tuple[bytes, str]]) -> int:
 
 
 async def _retain_refs(journal: Journal, connection: Connection, cutoff_of: CutoffOf) -> int:
-    """Refs that only old entries name. What is named from now on is watched, whatever the look at the entries finds."""
-    watched: set[str] = await journal.change(lambda store: store.refs.watch())
+    """Refs that only old entries name. What any writer names from now on is watched, whatever the look at the entries finds."""
+    await journal.change(lambda store: _watch(store, True))
     try:
         old_keys = _old_keys(connection, cutoff_of)
         while keys := await in_thread(next, old_keys, None):
@@ -275,10 +292,15 @@ async def _retain_refs(journal: Journal, connection: Connection, cutoff_of: Cuto
         gone = 0
         dead = _dead(connection)
         while refs := await in_thread(next, dead, None):
-            gone += await journal.change(lambda store: _forget_refs(store, set(refs) - watched))
+            gone += await journal.change(lambda store: _forget_refs(store, set(refs)))
         return gone
     finally:
-        await journal.change(lambda store: store.refs.watch(False))
+        await journal.change(lambda store: _watch(store, False))
+
+
+def _watch(store: Store, on: bool) -> None:
+    store.connection()  # whoever names refs without being watched has committed: the look finds what it wrote
+    store.refs.watch(on)
 
 
 def _old_keys(connection: Connection, cutoff_of: CutoffOf) -> Iterator[list[Key]]:
@@ -323,7 +345,7 @@ def _dead(connection: Connection) -> Iterator[list[str]]:
 
 def _forget_refs(store: Store, refs: set[str]) -> int:
     db = store.connection()
-    db.execute("DELETE FROM refs WHERE ref IN (SELECT value FROM json_each(?))", (_listed(sorted(refs)),))
+    db.execute("DELETE FROM refs WHERE ref IN (SELECT value FROM json_each(?))", (_listed(sorted(store.refs.unnamed(refs))),))
     gone = db.changes()
     store.refs.forget()
     return gone

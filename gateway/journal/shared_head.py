@@ -28,7 +28,8 @@ SELECT coalesce(max(log_id), 0) + 1, 0, ?, clock_timestamp() + CAST(? AS interva
 ON CONFLICT (log_id) DO NOTHING RETURNING log_id, next_seq
 """
 _MINE = """
-SELECT next_seq, refs_forgotten FROM log_heads CROSS JOIN store WHERE log_id = ? AND lease_owner = ? FOR UPDATE OF log_heads
+SELECT next_seq, refs_forgotten, watching FROM log_heads CROSS JOIN store WHERE log_id = ? AND lease_owner = ?
+FOR UPDATE OF log_heads
 """
 _MOVE = """
 UPDATE log_heads SET next_seq = ?, lease_until = clock_timestamp() + CAST(? AS interval)
@@ -41,10 +42,14 @@ class SharedHead:
     """Time is the server's: the gateways' own clocks may disagree.
 
     forget  called when rows that this process may remember were deleted by another one
+    follow  called at the beginning of each transaction: whether it must tell which refs it names
     """
 
-    def __init__(self, connection: Connection, boot_id: str, folder: Path, process: int, forget: Callable[[], None]) -> None:
-        self._db, self._boot_id, self._forget = connection, boot_id, forget
+    def __init__(
+        self, connection: Connection, boot_id: str, folder: Path, process: int, forget: Callable[[], None],
+        follow: Callable[[bool], None],
+    ) -> None:  # fmt: skip
+        self._db, self._boot_id, self._forget, self._follow = connection, boot_id, forget, follow
         self._holder = folder / (HOLDER_NAME if process == 1 else f"{HOLDER_NAME}.{process}")
         self._forgotten = self._month = self._ready = 0
         self.log_id = 0
@@ -74,6 +79,7 @@ class SharedHead:
         if mine[1] != self._forgotten:
             self._forgotten = mine[1]
             self._forget()
+        self._follow(mine[2])
 
     def move(self, first: int, next_seq: int, now: datetime) -> None:
         self._db.execute(_MOVE, (next_seq, LEASE, self.log_id, first, self._boot_id))

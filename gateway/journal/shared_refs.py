@@ -3,12 +3,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import orjson
+
 from gateway.journal.record import Named
 from gateway.journal.refs import Lookups, Refs
 from gateway.journal.rows import in_groups
 
 # Whoever comes second waits until the first has committed, then finds the first one's name.
 _UNLESS_NAMED = "INSERT INTO refs (ref, kind, lookup, sealed) VALUES (?, ?, ?, ?) ON CONFLICT (lookup) DO NOTHING"
+_TELL = "INSERT INTO watched (ref) SELECT value FROM json_each(?) ON CONFLICT DO NOTHING"
 
 
 class SharedRefs(Refs):
@@ -19,6 +22,28 @@ class SharedRefs(Refs):
         if self._absent:
             self._name_all({lookup: named for named, lookup in self._expected.items() if lookup in self._absent})
             self._absent.clear()
+
+    def watch(self, on: bool) -> None:
+        """For every writer: none must be in the middle of a transaction (``Store.connection``), and each begins by ``follow``."""
+        self._connection.execute("DELETE FROM watched")
+        self._connection.execute("UPDATE store SET watching = ?", (on,))
+        self.follow(on)
+
+    def follow(self, watching: bool) -> None:
+        self._watched = set() if watching else None
+
+    def unnamed(self, refs: set[str]) -> set[str]:
+        """As they are in the table: no writer may be in the middle of a transaction."""
+        self.flush()
+        named = "SELECT ref FROM watched WHERE ref IN (SELECT value FROM json_each(?))"
+        return refs - {ref for (ref,) in self._connection.execute(named, (_listed(refs),))}
+
+    def flush(self) -> None:
+        """Tell the refs that the transaction has named, once it has named them all."""
+        super().flush()
+        if self._watched:
+            self._connection.execute(_TELL, (_listed(self._watched),))
+            self._watched.clear()
 
     def _made(self, named: Named, lookup: bytes) -> str:
         self._name_all({lookup: named})
@@ -36,3 +61,7 @@ class SharedRefs(Refs):
             named = f"SELECT lookup, ref FROM refs WHERE lookup IN ({','.join('?' * len(group))})"  # noqa: S608
             self._fresh.update(dict(self._connection.execute(named, group)))
         self._new.update(ref for lookup, ref in ours.items() if self._fresh[lookup] == ref)
+
+
+def _listed(refs: Iterable[str]) -> str:
+    return orjson.dumps(sorted(refs)).decode()

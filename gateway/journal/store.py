@@ -24,6 +24,7 @@ from gateway.journal.refs import Refs
 from gateway.journal.room import no_room
 from gateway.journal.rows import gathered
 from gateway.journal.shared_head import SharedHead
+from gateway.journal.shared_keys import agree
 from gateway.journal.shared_refs import SharedRefs
 from gateway.journal.units import Unit, admit, beside_of, units_of
 from gateway.journal.vault import Vault
@@ -199,8 +200,9 @@ class Store:
         return Refs(self._db, self.vault), FileHead(self._db, self.boot_id, log_id)
 
     def _on_server(self, folder: Path, process: int) -> tuple[Refs, Head]:
+        agree(self._db, self.vault)
         refs = SharedRefs(self._db, self.vault)
-        return refs, SharedHead(self._db, self.boot_id, folder, process, self._forget)
+        return refs, SharedHead(self._db, self.boot_id, folder, process, self._forget, refs.follow)
 
     def _forget(self) -> None:
         """Another gateway deleted rows that this one may remember."""

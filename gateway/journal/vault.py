@@ -32,6 +32,7 @@ class Vault:
     def __init__(self, folder: Path, k: bytes, k2: bytes, k2_next: bytes | None, environment: str) -> None:
         self._folder, self.busy = folder, False
         self.shared = False  # other gateways use these files too, and may change K2
+        self.names_by = hmac.digest(k, b"names", "sha256")  # which K this is, whatever the environment, and nothing of it
         self._by_k = HMAC(hmac.digest(k, b"environment|" + environment.encode(), "sha256"), SHA256())
         self._by_k2 = tuple(HMAC(key, SHA256()) for key in (k2_next, k2) if key is not None)  # the newest first
 

@@ -16,7 +16,7 @@ from tests.stores import Server
 _TYPES = {"INTEGER": "bigint", "TEXT": "text", "BLOB": "bytea"}
 #: Of PostgreSQL alone: the version, which SQLite keeps in its header; ids, which a table cut by month cannot keep unique; the
 #: month itself; what several writers agree by; and the index that SQLite makes of a column said to be unique.
-_ITS_OWN_TABLES = {"store", "entry_ids"}
+_ITS_OWN_TABLES = {"store", "entry_ids", "watched"}
 _ITS_OWN_COLUMNS = {"month"}
 _ITS_OWN_INDEXES = {"entries_id", "refs_lookup_key", "usage_units_once"}
 _ITS_OWN_TYPES = {("log_heads", "lease_until"): "timestamp with time zone", ("doubts", "asked_until"): "timestamp with time zone"}

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from gateway.journal import shared_head
+from gateway.journal import retention, shared_head
 from gateway.journal.query import JournalReader
-from gateway.journal.record import Claim, Intent, JournalError, JournalStopped, KeyTaken, Named
+from gateway.journal.record import Claim, Intent, JournalError, JournalStopped, JournalUnsafe, KeyTaken, Named
 from gateway.journal.shared_head import HOLDER_NAME
 from gateway.usage.rebuilding import rebuilt
 from gateway.usage.recount import recount
 from gateway.usage.source import journal_of
 from tests.gateway.journal.several import Another, change, closed, killed
-from tests.gateway.journal.world import BORN, HandClock, feed, message, rows
+from tests.gateway.journal.world import BORN, HandClock, feed, message, open_journal, rows
 
 # --- logs and leases
 
@@ -155,6 +155,89 @@ async def test_a_name_that_one_gateway_let_go_is_not_used_by_the_other(gateway: 
     after = await other.ref(person)
     assert after not in (None, before)
     assert rows(tmp_path / "a", "SELECT ref FROM refs") == [(after,)]
+
+
+@pytest.mark.parametrize("under_way", [False, True], ids=["an entry", "an intent"])
+async def test_what_another_gateway_names_during_a_pass_of_retention_keeps_its_name(
+    gateway: Another, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, under_way: bool
+) -> None:
+    """It names them once the pass has looked at what lives, and before it deletes the rest."""
+    clock = HandClock()
+    one, other = gateway("a", clock), gateway("b", clock)
+    seen, forgotten = Named("person", "279035121518989"), Named("person", "forgotten")
+    for person in (seen, forgotten):
+        await other.write(feed("ok", person=person))
+    before = await other.ref(seen)
+    clock.now += timedelta(days=500)
+    note_living, loop, calls = retention._note_living, asyncio.get_running_loop(), [feed(person=seen)]
+
+    def then_named(*arguments: Any) -> None:
+        note_living(*arguments)
+        if under_way:
+            naming = other.intend(calls[0], Intent(Named("submission", "1"), 30.0))
+            asyncio.run_coroutine_threadsafe(naming, loop).result(10)
+        else:
+            calls[0].outcome = "ok"
+            asyncio.run_coroutine_threadsafe(other.write(calls[0]), loop).result(10)
+
+    monkeypatch.setattr(retention, "_note_living", then_named)
+    await retention.retain(one, retention.Retention({}, {"*": 400}), clock.now, by="test")
+    assert (await one.ref(seen), await one.ref(forgotten)) == (before, None)
+    if under_way:
+        calls[0].outcome = "ok"
+        await other.write(calls[0])
+    assert rows(tmp_path / "a", "SELECT person_ref FROM entries WHERE id = '" + calls[0].id + "'") == [(before,)]
+    # Nothing is watched any more: the next pass lets go of what was kept.
+    assert rows(tmp_path / "a", "SELECT watching, (SELECT count(*) FROM watched) FROM store") == [(False, 0)]
+    monkeypatch.setattr(retention, "_note_living", note_living)
+    clock.now += timedelta(days=500)
+    await retention.retain(one, retention.Retention({}, {"*": 400}), clock.now, by="test")
+    assert await other.ref(seen) is None
+
+
+async def test_one_pass_of_retention_at_a_time(gateway: Another, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = gateway("a"), gateway("b")
+    note_living, loop, refused = retention._note_living, asyncio.get_running_loop(), []
+
+    def meanwhile(*arguments: Any) -> None:
+        second = retention.retain(other, retention.Retention(), other.clock.real(), by="b")
+        with pytest.raises(retention.AlreadyRetaining, match="autre passerelle") as error:
+            asyncio.run_coroutine_threadsafe(second, loop).result(10)
+        refused.append(error)
+        note_living(*arguments)
+
+    monkeypatch.setattr(retention, "_note_living", meanwhile)
+    await retention.retain(one, retention.Retention(), one.clock.real(), by="a")
+    monkeypatch.setattr(retention, "_note_living", note_living)
+    await retention.retain(other, retention.Retention(), other.clock.real(), by="b")  # the twin: later
+    assert len(refused) == 1
+
+
+# --- one key for names
+
+
+async def test_a_folder_with_another_key_is_refused(gateway: Another, tmp_path: Path) -> None:
+    one = gateway("a")
+    await one.write(feed("ok", person=Named("person", "279035121518989")))
+    other = gateway("b")  # the twin: the same key
+    await closed(other)
+    right = (tmp_path / "b" / "keys" / "K").read_bytes()
+    (tmp_path / "b" / "keys" / "K").write_bytes(bytes(range(32)))
+    for environment in ("bac_a_sable", "production"):
+        with pytest.raises(JournalUnsafe, match=r"deux noms.*Copiez ici keys/"):
+            open_journal(tmp_path / "b", environment=environment)
+    (tmp_path / "b" / "keys" / "K").write_bytes(right)
+    again = gateway("b")
+    assert await again.ref(Named("person", "279035121518989")) is not None
+
+
+async def test_what_says_which_key_it_is_tells_nothing_of_it(gateway: Another, tmp_path: Path) -> None:
+    one = gateway("a")
+    [(said,)] = rows(tmp_path / "a", "SELECT names_by FROM store")
+    keys = [path.read_bytes() for path in (tmp_path / "a" / "keys").iterdir()]
+    assert len(bytes(said)) == 32 and bytes(said) not in keys
+    for kind in ("names", "check", ""):
+        assert bytes(said) != one.keyed(kind, "")
 
 
 async def test_an_idempotency_key_is_taken_once(gateway: Another) -> None:

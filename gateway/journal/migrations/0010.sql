@@ -1,0 +1,1 @@
+-- Several gateways on one journal: what PostgreSQL's step of this number adds is of no use to a file, which has one.
