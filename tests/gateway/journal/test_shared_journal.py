@@ -136,6 +136,26 @@ async def test_what_was_counted_then_is_made_again_from_the_entries_of_then(gate
             assert counted == [[("2026-04-01", 2)], [("2026-03-02", 1)]]
 
 
+@pytest.mark.parametrize("first", ["a", "b"])
+async def test_messages_at_once_across_a_month_s_border_count_in_their_first_month(
+    gateway: Another, tmp_path: Path, first: str
+) -> None:
+    """Neither sees the other's row before it writes its own: the row itself decides, by time and not by place."""
+    journals = {name: gateway(name) for name in ("a", "b")}
+    for turn in range(5):
+        names = [f"<{turn}.{n}@ehpad.test>" for n in range(20)]
+        late = {name: message("ok", name) for name in names}
+        for one in late.values():
+            one.event_time = BORN + timedelta(days=30)
+        await journals["a"].write(*(message("refused", name) for name in names))  # named: nobody waits for the other's names
+        early = [journals[first].write(message("ok", name)) for name in names]
+        other = journals["b" if first == "a" else "a"]
+        await asyncio.gather(*early, *(other.write(one) for one in late.values()))
+    days = rows(tmp_path / "a", "SELECT substr(event_time, 1, 10), count(*) FROM usage_units GROUP BY 1")
+    assert days == [("2026-03-02", 100)]
+    assert recount(tmp_path / "a").gap_count == 0
+
+
 async def test_one_value_has_one_name_whoever_meets_it_first(gateway: Another, tmp_path: Path) -> None:
     one, other = gateway("a"), gateway("b")
     person = Named("person", "279035121518989")
