@@ -163,6 +163,8 @@ class JournalReader:
         self, filters: Filters, seeks: list[Seek], start: int, *, down: bool, limit: int, effort: int | None
     ) -> _Found:
         """Follow the seeks from place to place, and keep the entries that really are what is asked."""
+        if not seeks:
+            return self._stroll(filters, start, down=down, limit=limit, effort=effort)
         rows: list[tuple[int, bytes, dict[str, Any]]] = []
         nearest, step, place, spent = _NEAREST[down], -1 if down else 1, start, 0
         while len(rows) < limit and (effort is None or spent <= effort):
@@ -172,13 +174,27 @@ class JournalReader:
                 return _Found(rows, None)
             spent += asked + 1
             pos, body = row
-            if seeks and pos != candidate:  # the seek passed the end of a log: ask again from the entry that is there
+            if pos != candidate:  # the seek passed the end of a log: ask again from the entry that is there
                 place = pos
                 continue
             entry = orjson.loads(body)
             if filters.admit(entry):
                 rows.append((pos, body, entry))
             place = pos + step
+        return _Found(rows, place)
+
+    def _stroll(self, filters: Filters, start: int, *, down: bool, limit: int, effort: int | None) -> _Found:
+        """Entry after entry, for want of anything to seek by: as many at once as are still wanted, and looked at."""
+        rows: list[tuple[int, bytes, dict[str, Any]]] = []
+        step, place, spent = -1 if down else 1, start, 0
+        while len(rows) < limit and (effort is None or spent <= effort):
+            asked = limit - len(rows) if effort is None else min(limit - len(rows), effort - spent + 1)
+            run = self._db.execute(_RUN[down], (place, asked)).fetchall()
+            read = ((pos, body, orjson.loads(body)) for pos, body in run)
+            rows += [row for row in read if filters.admit(row[2])]
+            if len(run) < asked:
+                return _Found(rows, None)
+            place, spent = run[-1][0] + step, spent + len(run)
         return _Found(rows, place)
 
     def _with_prefix(self, prefix: str) -> list[int]:
@@ -301,13 +317,17 @@ _NEAREST = {
     True: "SELECT pos, body FROM entries WHERE pos <= ? ORDER BY pos DESC LIMIT 1",
     False: "SELECT pos, body FROM entries WHERE pos >= ? ORDER BY pos LIMIT 1",
 }
+_RUN = {
+    True: "SELECT pos, body FROM entries WHERE pos <= ? ORDER BY pos DESC LIMIT ?",
+    False: "SELECT pos, body FROM entries WHERE pos >= ? ORDER BY pos LIMIT ?",
+}
 _WITH_PREFIX = "SELECT pos FROM entries WHERE id >= ? AND id < ? LIMIT ?"
 _KEPT = """
 SELECT blobs.n, role, sealed_key, sealed, salt FROM blobs JOIN bodies ON bodies.pos = blobs.pos AND bodies.n = blobs.n
 WHERE blobs.pos = ? ORDER BY blobs.n
 """
 #: What a page may execute on the journal itself. The test of the query plans reads this list.
-STATEMENTS = (*_NEAREST.values(), _WITH_PREFIX)
+STATEMENTS = (*_NEAREST.values(), *_RUN.values(), _WITH_PREFIX)
 _COUNTS = """
 SELECT operation, outcome, count(*),
     CAST(sum(CASE WHEN service = 'MSS' AND exchanges > 0 THEN 1 ELSE exchanges END) AS bigint), CAST(sum(recovered) AS bigint)
