@@ -1,12 +1,14 @@
 """Which store the journals of a test are in: SQLite files, or databases of a PostgreSQL server that the run starts by itself."""
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
-from shutil import disk_usage, rmtree
+from shutil import copyfile, copytree, disk_usage, rmtree
 from tempfile import mkdtemp
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,6 +41,41 @@ def opened(folder: Path) -> Connection:
     return apsw.Connection(str(folder / location.FILE_NAME)) if address is None else PostgresConnection(address, {})
 
 
+_WORDS = (
+    (r"DROP TRIGGER (IF EXISTS )?(([a-z]+)_\w+)", r"DROP TRIGGER \1\2 ON \3"),
+    (r"\bx'([0-9a-f]*)'", r"'\\x\1'::bytea"),
+    (
+        r"CAST\(replace\(CAST\(body AS TEXT\), ('[^']*'), ('[^']*')\) AS BLOB\)",
+        r"convert_to(replace(convert_from(body, 'UTF8'), \1, \2), 'UTF8')",
+    ),
+)
+_running: list[Server] = []  # the one on which journals are, when they are on one
+
+
+def copied(source: Path, target: Path) -> Path:
+    """A gateway's folder as it is now, with a journal of its own: the target, made. Nobody may have the source's open."""
+    copytree(source, target)
+    if location.address_of(source) is not None:
+        _running[-1].copy(source, target)
+    return target
+
+
+def yesterday(folder: Path) -> Callable[[], None]:
+    """Keep the journal as it is now, without the folder's other files; what is returned puts it back."""
+    if location.address_of(folder) is not None:
+        return partial(_running[-1].replace, folder, _running[-1].kept(folder))
+    copy = folder.with_name(folder.name + ".yesterday")
+    copyfile(folder / location.FILE_NAME, copy)
+    return partial(copyfile, copy, folder / location.FILE_NAME)
+
+
+def in_postgres(statement: str) -> str:
+    """The words in which tests tamper with a file, in those of a server."""
+    for sqlite, postgres in _WORDS:
+        statement = re.sub(sqlite, postgres, statement)
+    return statement
+
+
 class Server:
     """One for each process of tests. A database is a copy of one that has been migrated once."""
 
@@ -65,7 +102,19 @@ class Server:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Journal, "open", classmethod(here))
+            _running.append(self)
             yield
+            _running.remove(self)
+
+    def copy(self, source: Path, target: Path) -> None:
+        (target / location.ADDRESS_NAME).unlink()
+        location.choose(target, self.address(self._fresh(target, self._databases[source])))
+
+    def kept(self, folder: Path) -> str:
+        return self._fresh(folder.with_name(f"{folder.name}.yesterday"), self._databases[folder])
+
+    def replace(self, folder: Path, database: str) -> None:
+        (folder / location.ADDRESS_NAME).write_text(self.address(database))
 
     def drop_below(self, folder: Path) -> None:
         """The databases of the journals in this folder."""
@@ -81,9 +130,10 @@ class Server:
         location.choose(folder, address)
         return address
 
-    def _fresh(self, folder: Path) -> str:
-        name = self._databases[folder] = f"journal_{next(self._numbers)}"
-        self._admin.script(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
+    def _fresh(self, folder: Path, like: str = _TEMPLATE) -> str:
+        name = f"journal_{next(self._numbers)}"
+        self._admin.script(f"CREATE DATABASE {name} TEMPLATE {like}")
+        self._databases[folder] = name
         return name
 
     def close(self) -> None:

@@ -141,7 +141,7 @@ def _copy(journal: Connection, scratch: Connection, known: Mapping[str, Removal]
     """The tables as they are; beside each row the act of retention that took its entry, if one says so."""
     for table, source, columns in (("stored", "usage_units", COLUMNS), ("stored_beside", "usage_beside", _BESIDE)):
         place = columns.split(", ").index("log")
-        act = f"(SELECT d.act FROM departed d WHERE {HOLDS})"
+        act = f"(SELECT min(d.act) FROM departed d WHERE {HOLDS})"
         stored = journal.execute(f"SELECT {columns}, {act} FROM {source} u")
         told = ((*row[:-1], frozen_rows.act_of(known, row[-1], row[place], row[place + 1])) for row in stored)
         scratch.executemany(f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?, ?, ?)", told)

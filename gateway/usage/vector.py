@@ -27,7 +27,7 @@ def current(journal: Connection) -> Vector:
 def inside(vector: Vector) -> str:
     """SQL true for a row with columns log and seq that the vector covers."""
     known = [f"(log = {int(log)} AND seq < {int(size)})" for log, size in vector]
-    return f"({' OR '.join(known)})" if known else "0"
+    return f"({' OR '.join(known)})" if known else "1 = 0"
 
 
 def covers(vector: Vector, place: int) -> bool:

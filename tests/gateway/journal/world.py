@@ -14,9 +14,10 @@ from fastapi import FastAPI
 
 from connectors.wire.clock import SystemClock
 from connectors.wire.serving import HttpService, Running
+from gateway.journal.connection import is_sqlite
 from gateway.journal.journal import Journal
 from gateway.journal.record import Body, Count, Exchange, Named, Outcome, Record
-from tests.stores import opened
+from tests.stores import in_postgres, opened
 
 BORN = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 ADMIN_KEY = "une cle"
@@ -75,6 +76,6 @@ def message(outcome: Outcome, message_id: str) -> Record:
 def rows(folder: Path, statement: str) -> list[Any]:
     connection = opened(folder)
     try:
-        return list(connection.execute(statement))
+        return list(connection.execute(statement if is_sqlite(connection) else in_postgres(statement)))
     finally:
         connection.close()

@@ -1,7 +1,6 @@
 """Measures whose entries left: the same figures to the byte, said to be frozen; a recount that neither accuses nor hides."""
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from gateway.usage.recount import Recount, recount
 from gateway.usage.signs import signs
 from gateway.usage.source import journal_of
 from gateway.usage.variants import NoSuchOption
+from tests import stores
 from tests.gateway.journal.proof.world import tamper
 from tests.gateway.journal.world import rows
 from tests.gateway.usage.aged import ENVIRONMENT, FIRST_PERIOD, LATER, Aged, aged, traffic
@@ -57,7 +57,7 @@ def world(frozen: Aged, tmp_path: Path) -> Aged:
 
 
 def copied(one: Aged, to: Path) -> Aged:
-    shutil.copytree(one.folder, to / "gateway")
+    stores.copied(one.folder, to / "gateway")
     copy = Aged.__new__(Aged)
     copy.__dict__ = one.__dict__ | {"folder": to / "gateway"}
     return copy
@@ -218,7 +218,7 @@ def test_a_leaf_that_no_act_covers_freezes_nothing(world: Aged) -> None:
     [(seq,)] = rows(world.folder, after)
     places = "".join("1" if n == seq else "0" for n in range(1024))
     for name in ("by hand", act[:-1]):
-        tamper(world.folder, f"INSERT INTO departed VALUES (1, 0, '{name}', '', '', '{places}', zeroblob(32))")
+        tamper(world.folder, f"INSERT INTO departed VALUES (1, 0, '{name}', '', '', '{places}', x'{bytes(32).hex()}')")
         rows(world.folder, f"DELETE FROM entries WHERE pos & 1048575 = {seq}")
         [gap] = recount(world.folder).gaps
         assert (gap.kind, gap.found and gap.found.seq) == ("en_trop", seq)

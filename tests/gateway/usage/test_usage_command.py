@@ -154,6 +154,7 @@ def test_an_empty_folder_is_said(tmp_path: Path) -> None:
     assert (code, "Aucun journal dans" in text) == (2, True)
 
 
+@pytest.mark.sqlite("its file")
 def test_a_file_that_is_no_journal_is_said(data: Path) -> None:
     for path in (data / "gateway").glob("journal.sqlite3*"):
         path.write_bytes(b"autre chose" * 100)

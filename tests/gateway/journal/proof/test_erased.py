@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 
 from connectors.nomenclatures.identifiers import parse_matricule
 from connectors.wire.clock import SystemClock
@@ -80,6 +81,7 @@ def test_erasing_a_person_leaves_every_proof_as_it_was(tmp_path: Path) -> None:
     assert (again.gap_count, again.units, again.stored) == (0, counted.units, counted.stored)
 
 
+@pytest.mark.sqlite("its files")
 def test_a_commitment_without_its_salt_proves_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "gateway"
     fill(folder)

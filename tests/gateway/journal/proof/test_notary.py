@@ -22,6 +22,7 @@ from gateway.journal.proof.notes import Checkpoint, Note, PublicKey, encode
 from gateway.journal.proof.signing import SigningKey
 from gateway.journal.record import JournalUnsafe, utc_now
 from tests.gateway.journal.proof.world import notary, root_of, rows, sign, tamper, vector, write
+from tests.stores import copied, yesterday
 
 CHANGE = "UPDATE entries SET body = CAST(replace(CAST(body AS TEXT), 'ok', 'no') AS BLOB)"
 
@@ -38,7 +39,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(made: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(made, tmp_path / "gateway"))
+    return copied(made, tmp_path / "gateway")
 
 
 def bodies(folder: Path) -> list[bytes]:
@@ -159,7 +160,7 @@ def test_an_erasure_changes_no_root(folder: Path) -> None:
     assert vector(folder) == before
 
 
-@pytest.mark.sqlite("the words in which the test tampers, or its file put back")
+@pytest.mark.sqlite("its copies")
 def test_a_copy_put_back_whole_is_the_past_and_starts(folder: Path, tmp_path: Path) -> None:
     """Registry and key are in every copy, the tree in none."""
     sign(folder)
@@ -175,7 +176,6 @@ def test_a_copy_put_back_whole_is_the_past_and_starts(folder: Path, tmp_path: Pa
         assert (one.forks, one.waiting) == ((), 0)
 
 
-@pytest.mark.sqlite("the words in which the test tampers, or its file put back")
 def test_two_logs_have_two_roots(folder: Path) -> None:
     write(folder, 4, log_id=2)
     sign(folder)
@@ -193,27 +193,23 @@ def test_a_start_with_the_right_files_is_silent(folder: Path) -> None:
     assert kinds(folder) == ["key", "checkpoint"]
 
 
-@pytest.mark.sqlite("the words in which the test tampers, or its file put back")
 def test_a_database_restored_from_yesterday(folder: Path) -> None:
     write(folder, 10)
-    yesterday = folder.with_name("yesterday.sqlite3")
-    shutil.copy(folder / "journal.sqlite3", yesterday)
+    put_back = yesterday(folder)
     write(folder, 5)
     sign(folder)
-    shutil.copy(yesterday, folder / "journal.sqlite3")
+    put_back()
     assert "le journal 1 a 50 lignes, son dernier point de contrôle" in refused(folder)
     assert "en couvre 55" in refused(folder)
     write(folder, 9)  # run again without its registry, it is long enough, and another one
     assert "le journal 1 n'a plus les 55 premières lignes" in refused(folder)
 
 
-@pytest.mark.sqlite("the words in which the test tampers, or its file put back")
 def test_a_changed_entry_at_the_end(folder: Path) -> None:
     tamper(folder, CHANGE + " WHERE pos & 1023 = 29")
     assert "n'a plus les 30 premières lignes" in refused(folder)
 
 
-@pytest.mark.sqlite("the words in which the test tampers, or its file put back")
 def test_a_removed_entry(folder: Path) -> None:
     tamper(folder, "DELETE FROM entries WHERE pos & 1023 = 7")
     shutil.rmtree(folder / TREE)
@@ -222,7 +218,6 @@ def test_a_removed_entry(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["gone", "other", "cut"])
-@pytest.mark.sqlite("the words in which the test tampers, or its file put back")
 def test_a_lost_tree_is_made_again_and_checked(folder: Path, damage: str) -> None:
     leaves = folder / TREE / "1.0"
     if damage == "gone":
@@ -237,7 +232,6 @@ def test_a_lost_tree_is_made_again_and_checked(folder: Path, damage: str) -> Non
     assert vector(folder) == (register.Head(1, 40, root(bodies(folder))),)
 
 
-@pytest.mark.sqlite("the words in which the test tampers, or its file put back")
 def test_hashes_that_no_checkpoint_synced_are_not_believed(folder: Path) -> None:
     """A power loss may leave anything where the last ones were going to be."""
     with notary(folder) as one:
@@ -249,7 +243,6 @@ def test_hashes_that_no_checkpoint_synced_are_not_believed(folder: Path) -> None
     assert vector(folder) == (register.Head(1, 40, root(bodies(folder))),)
 
 
-@pytest.mark.sqlite("the words in which the test tampers, or its file put back")
 def test_a_lost_tree_does_not_hide_a_change(folder: Path) -> None:
     shutil.rmtree(folder / TREE)
     tamper(folder, CHANGE + " WHERE pos & 1023 = 0")
@@ -291,14 +284,12 @@ def test_a_registry_that_is_not_one(folder: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("harm", ["shorter", "other", "lost", "key"])
-@pytest.mark.sqlite("the words in which the test tampers, or its file put back")
 def test_an_accepted_fork_is_said_and_lasts(folder: Path, harm: str) -> None:
-    yesterday = folder.with_name("yesterday.sqlite3")
-    shutil.copy(folder / "journal.sqlite3", yesterday)
+    put_back = yesterday(folder)
     write(folder, 5)
     sign(folder)
     if harm in ("shorter", "other"):
-        shutil.copy(yesterday, folder / "journal.sqlite3")
+        put_back()
     if harm == "other":
         write(folder, 20)
     if harm == "lost":
@@ -319,7 +310,6 @@ def test_an_accepted_fork_is_said_and_lasts(folder: Path, harm: str) -> None:
         assert one.forks == ()
 
 
-@pytest.mark.sqlite("the words in which the test tampers, or its file put back")
 def test_a_fork_accepted_and_a_crash_before_its_checkpoint(folder: Path) -> None:
     tamper(folder, CHANGE + " WHERE pos & 1023 = 29")
     with notary(folder, accept_fork=True) as one, pytest.MonkeyPatch.context() as patch:

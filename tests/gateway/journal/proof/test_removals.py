@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -19,6 +18,7 @@ from tests.gateway.journal.proof.exports import codes, exported, judged, key_of,
 from tests.gateway.journal.proof.world import sign, tamper
 from tests.gateway.journal.world import rows
 from tests.gateway.usage.aged import Aged, aged
+from tests.stores import copied
 
 SAID = "300 entrées retirées par la conservation le 2028-06-01 (entre 1/0 et 1/299, appels du 2026-11-02 au 2027-01-"
 
@@ -33,7 +33,7 @@ def frozen(tmp_path_factory: pytest.TempPathFactory) -> Aged:
 
 @pytest.fixture
 def folder(frozen: Aged, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(frozen.folder, tmp_path / "gateway"))
+    return copied(frozen.folder, tmp_path / "gateway")
 
 
 @pytest.fixture

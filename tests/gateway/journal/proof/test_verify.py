@@ -34,6 +34,7 @@ from tests.gateway.journal.proof.exports import (
 )
 from tests.gateway.journal.proof.world import STRUCTURES, notary, rows, sign, tamper, write
 from tests.gateway.journal.world import feed, open_journal
+from tests.stores import copied
 
 CHANGE = "UPDATE entries SET body = CAST(replace(CAST(body AS TEXT), '\"ok\"', '\"no\"') AS BLOB) WHERE pos & 1023 = 7"
 
@@ -75,7 +76,7 @@ Judge = Callable[..., Verdict]
 
 def another(case: Case, tmp_path: Path) -> Path:
     """A copy of the whole folder, keys included: what its operator holds."""
-    return Path(shutil.copytree(case.folder, tmp_path / "gateway"))
+    return copied(case.folder, tmp_path / "gateway")
 
 
 # --- the whole one

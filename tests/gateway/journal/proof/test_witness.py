@@ -15,6 +15,7 @@ from gateway.journal.proof.witness import Witness, WitnessError
 from gateway.journal.proof.witnessing import NotGrown
 from tests.gateway.journal.proof.exports import codes, exported, judged, key_of, told, witnessed
 from tests.gateway.journal.proof.world import notary, tamper, write
+from tests.stores import copied
 
 Folder = tuple[Path, bytes]
 
@@ -28,7 +29,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Folder:
 
 @pytest.fixture
 def folder(made: Folder, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(made[0], tmp_path / "gateway"))
+    return copied(made[0], tmp_path / "gateway")
 
 
 @pytest.fixture
@@ -72,13 +73,13 @@ def test_a_rewritten_journal(folder: Path, first: bytes) -> None:
 
 
 def test_an_older_state(folder: Path, first: bytes, tmp_path: Path) -> None:
-    yesterday = Path(shutil.copytree(folder, tmp_path / "yesterday"))
+    yesterday = copied(folder, tmp_path / "yesterday")
     write(folder, 4)
     second = witnessed(folder, since=first)
     verdict = verify_witness(first, [key_of(folder)], second)
     assert codes(verdict) == ["younger-witness"]
     assert "est plus récent que celui à vérifier" in told(verdict) and "dans l'autre ordre" in told(verdict)
-    restored = Path(shutil.copytree(yesterday, tmp_path / "restored"))
+    restored = copied(yesterday, tmp_path / "restored")
     verdict = verify_witness(witnessed(restored), [key_of(folder)], second)
     assert codes(verdict) == ["rewritten", "shorter-than-witness"]
     assert "le journal 1 avait 13 lignes au premier témoin, il en a 9" in told(verdict)

@@ -9,6 +9,7 @@ from typing import Any
 
 from connectors.wire.clock import SystemClock
 from gateway.journal.journal import Journal
+from gateway.journal.location import address_of
 from gateway.journal.proof import merkle, register, snapshot
 from gateway.journal.proof.notary import Notary
 from gateway.journal.record import Record
@@ -17,16 +18,20 @@ from tests.gateway.journal.world import feed, open_journal, rows
 STRUCTURES = ("130790199", "130786502")  # both of the Marseille-Hyères grappe
 
 
-def write(folder: Path, number: int, **changes: Any) -> None:
+def write(folder: Path, number: int, *, log_id: int = 1) -> None:
     """So many calls, from two structures in turn."""
 
     async def run() -> None:
-        journal = open_journal(folder, **changes)
+        first = open_journal(folder) if log_id > 1 and address_of(folder) else None  # a server gives the first that is free
+        journal = open_journal(folder, log_id=log_id)
+        assert journal.log_id == log_id
         for n in range(number):
             record = feed("ok")
             record.finess_et = STRUCTURES[n % 2]
             await journal.write(record)
         await journal.close()
+        if first is not None:
+            await first.close()
 
     asyncio.run(run())
 
