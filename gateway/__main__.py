@@ -17,6 +17,7 @@ from pydantic_settings import SettingsError
 
 from connectors.wire.logs import log_as_json
 from connectors.wire.serving import until_stopped
+from gateway.access.start_guard import WrongProfile
 from gateway.app import Gateway
 from gateway.collector import look_less_often
 from gateway.grappes.reading import RegistryError
@@ -45,7 +46,7 @@ def main() -> int:
         return _stop(why_refused(error), BAD_INPUT)
     except FileNotFoundError as error:
         return _stop(f"Le bac à sable n'est pas préparé : {error.filename} manque. Lancez « socle up ».", BAD_INPUT)
-    except (RegistryError, WrongStore) as error:
+    except (RegistryError, WrongStore, WrongProfile) as error:
         return _stop(str(error), BAD_INPUT)
     except JournalLocked as error:
         return _stop(f"Le journal de {settings.journal} est déjà ouvert par le processus {error.pid}.", REFUSED_TO_START)

@@ -4,11 +4,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -24,7 +25,9 @@ from gateway.access.denials import Denials
 from gateway.access.deposits import Deposits
 from gateway.access.identities import IdentityStore
 from gateway.access.keys import OwnKeys
+from gateway.access.profile import Profile
 from gateway.access.rights import Keys
+from gateway.access.start_guard import check_start
 from gateway.among import Among
 from gateway.conformance.live import Observer, eyes_of
 from gateway.doors.annuaire import AnnuaireDoor
@@ -71,12 +74,16 @@ from gateway.operations import OPERATIONS
 from gateway.population import People
 from gateway.rerunning import SEARCH_PATH, Reruns
 from gateway.road import NativeDoor, Road
-from gateway.settings import Settings
+from gateway.settings import Settings, Upstream
 from gateway.starts import note_start
 from gateway.usage.closing import Closer, close_along
 from gateway.usage.resting import resting
 
-_UPSTREAMS = {"INS": "mock-insi", "DMP": "mock-dmp", "PSC": "mock-psc", "PSC-WALLET": "mock-psc-wallet", "ANN": "mock-annuaire"}
+_UPSTREAMS: dict[Upstream, str] = {
+    "INS": "mock-insi", "DMP": "mock-dmp", "PSC": "mock-psc", "PSC-WALLET": "mock-psc-wallet", "ANN": "mock-annuaire",
+    "MSS": "mock-smtp",
+}  # fmt: skip
+_SMTP = 587  # where an operator takes mail (RFC 6409)
 _OWN_OID = "1.2.250.1.999.99"  # fictitious root under which the gateway numbers its own questions
 _SETTLE_EVERY_S = 30.0
 _SETTLE_FIRST_S, _SETTLE_AGAIN_S = 300.0, 3600.0  # design §5.3: « not found » is heard twice before it means failed
@@ -113,12 +120,15 @@ class Gateway:
 
     @classmethod
     def open(cls, settings: Settings, *, accept_fork: bool = False, worker: int = 1) -> Gateway:
-        """Open the journal and read who may call. Raises JournalLocked, JournalUnsafe, WrongStore,
+        """Open the journal and read who may call. Raises JournalLocked, JournalUnsafe, WrongStore, WrongProfile,
         FileNotFoundError, ValueError."""
         if settings.store is not None:
             choose(settings.journal, settings.store.get_secret_value())
         sandbox = settings.sandbox
         manifest = orjson.loads((sandbox / "sandbox.json").read_bytes())
+        listeners = ports()
+        called = {service: upstream_of(settings, service, listeners) for service in _UPSTREAMS}
+        check_start(Profile(settings.environment), sandbox, manifest, called, IdentityStore(settings.identities))
         access = Access.from_manifest(sandbox)
         registry = Registry.load(settings.journal / "grappes")
         clock = clock_of(settings.journal)
@@ -126,7 +136,7 @@ class Gateway:
             settings.journal, environment=settings.environment, clock=clock, ballast_bytes=settings.ballast_mio << 20,
             log_id=worker,
         )  # fmt: skip
-        return cls(settings, clock, journal, access, registry, manifest, ports(), accept_fork, worker=worker)
+        return cls(settings, clock, journal, access, registry, manifest, listeners, accept_fork, worker=worker)
 
     def __post_init__(self) -> None:
         self.observer = self._observer()
@@ -138,7 +148,7 @@ class Gateway:
         patience_s, deadline_s = OPERATIONS["MSS.SOUMISSION"].waits(self.settings.deadline_s, self.settings.patience_of("MSS"))
         self.smtp = SmtpDoor(
             journal=self.journal, access=self.access, registry=self.registry, clock=self.clock,
-            upstream=("127.0.0.1", self.ports["mock-smtp"]), server_tls=self._door_tls("optional"),
+            upstream=self._behind("MSS"), server_tls=self._door_tls("optional"),
             client_tls=tls.client_context(self._ca), environment=self.settings.environment,
             deadline_s=deadline_s, patience_s=patience_s if patience_s < deadline_s else None,
             observer=self.observer, tls_for=lambda identity: self._upstream_tls("MSS", identity), touches=self.road.touches,
@@ -148,6 +158,7 @@ class Gateway:
         self.deposits = Deposits(
             IdentityStore(self.settings.identities), self.access, self.journal, self.clock,
             {row["id"] for row in self.manifest["tenants"]}, self._asker.forget,
+            Profile(self.settings.environment),
         )  # fmt: skip
         self.deposits.load()
         self.registrar = Registrar(self.journal, self.clock, self.settings.journal / "grappes", self.registry)
@@ -202,7 +213,7 @@ class Gateway:
         return HttpService(listener, NativeApp(door, self.road, listener), context, dated=False)
 
     def _console(self, reruns: Reruns) -> Any:
-        behind = {name: ("127.0.0.1", self.ports[name]) for name in (*_UPSTREAMS.values(), "mock-smtp")}
+        behind = {name: self._behind(service) for service, name in _UPSTREAMS.items()}
         console = Console(
             self.journal, self.clock, self.settings.environment, self.manifest["admin_key"], behind, self._busy,
             self.settings.retention(),
@@ -258,9 +269,13 @@ class Gateway:
             return tls.client_context(self._ca, profile=profile)
         return tls.client_context(self._ca, cert=identity.cert, key=identity.key, profile=profile)
 
-    def _upstream(self, service: str) -> str:
-        name = _UPSTREAMS[service]
-        return base_url(name, self.ports[name])
+    def _upstream(self, service: Upstream) -> str:
+        return upstream_of(self.settings, service, self.ports)
+
+    def _behind(self, service: Upstream) -> tuple[str, int]:
+        """Where a service listens."""
+        called = urlsplit(self._upstream(service))
+        return str(called.hostname), called.port or (_SMTP if service == "MSS" else 443)
 
     # --- settlement -----------------------------------------------------------------------------------------------
 
@@ -373,3 +388,9 @@ class Gateway:
                 await self.among.tell({"action": CLAIMED, "fault": fault, "operation": operation})
 
         self._along(told())
+
+
+def upstream_of(settings: Settings, service: Upstream, listeners: Mapping[str, int]) -> str:
+    """The address of a service: what was set, else its mock on this machine."""
+    name = _UPSTREAMS[service]
+    return settings.upstreams.get(service) or base_url(name, listeners[name])

@@ -31,6 +31,14 @@ class Request:
         return first_header(self.headers, name)
 
 
+class Barred(Exception):
+    """What a message holds belongs to another environment (design §7): the call goes no further. ``why``: French."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Why the gateway answers by itself. ``flag`` is listed in docs/errors.md; ``text`` is French, for the vendor."""
@@ -56,8 +64,8 @@ class NativeDoor(Protocol):
         ...
 
     def read(self, request: Request, record: Record, caller: Caller) -> Intent | None:
-        """Fill ``record`` from the message: operation, person, key … Never raises: what it cannot read is
-        ``<service>.INCONNUE`` with a V flag, and is relayed all the same. Returns the intent of a side effect."""
+        """Fill ``record`` from the message: operation, person, key … What it cannot read is ``<service>.INCONNUE`` with
+        a V flag, and is relayed all the same. Returns the intent of a side effect. Raises Barred, and nothing else."""
         ...
 
     def conclude(self, record: Record, request: Request, answer: Answer) -> None:

@@ -17,10 +17,12 @@ from typing import Any, Never, TypeVar
 
 from connectors.wire.clock import Clock
 from connectors.wire.http import Answer, Client, NoAnswer, NotSent, end_to_end
-from gateway.access.callers import Access, Caller, Identity
+from gateway.access.callers import UNKNOWN_TENANT, Access, Caller, Identity
+from gateway.access.profile import Profile
 from gateway.closing import close_call, settle
 from gateway.conformance.live import Observer
 from gateway.conformance.model import Message as Seen
+from gateway.door import Barred
 from gateway.door import NativeDoor as NativeDoor
 from gateway.door import Passed as Passed
 from gateway.door import Refusal as Refusal
@@ -219,16 +221,33 @@ class Road:
     async def _travel(self, door: NativeDoor, request: Request, record: Record) -> Passed:
         """Who calls; then the passage, or the gateway's own refusal."""
         caller = door.identify(request, self.access)
+        if isinstance(caller, Caller):
+            record.tenant, record.dui = caller.tenant, caller.dui
+        barred = self._profile.why_not_call(door.service, request, record.tenant or UNKNOWN_TENANT)
+        if barred is not None:
+            return self._turned_away(door, barred, request, record)
         if isinstance(caller, Refusal):
-            record.outcome = "unauthorised"
-            grouped = self.strangers.grouped(record, request.listener, caller.flag)
-            return Passed(refused(door, caller, request, record), closed=grouped)
-        record.tenant, record.dui = caller.tenant, caller.dui
+            return self._turned_away(door, caller, request, record)
         return await self.passage(door, request, record, caller)
+
+    @property
+    def _profile(self) -> Profile:
+        return Profile(self.environment)
+
+    def _turned_away(self, door: NativeDoor, refusal: Refusal, request: Request, record: Record) -> Passed:
+        record.outcome = "unauthorised"
+        grouped = self.strangers.grouped(record, request.listener, refusal.flag)
+        return Passed(refused(door, refusal, request, record), closed=grouped)
 
     async def passage(self, door: NativeDoor, request: Request, record: Record, caller: Caller) -> Passed:
         """From a known caller to the service's answer: what is asked, the intent on disk, the exchange. Raises JournalFull."""
-        intent = door.read(request, record, caller)
+        try:
+            intent = door.read(request, record, caller)
+        except Barred as barred:
+            return self._turned_away(door, self._profile.refusal(door.service, barred.why), request, record)
+        stranger = self._profile.why_not_call(door.service, request, caller.tenant, record.operation)
+        if stranger is not None:
+            return self._turned_away(door, stranger, request, record)
         if intent is not None:
             before = time.perf_counter_ns()
             await self.journal.intend(record, replace(intent, deadline_s=self._waits(door, record)[1]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -14,6 +15,7 @@ from gateway.journal.retention import Retention
 from gateway.operations import BodyPolicy
 
 Seconds = Annotated[float, Field(gt=0)]
+Upstream = Literal["INS", "DMP", "PSC", "PSC-WALLET", "ANN", "MSS"]
 
 
 class Settings(BaseSettings):
@@ -24,6 +26,9 @@ class Settings(BaseSettings):
     data: Path = Field(Path(".socle"), description="Dossier des données : journal, clés, bac à sable.")
     store: SecretStr | None = Field(None, description="Adresse du serveur PostgreSQL du journal ; sans elle, un fichier SQLite.")
     environment: Environment = Field("bac_a_sable", description="Environnement inscrit dans chaque entrée du journal.")
+    upstreams: dict[Upstream, str] = Field(
+        default_factory=dict, description="Adresse d'un service, par code ; sans elle, celle de sa simulation sur cette machine."
+    )
     deadline_s: float | None = Field(None, gt=0, description="Plafonne le délai de réponse de chaque service, en secondes.")
     patience_s: Seconds | dict[Literal["DMP", "MSS"], Seconds] | None = Field(
         None, description="Attente du DUI avant de lui dire que l'état d'un envoi est inconnu ; un nombre, ou un par service."
@@ -53,6 +58,15 @@ class Settings(BaseSettings):
     retention_entries_days: dict[str, int] = Field(
         default_factory=dict, description="Jours de conservation des entrées, par éditeur, une fois closes leurs mesures."
     )
+
+    @field_validator("upstreams")
+    @classmethod
+    def _addresses(cls, upstreams: dict[Upstream, str]) -> dict[Upstream, str]:
+        for service, url in upstreams.items():
+            scheme = "smtp" if service == "MSS" else "https"
+            if not _is_address(url, scheme):
+                raise ValueError(f"{service} : attendu {scheme}://hôte:port, sans chemin ni compte")
+        return upstreams
 
     @field_validator("bodies")
     @classmethod
@@ -104,6 +118,15 @@ class Settings(BaseSettings):
     @property
     def identities(self) -> Path:
         return self.journal / "identities"
+
+
+def _is_address(url: str, scheme: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        exact = f"{scheme}://{parts.netloc}"
+        return bool(parts.hostname) and parts.port != 0 and url == exact and "@" not in url and not url.endswith(":")
+    except ValueError:
+        return False
 
 
 def why_refused(error: ValidationError | SettingsError) -> str:

@@ -5,9 +5,12 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from connectors.wire.clock import Clock
 from gateway.access.callers import Access
 from gateway.access.identities import SERVICES, USES, Candidate, Deposited, IdentityRefused, IdentityStore, check, structure_of
+from gateway.access.profile import SANDBOX, Profile
 from gateway.journal.journal import Journal
 from gateway.journal.record import Named, Record
 
@@ -26,6 +29,7 @@ class Deposits:
     clock: Clock
     tenants: Collection[str]
     changed: Callable[[], None]
+    profile: Profile = SANDBOX
 
     def load(self) -> None:
         """Look callers up with what is deposited now."""
@@ -43,6 +47,7 @@ class Deposits:
         if service not in SERVICES or use not in USES:
             raise IdentityRefused(f"Services possibles : {', '.join(SERVICES)} ; usages : {', '.join(USES)}.")
         check(candidate, use, self.clock.real())
+        self._check_profile(candidate)
         identity = self.store.prepare(candidate, service, use, self._tenant(candidate, tenant), finess_ej)
         replaced = [one.name for one in self.store.rivals(identity)]
         await self._note("deposited", identity, by)
@@ -59,6 +64,11 @@ class Deposits:
         self.store.remove(name)
         self.load()
         return identity.about()
+
+    def _check_profile(self, candidate: Candidate) -> None:
+        why = self.profile.why_not_certificate(candidate.cert.public_bytes(Encoding.DER))
+        if why is not None:
+            raise IdentityRefused(f"Identité refusée en environnement « {self.profile.environment} » : {why}.")
 
     def _tenant(self, candidate: Candidate, tenant: str | None) -> str:
         known = self.access.structure(structure_of(candidate.cert) or "")

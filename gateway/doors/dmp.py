@@ -17,6 +17,8 @@ from connectors.nomenclatures.xds import OID_INS
 from connectors.wire import soap
 from connectors.wire.http import Answer
 from gateway.access.callers import Access, Caller
+from gateway.access.profile import Profile
+from gateway.door import Barred
 from gateway.grappes.registry import Registry
 from gateway.journal.record import Count, Intent, Named, Outcome, Record
 from gateway.operations import OPERATIONS, Service, unknown_of
@@ -67,7 +69,10 @@ class DmpDoor:
         return self.base + request.target
 
     def read(self, request: Request, record: Record, caller: Caller) -> Intent | None:
-        """Flags: V-SOAP (no SOAP 1.2 message to read), V-OPERATION (another body), V-CLE-ABSENTE (a feed without its ids)."""
+        """Flags: V-SOAP (no SOAP 1.2 message to read), V-OPERATION (another body), V-CLE-ABSENTE (a feed without its ids).
+
+        Raises Barred for the OID of a fictitious person in production.
+        """
         record.operation = unknown_of(self.service).id
         record.finess_et, record.attribution = caller.finess_et, "appel"
         try:
@@ -84,8 +89,13 @@ class DmpDoor:
             record.ins_status = "qualifiee" if seen.patient[1] in OID_INS else None
         if seen.kind == "other":
             record.flag("V-OPERATION")
+        else:
+            record.operation = _OPERATIONS[seen.kind]
+        why = None if seen.patient is None else Profile(record.environment).why_not_oid(seen.patient[1])
+        if why is not None:
+            raise Barred(why)
+        if seen.kind == "other":
             return None
-        record.operation = _OPERATIONS[seen.kind]
         return None if seen.feed is None else self._intend(record, seen, seen.feed, caller)
 
     def _intend(self, record: Record, seen: requests.Seen, feed: requests.Feed, caller: Caller) -> Intent:

@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[2]
         ("BODIES", "full", "ce n'est pas du JSON lisible"),
         ("RETENTION_REFS_DAYS", '{"*": 30}', "« * » : 400 jours au moins"),
         ("RETENTION_BODIES_DAYS", '{"editeur-a": 0}', "« editeur-a » : un jour au moins"),
+        ("UPSTREAMS", '{"INS": "http://services.fr"}', "INS : attendu https://hôte:port, sans chemin ni compte"),
         ("ENVIRONMENT", "prod", "attendu : bac_a_sable, recette, charge ou production"),
     ],
 )
@@ -44,7 +45,19 @@ def test_right_settings_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.retention().refs == {"*": 400}
 
 
+@pytest.mark.parametrize(
+    "url", ["", "hote", "ftp://hote", "https://", "https://:1", "https://hote/", "https://hote?a", "https://moi:mdp@hote", "https://hote:",
+            "https://hote:99999", "https://hote#a", "https://[::1", " https://hote"],
+)  # fmt: skip
+def test_an_address_is_a_host_and_a_port(url: str) -> None:
+    with pytest.raises(ValidationError, match="DMP : attendu https"):
+        Settings(upstreams={"DMP": url})
+    right = {"DMP": "https://lps.fr:8443", "INS": "https://[::1]:9", "MSS": "smtp://operateur.fr"}
+    assert Settings(upstreams=right).upstreams == right  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(("name", "value", "why"), [
+    ("UPSTREAMS", '{"IMAP": "imap://hote"}', "attendu : INS, DMP, PSC, PSC-WALLET, ANN ou MSS"),
     ("DRAIN_S", "0", "plus de 0 est attendu"), ("DRAIN_S", "demain", "un nombre est attendu"),
     ("BALLAST_MIO", "0", "1 au moins"), ("BALLAST_MIO", "1.5", "un nombre entier est attendu"),
     ("RERUN_IN_PRODUCTION", "peut-être", "attendu : true ou false"),

@@ -17,9 +17,11 @@ from lxml import etree
 
 from connectors.dmp.client import DmpCall
 from connectors.nomenclatures import xds
+from connectors.nomenclatures.oids import INS_NIR, INS_NIR_TEST
 from connectors.wire import mtom, soap
 from connectors.wire.http import Answer
 from gateway.access.callers import Access, Caller, Identity
+from gateway.door import Barred
 from gateway.doors.dmp import EXISTENCE, FEED, INDICATOR, SEARCH, DmpDoor
 from gateway.grappes.registry import Attribution
 from gateway.journal.record import Count, Dui, Intent, Named, Record
@@ -151,6 +153,19 @@ def test_a_feed_is_read_whole(door: DmpDoor, dui: samples.Dui, registry: Attribu
     assert orjson.loads(intent.blob) == {
         "matricule": MATRICULE, "oid": xds.OID_INS_TEST, "unique_ids": ["1.2.250.1.999.7.3.1"], "struct_id": "10B0990008",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["feed", "existence"])
+def test_the_identity_of_a_fictitious_person_ends_at_the_door_of_production(door: DmpDoor, dui: samples.Dui, name: str) -> None:
+    call = getattr(dui, name)()
+    real = replace(call, body=call.body.replace(INS_NIR_TEST.encode(), INS_NIR.encode()))
+    assert INS_NIR_TEST.encode() in call.body and real.body != call.body
+    with pytest.raises(Barred, match=re.escape(INS_NIR_TEST)):
+        door.read(asked(call), Record(None, environment="production"), CALLER)
+    for environment, given_call in (("production", real), ("bac_a_sable", call), ("recette", call)):
+        record = Record(None, environment=environment)
+        door.read(asked(given_call), record, CALLER)
+        assert record.operation == {"feed": FEED, "existence": EXISTENCE}[name]
 
 
 def test_the_indicator_is_the_operation_s() -> None:

@@ -123,7 +123,17 @@ async def test_what_was_not_kept_is_not_made_again(bench: Bench) -> None:
     assert (answer.status, "n'est pas gardée" in said(answer)["detail"]) == (409, True)
 
 
-async def test_nothing_is_made_again_in_production_nor_across_environments(keeping: Bench) -> None:
+async def start_in_production(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside mocks, which a gateway of production does not accept (design §7): no other test of a call is possible."""
+    bench.settings = bench.settings.model_copy(update={"environment": "production"})
+    with monkeypatch.context() as patched:
+        patched.setattr("gateway.app.check_start", lambda *_: None)
+        await bench.start()
+
+
+async def test_nothing_is_made_again_in_production_nor_across_environments(
+    keeping: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await keeping.post("/ins/recherche", SEARCH)
     [first] = calls(keeping)
     await keeping.stop()
@@ -133,8 +143,8 @@ async def test_nothing_is_made_again_in_production_nor_across_environments(keepi
     assert (answer.status, "bac_a_sable" in said(answer)["detail"]) == (409, True)
     for allowed, status in ((False, 409), (True, 200)):
         await keeping.stop()
-        keeping.settings = keeping.settings.model_copy(update={"environment": "production", "rerun_in_production": allowed})
-        await keeping.start()
+        keeping.settings = keeping.settings.model_copy(update={"rerun_in_production": allowed})
+        await start_in_production(keeping, monkeypatch)
         await keeping.post("/ins/recherche", SEARCH)
         latest = [one for one in calls(keeping) if one["environment"] == "production"][-1]
         answer = await rerun(keeping, latest["id"])
