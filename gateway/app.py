@@ -51,6 +51,7 @@ from gateway.doors.psc import PscDoor
 from gateway.doors.reading import Gate
 from gateway.doors.registry_api import RegistryApi
 from gateway.doors.rerun_api import RerunApi
+from gateway.doors.tenants_api import TenantsApi
 from gateway.doors.usage_api import UsageApi
 from gateway.gaps import Gaps
 from gateway.grappes.registrar import Registrar
@@ -157,9 +158,9 @@ class Gateway:
         self._asker = DmpAsker(self._upstream("DMP") + BASE_PATH, self.clock, lps, self._deposited)
         self.deposits = Deposits(
             IdentityStore(self.settings.identities), self.access, self.journal, self.clock,
-            {row["id"] for row in self.manifest["tenants"]}, self._asker.forget,
-            Profile(self.settings.environment),
+            self.access.tenants, self._asker.forget, Profile(self.settings.environment),
         )  # fmt: skip
+        self.access.changed = self._asker.forget
         self.deposits.load()
         self.registrar = Registrar(self.journal, self.clock, self.settings.journal / "grappes", self.registry)
         self.denials = Denials(self.journal, self.clock)
@@ -233,6 +234,7 @@ class Gateway:
         again = RerunApi(reruns, self.journal, gate, self.registry, console.check_admin)
         journal.mount(app, [usage.router(), direct.router(), again.router()])
         app.include_router(again.hidden())
+        TenantsApi(self.journal, self.keys, self.deposits, self.denials, console.check_admin).mount(app)
         RegistryApi(self.registrar, self.settings.environment, console.check_admin).mount(app)
         ClosingApi(self._closer, self.journal, self.clock, console.check_admin).mount(app)
         ProofApi(self.journal, lambda: self.notary, console.check_admin).mount(app)
@@ -290,7 +292,7 @@ class Gateway:
         identity, signer = self.access.tls_identity(struct_id), self.access.signer(struct_id)
         if identity is None or signer is None:
             return None
-        sector = next((row["sector"] for row in self.manifest["structures"] if row["struct_id"] == struct_id), "SA17")
+        sector = self.access.sector(struct_id) or "SA17"
         client = Client(self._upstream_tls("DMP", identity))
         self._questions.append(client)
         return Deposited(client, load_signer(signer.cert, signer.key), sector)
@@ -310,7 +312,7 @@ class Gateway:
         except JournalError:
             await self._leave()
             raise
-        await note_start(self.journal, self.settings, (row["id"] for row in self.manifest["tenants"]))
+        await note_start(self.journal, self.settings, self.access.tenants())
         self._along(self._settlement().run(), self.gaps.run(), self.denials.run())
         if self.among is not None:
             self.road.touches.taken = self._claimed

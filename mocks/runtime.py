@@ -20,6 +20,7 @@ from mocks.sandbox.completing import complete
 from mocks.sandbox.control import Control
 from mocks.sandbox.publication import Publication
 from mocks.sandbox.snapshots import finish
+from mocks.sandbox.tenancy import forget_removed
 from mocks.sandbox.world import Mock, World
 
 #: PSC first: it fills ``world.psc_claims``, which the others read.
@@ -54,6 +55,7 @@ async def serve(data: Path, *, only: Sequence[str] = ()) -> None:
     mocks = {name: make(world) for name, make in chosen.items()}
     publication = Publication(world)
     finish(world, mocks)
+    forget_removed(world, mocks)
     services = [service for mock in mocks.values() for service in mock.services()]
     try:
         running = await Running.start([*Control(world, mocks).services(), *publication.services(), *services])

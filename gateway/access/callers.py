@@ -2,16 +2,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Callable, Iterable, KeysView, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from connectors.wire.tls import Stamp, stamp
 from gateway.access.identities import Deposited, subject_of
 from gateway.journal.record import Dui
 from gateway.population import People
+
+log = logging.getLogger(__name__)
 
 UNKNOWN_TENANT = "inconnu"
 
@@ -49,7 +53,9 @@ class Access:
     """Looks callers up: what the sandbox manifest names, and beside it the identities that structures deposited.
 
     Every table is keyed by what the protocol shows: fingerprint, mailbox, API key, client_id, structure; deposits by service
-    and subject.
+    and subject. The manifest is read again when it has changed: a tenant comes and goes while we run (decision 0048).
+
+    changed  called then: what was made with an identity must be made again
     """
 
     _certificates: dict[str, Caller] = field(default_factory=dict)
@@ -62,6 +68,12 @@ class Access:
     _deposited_signers: dict[str, Identity] = field(default_factory=dict)
     _structures: dict[str, Caller] = field(default_factory=dict)
     _people: People | None = None
+    _sectors: dict[str, str] = field(default_factory=dict)
+    _folder: Path | None = None
+    _read: Stamp | None = None
+    _store: Iterable[Deposited] = ()
+    generation: int = 0  # of the manifest: grows when another one is read
+    changed: Callable[[], None] = lambda: None
 
     @classmethod
     def from_manifest(cls, folder: Path) -> Access:
@@ -69,19 +81,43 @@ class Access:
 
         Raises FileNotFoundError when the sandbox has not been made, ValueError when a file is unreadable.
         """
-        manifest = orjson.loads((folder / "sandbox.json").read_bytes())
-        access = cls(_people=People.of(folder))
+        path = folder / "sandbox.json"
+        access = cls(_people=People.of(folder), _folder=folder, _read=stamp(path))
+        access._take(orjson.loads(path.read_bytes()), folder)
+        return access
+
+    def fresh(self) -> int:
+        """The manifest as it is now, read again if it has changed; its generation."""
+        path = None if self._folder is None else self._folder / "sandbox.json"
+        found = None if path is None else stamp(path)
+        if path is None or found is None or found == self._read:
+            return self.generation
+        self._read = found
+        following = Access(_people=self._people)
+        try:
+            following._take(orjson.loads(path.read_bytes()), path.parent)
+        except (OSError, ValueError, KeyError, TypeError) as error:  # changed by hand, and wrong: the one in force stays
+            log.warning("manifest_not_followed", extra={"error": type(error).__name__})
+            return self.generation
+        for table in ("_certificates", "_mailboxes", "_api_keys", "_clients", "_signers", "_duis", "_structures", "_sectors"):
+            setattr(self, table, getattr(following, table))
+        self.generation += 1
+        self.use(self._store)
+        self.changed()
+        return self.generation
+
+    def _take(self, manifest: Mapping[str, Any], folder: Path) -> None:
         duis = {row["id"]: Dui(manifest.get("nil"), row.get("product"), row.get("version")) for row in manifest["tenants"]}
-        access._duis = duis
+        self._duis = duis
         for row in manifest["structures"]:
-            access._structures[row["finess_et"]] = access._deposit(row, duis.get(row["tenant"], Dui()), folder)
+            self._structures[row["finess_et"]] = self._deposit(row, duis.get(row["tenant"], Dui()), folder)
+            self._sectors[row["struct_id"]] = row["sector"]
         for table, rows, column in (
-            (access._clients, manifest["psc_clients"], "client_id"),
-            (access._api_keys, manifest["annuaire_keys"], "key"),
+            (self._clients, manifest["psc_clients"], "client_id"),
+            (self._api_keys, manifest["annuaire_keys"], "key"),
         ):
             for row in rows:
                 table[row[column]] = Caller(tenant=row["tenant"], dui=duis.get(row["tenant"], Dui()))
-        return access
 
     def _deposit(self, row: Mapping[str, Any], dui: Dui, folder: Path) -> Caller:
         auth, sign = row["auth_cli"], row["sign"]
@@ -105,9 +141,12 @@ class Access:
 
     def use(self, deposited: Iterable[Deposited]) -> None:
         """From now on, exactly these identities are deposited beside the manifest's, and come before them."""
+        self._store = deposited
         callers: dict[tuple[str, str], Caller] = {}
         signers: dict[str, Identity] = {}
         for one in deposited:
+            if self._folder is not None and one.tenant not in self._duis:
+                continue  # of a tenant that was removed
             identity = Identity(one.cert, one.key)
             if one.use == "sign":
                 signers[one.struct_id] = identity
@@ -115,12 +154,26 @@ class Access:
                 callers[one.service, one.subject] = self._caller_of(one, identity)
         self._deposited, self._deposited_signers = callers, signers
 
+    def tenants(self) -> KeysView[str]:
+        """Those that the manifest names now."""
+        self.fresh()
+        return self._duis.keys()
+
+    def sector(self, struct_id: str) -> str | None:
+        """SAxx of a structure of the manifest."""
+        self.fresh()
+        return self._sectors.get(struct_id)
+
     def structure(self, struct_id: str) -> Caller | None:
         """The structure of this idNat_struct as the manifest knows it."""
+        self.fresh()
+        return self._structure(struct_id)
+
+    def _structure(self, struct_id: str) -> Caller | None:
         return next((caller for caller in self._certificates.values() if caller.struct_id == struct_id), None)
 
     def _caller_of(self, one: Deposited, identity: Identity) -> Caller:
-        known = self.structure(one.struct_id)
+        known = self._structure(one.struct_id)
         if known is not None and known.tenant == one.tenant:
             return replace(known, identity=identity)
         finess_et = one.struct_id[1:] if one.struct_id.startswith("1") else None
@@ -134,6 +187,7 @@ class Access:
         """
         if der is None:
             return UNKNOWN
+        self.fresh()
         caller = self._certificates.get(hashlib.sha256(der).hexdigest(), UNKNOWN)
         if service is None or not self._deposited:
             return caller
@@ -144,6 +198,7 @@ class Access:
 
     def by_mailbox(self, address: str) -> Caller:
         """By MSSanté address, case-insensitive; UNKNOWN when no structure declares it."""
+        self.fresh()
         shared = self._mailboxes.get(address.lower())
         if shared is not None or self._people is None:
             return shared or UNKNOWN
@@ -151,24 +206,29 @@ class Access:
 
     def by_api_key(self, key: str) -> Caller:
         """By ESANTE-API-KEY."""
+        self.fresh()
         return self._api_keys.get(key, UNKNOWN)
 
     def by_client_id(self, client_id: str) -> Caller:
         """By PSC client_id."""
+        self.fresh()
         return self._clients.get(client_id, UNKNOWN)
 
     def acting(self, tenant: str, finess_et: str | None, service: str) -> Caller | None:
         """A structure of this tenant as it would call now, with the identity deposited for the service or the manifest's."""
+        self.fresh()
         own = (caller for (name, _), caller in self._deposited.items() if name == service)
         mine = (one for one in (*own, *self._certificates.values()) if (one.tenant, one.finess_et) == (tenant, finess_et))
         return next((caller for caller in mine if finess_et is not None and caller.identity is not None), None)
 
     def tls_identity(self, struct_id: str, service: str = "DMP") -> Identity | None:
         """The ORG AUTH_CLI identity of a structure, for settlement and own doors: its deposit, else the manifest's."""
+        self.fresh()
         own = (caller for (name, _), caller in self._deposited.items() if name == service)
         candidates = (*own, *self._certificates.values())
         return next((caller.identity for caller in candidates if caller.struct_id == struct_id and caller.identity), None)
 
     def signer(self, struct_id: str) -> Identity | None:
         """The ORG SIGN identity of a structure, for settlement and own doors: deposited, else the manifest's."""
+        self.fresh()
         return self._deposited_signers.get(struct_id) or self._signers.get(struct_id)

@@ -19,7 +19,7 @@ ACTION = "identity"
 
 @dataclass(frozen=True, slots=True)
 class Deposits:
-    """tenants   those that the deployment knows
+    """tenants   those that the deployment knows now
     changed   called once the callers are looked up with the new set: what was made with an old identity must be made again
     """
 
@@ -27,7 +27,7 @@ class Deposits:
     access: Access
     journal: Journal
     clock: Clock
-    tenants: Collection[str]
+    tenants: Callable[[], Collection[str]]
     changed: Callable[[], None]
     profile: Profile = SANDBOX
 
@@ -75,8 +75,8 @@ class Deposits:
         tenant = tenant or (known.tenant if known is not None else None)
         if tenant is None:
             raise IdentityRefused("La structure de ce certificat est inconnue du bac à sable : dites à quel éditeur (--tenant).")
-        if tenant not in self.tenants:
-            raise IdentityRefused(f"Éditeur « {tenant} » inconnu ; possibles : {', '.join(sorted(self.tenants))}.")
+        if tenant not in (known_tenants := self.tenants()):
+            raise IdentityRefused(f"Éditeur « {tenant} » inconnu ; possibles : {', '.join(sorted(known_tenants))}.")
         return tenant
 
     async def _note(self, done: str, identity: Deposited, by: str) -> None:

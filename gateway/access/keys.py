@@ -42,34 +42,49 @@ class KeyHolder:
 
 @dataclass(slots=True)
 class OwnKeys:
-    """Built once from the sandbox manifest, list ``own_keys`` (docs/architecture.md)."""
+    """Those of the sandbox manifest, list ``own_keys`` (docs/architecture.md), as ``access`` follows it."""
 
+    _folder: Path
+    _access: Access
+    _generation: int
     _holders: dict[bytes, KeyHolder] = field(default_factory=dict, repr=False)
 
     @classmethod
     def from_manifest(cls, folder: Path, access: Access) -> OwnKeys:
         """``folder`` is the sandbox's. A structure of another tenant than the key's is left out: a key never crosses."""
-        manifest: dict[str, Any] = orjson.loads((folder / "sandbox.json").read_bytes())
+        keys = cls(folder, access, access.fresh())
+        keys._read()
+        return keys
+
+    def _read(self) -> None:
+        manifest: dict[str, Any] = orjson.loads((self._folder / "sandbox.json").read_bytes())
         duis = {row["id"]: Dui(manifest.get("nil"), row.get("product"), row.get("version")) for row in manifest["tenants"]}
         known: dict[str, Structure] = {}
         for row in manifest["structures"]:
-            caller = access.structure(row["struct_id"])
+            caller = self._access.structure(row["struct_id"])
             if caller is not None:
                 known[row["finess_et"]] = Structure(caller, row["name"], row["sector"])
-        keys = cls()
+        self._holders = {}
         for row in manifest.get("own_keys", []):
             tenant = row["tenant"]
             mine = {et: known[et] for et in row["structures"] if et in known and known[et].caller.tenant == tenant}
-            keys._holders[_digest(row["key"])] = KeyHolder(tenant, duis.get(tenant, Dui()), mine)
-        return keys
+            self._holders[_digest(row["key"])] = KeyHolder(tenant, duis.get(tenant, Dui()), mine)
+
+    def _fresh(self) -> None:
+        generation = self._access.fresh()
+        if generation != self._generation:
+            self._generation = generation
+            self._read()
 
     def structure(self, tenant: str, finess_et: str | None) -> Structure | None:
         """The structure, if some key of this tenant acts for it."""
+        self._fresh()
         holders = (holder for holder in self._holders.values() if holder.tenant == tenant and finess_et in holder.structures)
         return next((holder.structures[str(finess_et)] for holder in holders), None)
 
     def holder(self, authorization: str | None) -> KeyHolder | None:
         """By the value of the Authorization header; None when it is not a Bearer key that we gave."""
+        self._fresh()
         scheme, _, key = (authorization or "").partition(" ")
         return self._holders.get(_digest(key.strip())) if scheme.lower() == "bearer" else None
 

@@ -35,6 +35,7 @@ from gateway.cli import (
     sandbox_seed,
     sandbox_snapshot,
     sandbox_state,
+    sandbox_tenant,
     settle,
     up,
     usage,
@@ -98,6 +99,7 @@ sandbox.app.add_typer(sandbox_faults.app, name="faults")
 sandbox.app.command("inject")(sandbox_faults.inject)
 sandbox.app.add_typer(sandbox_state.app, name="state", help="Ce que les services simulés gardent et ont reçu.")
 sandbox.app.add_typer(sandbox_snapshot.app, name="snapshot", help="Instantanés du bac à sable : garder, remettre.")
+sandbox.app.add_typer(sandbox_tenant.app, name="tenant", help="Éditeurs du bac à sable : ajouter, lister, changer, retirer.")
 sandbox.app.command("load")(sandbox_snapshot.load)
 sandbox.app.command("reset")(sandbox_snapshot.reset)
 app.add_typer(sandbox.app, name="sandbox", help="Bac à sable : population, état, horloge, pannes, clients, certificats.")

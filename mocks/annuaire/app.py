@@ -40,11 +40,17 @@ class AnnuaireMock:
     def __init__(self, world: World, *, unknown_status: int = 400) -> None:
         self._world = world
         self.unknown_status = unknown_status
-        self._quotas: dict[str, int | None] = {row["key"]: row.get("per_second") for row in world.manifest["annuaire_keys"]}
+        self._quotas: dict[str, int | None] = {}
         loaded = world.clock.business().astimezone(ZoneInfo("Europe/Paris")).replace(hour=4, minute=12, second=31, microsecond=0)
         self._updated = loaded.isoformat(timespec="milliseconds")
         self._loaded: tuple[int, Directory] | None = None
         self._state = State()
+        self._follow()
+        world.follow(self._follow)
+
+    def _follow(self) -> None:
+        self._quotas = {row["key"]: row.get("per_second") for row in self._world.manifest["annuaire_keys"]}
+        self._loaded = None
 
     def services(self) -> list[Service]:
         app = routed_mock(self._world, self.name, _operation, self._answer, _refused)

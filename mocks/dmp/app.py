@@ -55,9 +55,14 @@ class DmpMock:
         self._policy = read_policy(world.manifest.get("dmp", {}))
         self._lists_read: Stamp | None = None
         self.documents = Documents(world.state_folder(self.name))
-        self._structures = frozenset(row["struct_id"] for row in world.manifest["structures"])
+        self._structures: frozenset[str] = frozenset()
+        self._follow()
+        world.follow(self._follow)
         self._people = People(world.population)
         self.app = WebMock(world, self.name, _read, self._respond, max_body=MAX_BODY, sleep=sleep, persons=_persons)
+
+    def _follow(self) -> None:
+        self._structures = frozenset(row["struct_id"] for row in self._world.manifest["structures"])
 
     def services(self) -> list[Service]:
         tls = self._world.server_tls(client="required", profile="dmp")

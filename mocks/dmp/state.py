@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -97,6 +97,21 @@ class Documents:
         if unique_id not in self._by_id:
             raise KeyError(unique_id)
         return self._path(unique_id).read_bytes()
+
+    def drop(self, gone: Callable[[Stored], bool]) -> None:
+        """Forget these documents, and the sets that had no other."""
+        kept = [one for one in self._by_id.values() if not gone(one)]
+        dropped = [one for one in self._by_id.values() if gone(one)]
+        if not dropped:
+            return
+        partial = self._index.with_suffix(".partial")
+        partial.write_bytes(b"".join(orjson.dumps([asdict(one)]) + b"\n" for one in kept))
+        partial.replace(self._index)
+        for stored in dropped:
+            self._path(stored.unique_id).unlink(missing_ok=True)
+        self._by_id, self._sets = {}, set()
+        for stored in kept:
+            self._keep(stored)
 
     def clear(self) -> None:
         for stored in self._by_id.values():

@@ -46,9 +46,13 @@ class MssanteMock:
         self.world, self.idle_s, self.drop_after_challenge = world, idle_s, drop_after_challenge
         self.applicative = applicative
         self.directory = Directory.of(world.manifest, world.population)
+        world.follow(self._follow)
         self.store = Store(world.state_folder(self.name))
         self.tls: ssl.SSLContext = world.server_tls(client="optional")
         self.refusing_tls = refusing(world.server_tls())
+
+    def _follow(self) -> None:
+        self.directory = Directory.of(self.world.manifest, self.world.population)
 
     def services(self) -> list[Service]:
         return [StreamService("mock-smtp", self.connected)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from email import message_from_bytes
 from email.message import Message
@@ -122,9 +122,22 @@ class Store:
         for recipient in kept.recipients:
             (self.box(recipient) / f"{kept.queue_id}.eml").unlink(missing_ok=True)
 
+    def narrow(self, kept: Kept, recipients: dict[str, str]) -> None:
+        """Take the copies of the other recipients away."""
+        with self._index.open("ab", buffering=0) as index:
+            index.write(orjson.dumps({"narrowed": kept.queue_id, "recipients": recipients}) + b"\n")
+        self._narrowed(kept.queue_id, recipients)
+        for recipient in kept.recipients.keys() - recipients.keys():
+            (self.box(recipient) / f"{kept.queue_id}.eml").unlink(missing_ok=True)
+
+    def _narrowed(self, queue_id: str, recipients: dict[str, str]) -> None:
+        self._kept = [replace(one, recipients=recipients) if one.queue_id == queue_id else one for one in self._kept]
+
     def _read(self, row: dict[str, Any]) -> None:
         if "deleted" in row:
             self._kept = [kept for kept in self._kept if kept.queue_id != row["deleted"]]
+        elif "narrowed" in row:
+            self._narrowed(row["narrowed"], row["recipients"])
         else:
             self._kept.append(Kept(**row))
             self._number += 1

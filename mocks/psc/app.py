@@ -40,14 +40,22 @@ class PscMock:
         self.acr = acr
         folder = world.state_folder(self.name)
         self._keys = load_keys(folder, world.clock)
-        self._structures = {structure["finess_et"]: structure for structure in world.manifest["structures"]}
+        self._structures: dict[str, dict[str, Any]] = {}
         self._people = world.population
         self._listed: tuple[int, list[Person]] = (-1, [])
-        self._state = State({seed["client_id"]: self._client(seed) for seed in world.manifest["psc_clients"]}, folder)
+        self._state = State({}, folder)
+        self._follow()
+        world.follow(self._follow)
         self._wallet = Wallet(self._realm, self._state, self._lines)
         self._issuer = Issuer(self._realm, self._state, self._discovery, self._userinfo)
         world.psc_claims = self.verify
         world.register_redirect = self.register_redirect
+
+    def _follow(self) -> None:
+        manifest = self._world.manifest
+        self._structures = {structure["finess_et"]: structure for structure in manifest["structures"]}
+        self._state.declare({seed["client_id"]: self._client(seed) for seed in manifest["psc_clients"]})
+        self._listed = (-1, [])
 
     def services(self) -> list[Service]:
         world = self._world
@@ -81,11 +89,12 @@ class PscMock:
         return self._state.sessions.pop(session_id) is not None
 
     def verify(self, token: str) -> dict[str, Any] | None:
-        """The claims of an access token that this realm signed and that has not expired; None otherwise.
+        """The claims of an access token that this realm signed for a client it knows and that has not expired, or None.
 
         What a resource server can know by itself: signature, issuer, kind, expiry; not whether the session still lives.
         """
-        return unexpired(self._realm(), token, "Bearer")
+        claims = unexpired(self._realm(), token, "Bearer")
+        return claims if claims is not None and self._state.client(str(claims.get("azp", ""))) is not None else None
 
     def _realm(self) -> Realm:
         issuer = self._world.base_url("psc") + REALM_PATH

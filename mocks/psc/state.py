@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import uuid
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar, cast
@@ -41,6 +42,9 @@ class Bounded(Generic[_T]):
 
     def pop(self, key: str) -> _T | None:
         return self._rows.pop(key, None)
+
+    def drop(self, gone: Callable[[_T], bool]) -> None:
+        self._rows = OrderedDict((key, row) for key, row in self._rows.items() if not gone(row))
 
     def values(self) -> tuple[_T, ...]:
         """Oldest first."""
@@ -143,6 +147,15 @@ class State:
     def client(self, client_id: str | None) -> Client | None:
         return self._seeded.get(client_id) if client_id else None
 
+    def declare(self, clients: dict[str, Client]) -> None:
+        """From now on these are the clients; who is gone or has another secret loses its sessions and its codes."""
+        former, self._seeded = self._seeded, clients
+        gone = {name for name, client in former.items() if clients.get(name) != client}
+        self.sessions.drop(lambda session: session.client_id in gone)
+        self.codes.drop(lambda code: code.session.client_id in gone)
+        if any(name not in clients for name in self._added):
+            self._keep({name: uris for name, uris in self._added.items() if name in clients})
+
     def redirects(self, client: Client) -> frozenset[str]:
         """Every redirect URI of a client: those of the manifest and those registered since."""
         return client.redirect_uris | frozenset(self._added.get(client.client_id, ()))
@@ -155,7 +168,10 @@ class State:
         check_redirect(uri)
         if uri in self.redirects(client):
             return
-        self._added.setdefault(client_id, []).append(uri)
+        self._keep({**self._added, client_id: [*self._added.get(client_id, ()), uri]})
+
+    def _keep(self, added: dict[str, list[str]]) -> None:
+        self._added = added
         partial = self._path.with_suffix(".new")
         partial.write_bytes(orjson.dumps(self._added))
         partial.replace(self._path)

@@ -16,6 +16,7 @@ _PAGE = "docs/bac-a-sable.md#probleme-"
 PROBLEMS: Final[Mapping[int, tuple[str, str]]] = {
     400: ("illisible", "Requête illisible"),
     401: ("cle", "Clé de contrôle absente ou fausse"),
+    403: ("droit", "Hors de votre part du bac à sable"),
     404: ("absent", "Rien de ce nom"),
     405: ("methode", "Méthode que cette route n'a pas"),
     409: ("conflit", "Impossible dans l'état présent"),

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from mocks.sandbox.kept import read
+from mocks.sandbox.papers import write_manifest
 from mocks.sandbox.pki import Made, Subject, make_pki, public_hosts, renew_server
 from mocks.sandbox.population import FILE_NAME, write
 from mocks.sandbox.seeding import seed_population, white_list
@@ -59,7 +60,7 @@ def _make(sandbox: Path, structures: list[Structure], made_from: dict[str, Any])
     seed_population(sandbox / FILE_NAME, structures, seed=made_from["seed"])
     manifest = _manifest(structures, made, made_from)
     # Written last, and whole: a sandbox with a manifest is complete.
-    _write(sandbox / "sandbox.json", manifest)
+    write_manifest(sandbox, manifest)
     return manifest
 
 
@@ -78,7 +79,7 @@ def _with_public_hosts(sandbox: Path, manifest: dict[str, Any]) -> dict[str, Any
     added = [host for host in public_hosts() if host not in known]
     if added:
         manifest["pki"]["server"] = renew_server(sandbox, [*known, *added])
-        _write(sandbox / "sandbox.json", manifest)
+        write_manifest(sandbox, manifest)
     return manifest
 
 
@@ -94,15 +95,15 @@ def _manifest(structures: Sequence[Structure], made: Made, made_from: dict[str, 
         "idam": "SOCLEDUI0001", "nil": "SOCLE0001", "dmp_homologation": "SOCLE-DMP-0001",
         "control_key": secrets.token_urlsafe(24), "admin_key": secrets.token_urlsafe(24),
         "tenants": [{"id": tenant, "product": f"DUI {tenant}", "version": "1.0.0"} for tenant in tenants],
-        "structures": [{**_structure(structure), **made.structures[structure.finess_et]} for structure in structures],
-        "psc_clients": [client for tenant in tenants for client in _psc_clients(tenant)],
+        "structures": [{**structure_row(structure), **made.structures[structure.finess_et]} for structure in structures],
+        "psc_clients": [client for tenant in tenants for client in psc_clients(tenant)],
         "annuaire_keys": [{"key": str(uuid.uuid4()), "tenant": tenant} for tenant in tenants],
-        "own_keys": [_own_key(tenant, structures) for tenant in tenants],
+        "own_keys": [own_key(one, (row.finess_et for row in structures if row.tenant == one)) for one in tenants],
         "white_list": white_list(structures),
     }  # fmt: skip
 
 
-def _structure(structure: Structure) -> dict[str, Any]:
+def structure_row(structure: Structure) -> dict[str, Any]:
     return {
         "finess_et": structure.finess_et, "finess_ej": structure.finess_ej, "struct_id": structure.struct_id,
         "name": structure.name, "sector": structure.sector, "category": structure.category, "tenant": structure.tenant,
@@ -110,7 +111,7 @@ def _structure(structure: Structure) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _psc_clients(tenant: str) -> list[dict[str, Any]]:
+def psc_clients(tenant: str) -> list[dict[str, Any]]:
     """The DUI's own client, on real time, and the one that replays months on business time (design §7)."""
     own = {
         "client_id": tenant, "client_secret": secrets.token_urlsafe(24), "tenant": tenant, "auth": "secret",
@@ -120,14 +121,6 @@ def _psc_clients(tenant: str) -> list[dict[str, Any]]:
     return [own, replay]
 
 
-def _own_key(tenant: str, structures: Sequence[Structure]) -> dict[str, Any]:
-    """The Bearer key with which a tenant's DUI calls the gateway's own doors, for its own structures."""
-    mine = [structure.finess_et for structure in structures if structure.tenant == tenant]
-    return {"key": secrets.token_urlsafe(24), "tenant": tenant, "structures": mine}
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-    partial.chmod(0o600)
-    partial.replace(path)
+def own_key(tenant: str, structures: Iterable[str]) -> dict[str, Any]:
+    """The Bearer key with which a tenant's DUI calls the gateway's own doors, for its own structures (FINESS ET)."""
+    return {"key": secrets.token_urlsafe(24), "tenant": tenant, "structures": list(structures)}

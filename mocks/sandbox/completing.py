@@ -6,7 +6,7 @@ from pathlib import Path
 import orjson
 
 from mocks.sandbox.office import Office
-from mocks.sandbox.papers import write
+from mocks.sandbox.papers import write_manifest
 from mocks.sandbox.pki import add_identities
 
 
@@ -36,5 +36,5 @@ def _complete(data: Path) -> None:
     path = sandbox / "sandbox.json"
     manifest = orjson.loads(path.read_bytes())
     if add_identities(sandbox, manifest["structures"]):
-        write(path, orjson.dumps(manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE), secret=True)
+        write_manifest(sandbox, manifest)
     Office(sandbox).complete()

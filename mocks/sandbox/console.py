@@ -60,6 +60,16 @@ async def tell_sandbox(port: int | None, admin_key: str, *, act: str, name: str 
     return await _tell(port, admin_key, "/admin/sandbox", {"act": act, "name": name})
 
 
+async def tell_tenant(port: int | None, admin_key: str, *, act: str, name: str) -> Told:
+    """Have written in the gateway's journal what becomes of a tenant, and taken back what it had there; never raises."""
+    return await _tell(port, admin_key, "/admin/tenants", {"act": act, "name": name})
+
+
+async def tell_refusal(port: int | None, admin_key: str, *, name: str, why: str) -> Told:
+    """Have noted that a tenant asked for what is not its own; never raises."""
+    return await _tell(port, admin_key, "/admin/tenants/denied", {"name": name, "why": why}, _TOUCHED_S)
+
+
 async def _tell(
     port: int | None, admin_key: str, path: str, said: Mapping[str, object], timeout_s: float = _TIMEOUT_S
 ) -> Told:

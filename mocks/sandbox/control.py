@@ -29,6 +29,7 @@ from mocks.sandbox import (
     reset_api,
     sessions_api,
     state_api,
+    tenants_api,
 )
 from mocks.sandbox.frame import DOCUMENT, KEY_HEADER, Guard, described, framed
 from mocks.sandbox.world import Mock, World
@@ -40,6 +41,7 @@ Part = Callable[[World, Mapping[str, Mock]], APIRouter]
 _PARTS: tuple[Part, ...] = (
     state_api.router, requests_api.router, messages_api.router, documents_api.router, sessions_api.router,
     clock_api.router, faults_api.router, clients_api.router, people_api.router, pki_api.router, reset_api.router,
+    tenants_api.router,
 )  # fmt: skip
 
 #: Bytes that the body of a path may have, where the frame's limit is not enough.

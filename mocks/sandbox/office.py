@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import fcntl
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -94,6 +94,17 @@ class Office:
             register.change(row)
             self._save(register)
             return row
+
+    def revoke_all(self, wanted: Callable[[Issued], bool], reason: str) -> list[Issued]:
+        """Those of our branches that are wanted and not revoked yet, all of them at once."""
+        with self._alone():
+            register = Register.load(self._folder)
+            found = [row for row in register.rows if row.branch != FOREIGN and row.revoked_at is None and wanted(row)]
+            for row in found:
+                register.change(replace(row, revoked_at=rfc3339(now()), reason=reason))
+            if found:
+                self._save(register)
+            return found
 
     def freshen(self) -> bool:
         """Publish again the lists that are getting old; whether any was."""

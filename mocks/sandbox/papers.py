@@ -4,7 +4,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import orjson
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -24,6 +26,11 @@ def write(path: Path, content: bytes, *, secret: bool = False) -> None:
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
     partial.replace(path)
+
+
+def write_manifest(sandbox: Path, manifest: dict[str, Any]) -> None:
+    """``sandbox.json``: secrets are in it, and who reads meanwhile sees the one before."""
+    write(sandbox / "sandbox.json", orjson.dumps(manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE), secret=True)
 
 
 def write_identity(folder: Path, stem: str, pair: Pair, chain: Sequence[x509.Certificate], password: str) -> dict[str, str]:

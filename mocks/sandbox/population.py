@@ -140,6 +140,24 @@ class Population:
             self._insert(*([{**row, "source": ADDED} for row in rows] for rows in (persons, professionals)))
         self.generation += 1
 
+    def settle(self, persons: Iterable[Person], professionals: Iterable[Professional]) -> None:
+        """The people of structures that came after the others: part of the first population, all of them or nobody."""
+        with self._database:
+            self._insert(persons, professionals)
+        self.generation += 1
+
+    def remove_owned(self, tenant: str) -> None:
+        """Forget whoever is a tenant's, added by hand or not."""
+        owned = "json_extract(CAST(row AS TEXT), '$.owner') = ?"
+        with self._database:
+            self._database.execute(f"DELETE FROM former WHERE person IN (SELECT rank FROM persons WHERE {owned})", (tenant,))  # noqa: S608
+            self._database.execute(
+                f"DELETE FROM boxes WHERE id_nat IN (SELECT id_nat FROM professionals WHERE {owned})", (tenant,)  # noqa: S608
+            )
+            for table in _TABLES:
+                self._database.execute(f"DELETE FROM {table} WHERE {owned}", (tenant,))  # noqa: S608
+        self.generation += 1
+
     def forget_added(self) -> None:
         """Back to the first population."""
         with self._database:

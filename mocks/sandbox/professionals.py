@@ -6,6 +6,7 @@ in docs/population.md.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 from connectors.nomenclatures import oids
@@ -39,8 +40,9 @@ def rpps(index: int) -> str:
 class Staff:
     """Makes the professionals of one structure after another: numbers and addresses are never used twice."""
 
-    def __init__(self, seed: int, names: dict[str, list[str]]) -> None:
-        self._seed, self._names = seed, names
+    def __init__(self, seed: int, names: dict[str, list[str]], taken: Callable[[str], bool] = lambda _rpps: False) -> None:
+        """``taken``: whether somebody has this RPPS already."""
+        self._seed, self._names, self._taken = seed, names, taken
         self._made = 0
         self._addresses: set[str] = set()
         self._siblings: dict[str, Structure] = {}
@@ -63,8 +65,7 @@ class Staff:
         profession, table, label, role, role_label, opens = _STAFF[index]
         woman = draw.random() < 0.6
         given = draw.choice(self._names["female" if woman else "male"])
-        number = rpps(self._made)
-        self._made += 1
+        number = self._next()
         return {
             "rpps": number, "id_nat": f"8{number}", "origin": "RPPS", "family": family, "given": given,
             "civility": "MME" if woman else "M", "profession": profession, "profession_oid": table, "profession_label": label,
@@ -72,6 +73,14 @@ class Staff:
             "mailbox": self._address(given, family, structure), "may_open": [structure.contact] if opens else [], "also_in": [],
             "source": "generated",
         }  # fmt: skip
+
+    def _next(self) -> str:
+        number = rpps(self._made)
+        while self._taken(number):
+            self._made += 1
+            number = rpps(self._made)
+        self._made += 1
+        return number
 
     def _activity(self, professional: Professional, structure: Structure) -> dict[str, Any]:
         return {

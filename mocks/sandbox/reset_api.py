@@ -15,6 +15,7 @@ from mocks.sandbox.api import Asked, Refused, Told, refusals, with_body
 from mocks.sandbox.console import tell_sandbox
 from mocks.sandbox.datasets import NAMED, DataSet, apply
 from mocks.sandbox.faults_api import disarm_told
+from mocks.sandbox.tenancy import forget_removed
 from mocks.sandbox.world import Mock, World
 
 Act = Literal["reset", "load", "snapshot", "restore", "remove"]
@@ -96,7 +97,9 @@ def router(world: World, mocks: Mapping[str, Mock]) -> APIRouter:
         """Remet tout comme alors, sauf le temps métier, qui ne recule pas ; sessions closes, pannes désarmées."""
         _must_exist(world, name)
         async with told("restore", name):
-            return SnapshotTold(**asdict(snapshots.restore(world, mocks, name)))
+            restored = snapshots.restore(world, mocks, name)
+            forget_removed(world, mocks)
+        return SnapshotTold(**asdict(restored))
 
     @routes.delete("/snapshots/{name}", responses=refusals(404, 409, 502))
     async def remove(name: Name) -> SnapshotRemoved:

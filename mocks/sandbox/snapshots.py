@@ -8,10 +8,12 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 
 from mocks.sandbox.kept import read
+from mocks.sandbox.population import own_boxes
 from mocks.sandbox.world import Mock, World
 
 #: What names a snapshot: it goes into a journal entry in clear, so it can hold nobody's number (design §5.6).
@@ -83,7 +85,7 @@ def restore(world: World, mocks: Mapping[str, Mock], name: str) -> About:
         mock.reload()
     world.trace.replace(*((folder / file).read_bytes() for file in _TRACE))
     world.population.forget_added()
-    world.population.add(**read(folder / _ADDED))
+    world.population.add(**_fitting(world, read(folder / _ADDED)))
     marker.unlink()
     return About(**read(folder / _ABOUT))
 
@@ -112,6 +114,18 @@ def empty(world: World, mocks: Mapping[str, Mock]) -> None:
     world.faults.disarm()
     world.trace.reset()
     world.requests.reset()
+
+
+def _fitting(world: World, added: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    """Without whose number or mailbox somebody of a tenant that came since has, and whose tenant has gone."""
+    people, tenants = world.population, {None, *(row["id"] for row in world.manifest["tenants"])}
+    persons = [one for one in added["persons"] if people.person(one["matricule"]) is None]
+    staff = [
+        one for one in added["professionals"]
+        if people.professional(one["id_nat"]) is None and not any(map(people.holds_box, own_boxes(one)))
+    ]  # fmt: skip
+    kept = {"persons": persons, "professionals": staff}
+    return {kind: [one for one in rows if one.get("owner") in tenants] for kind, rows in kept.items()}
 
 
 def _folder(world: World, name: str) -> Path:

@@ -16,7 +16,7 @@ DEFAULT_TENANT = "dui-exemple"
 _MAX_STRUCTURES = 200
 _PERSONS = 25
 _MAX_PERSONS = 500_000
-_TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 
 class InvalidStructures(ValueError):
@@ -90,7 +90,7 @@ def _read(index: int, row: Any, default_persons: int | None, domains: set[str]) 
     if not isinstance(persons, int) or not 0 <= persons <= _MAX_PERSONS:
         raise InvalidStructures(f"Structure {index} : « persons » est un nombre entier de 0 à {_MAX_PERSONS}.")
     tenant = row.get("tenant") or DEFAULT_TENANT
-    if not isinstance(tenant, str) or not _TENANT.fullmatch(tenant):
+    if not isinstance(tenant, str) or not TENANT.fullmatch(tenant):
         raise InvalidStructures(f"Structure {index} : « tenant » est un nom court, en minuscules, chiffres et tirets.")
     domain = f"{slug(name)}.{DOMAIN}"
     if domain in domains:

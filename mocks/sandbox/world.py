@@ -17,6 +17,7 @@ from connectors.wire.tls import ClientCertificate, Profile, server_context
 from mocks.sandbox.console import tell_touched
 from mocks.sandbox.faults import Fault, Faults
 from mocks.sandbox.kept import read
+from mocks.sandbox.papers import write_manifest
 from mocks.sandbox.population import FILE_NAME, Population
 from mocks.sandbox.requests import Requests
 from mocks.sandbox.trace import Trace
@@ -86,6 +87,7 @@ class World:
     psc_claims: Callable[[str], dict[str, Any] | None] = _no_psc
     register_redirect: Callable[[str, str], None] = _no_redirect
     requests: Requests = field(init=False)
+    _followers: list[Callable[[], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.requests = Requests(self.clock)
@@ -98,6 +100,17 @@ class World:
         population = Population.open(data / "sandbox" / FILE_NAME)
         trace = Trace(data / "mocks", clock)
         return cls(data, manifest, population, clock, ports if ports is not None else {}, trace, Faults(manifest["seed"]))
+
+    def follow(self, change: Callable[[], None]) -> None:
+        """Be called whenever the manifest is another one."""
+        self._followers.append(change)
+
+    def use(self, manifest: dict[str, Any]) -> None:
+        """Write this manifest, whole or not at all, then live by it: nobody changes the one that is in use."""
+        write_manifest(self.data / "sandbox", manifest)
+        self.manifest = manifest
+        for change in self._followers:
+            change()
 
     @property
     def pki(self) -> dict[str, Any]:

@@ -23,10 +23,11 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.folder, self.changes = folder, 0
         self.journal = Journal.open(folder, environment="bac_a_sable", clock=SystemClock())
-        known = Caller("editeur-b", "10B0990016", "0B0990016", frozenset({"0B0990008"}))
-        self.access = Access(_certificates={"00": known})
+        caller = Caller("editeur-b", "10B0990016", "0B0990016", frozenset({"0B0990008"}))
+        self.access = Access(_certificates={"00": caller})
         store = IdentityStore(folder / "identities")
-        self.deposits = Deposits(store, self.access, self.journal, SystemClock(), {"editeur-a", "editeur-b"}, self._changed)
+        known = {"editeur-a", "editeur-b"}
+        self.deposits = Deposits(store, self.access, self.journal, SystemClock(), lambda: known, self._changed)
 
     def _changed(self) -> None:
         self.changes += 1
