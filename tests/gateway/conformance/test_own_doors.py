@@ -56,7 +56,7 @@ async def test_a_search_is_judged_by_what_insi_answered(bench: Bench) -> None:
 
 async def test_a_search_without_an_answer_observes_nothing(bench: Bench) -> None:
     bench.arm("INS.RECHERCHE_TRAITS", "reset")
-    assert (await bench.post("/ins/recherche", SEARCH)).status == 502
+    assert (await bench.post("/ins/recherche", SEARCH)).status == 504
     [made] = facts(bench)
     assert made["answer"] == {"kind": "none"}
     assert states(bench)["CHK-INS-02"] == "non_observe"
