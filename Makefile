@@ -19,10 +19,10 @@ up: $(VENV)/.ready  ## la passerelle et tout le bac à sable
 
 WORKERS ?= 3
 test: $(VENV)/.ready lint  ## la suite de tests (moins de 10 minutes ; make test WORKERS=1 pour un test à la fois)
-	@$(BIN)/pytest -q -n $(WORKERS) --dist loadfile -m 'not peers'
+	@$(BIN)/pytest -q -n $(WORKERS) --dist loadfile -m 'not peers and not faults'
 
 test-faults: $(VENV)/.ready  ## coupures de courant, arrêts brutaux
-	@$(BIN)/pytest -q -m faults
+	@$(BIN)/pytest -q -n 2 --dist loadfile -m faults
 
 test-peers: $(VENV)/.ready  ## vrais logiciels tiers en face (paquets Debian ; saute ce qui manque)
 	@$(BIN)/pytest -q -m peers
