@@ -13,7 +13,6 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-import apsw
 import orjson
 from cryptography.exceptions import InvalidTag
 
@@ -29,6 +28,7 @@ from gateway.exports.manifest import File
 from gateway.exports.tbb import tbb_csv, tbb_xlsx
 from gateway.exports.vendor_pack import vendor_csv, vendor_json
 from gateway.journal.canonical import text_of
+from gateway.journal.connection import Connection
 from gateway.journal.filters import Period
 from gateway.journal.query import JournalReader
 from gateway.journal.record import JournalError
@@ -62,7 +62,7 @@ def opened_files(data: Path, edition: Edition, formats: Iterable[str]) -> list[F
 class _Opened:
     data: Path
     edition: Edition
-    _db: apsw.Connection
+    _db: Connection
     _reader: JournalReader
     _counting: Counting = field(init=False)
 
