@@ -44,9 +44,13 @@ class Store:
         self.vault, self._clock = vault, clock
         self._db = database.open_for_writing(path, vfs=vfs, pragmas=self.PRAGMAS)
         self.shared = not is_sqlite(self._db)  # other gateways may write beside this one
-        self.refs, self._head = self._on_server(path.parent, log_id) if self.shared else self._in_file(log_id)
         self._now = clock.real()
-        self._next_seq = self._head.take(self._now)
+        try:
+            self.refs, self._head = self._on_server(path.parent, log_id) if self.shared else self._in_file(log_id)
+            self._next_seq = self._head.take(self._now)
+        except BaseException:
+            self._db.close()
+            raise
         self.log_id = self._head.log_id
         self.intents = Intents(self._db, boot_id, self.log_id)
         self.own_keys = OwnKeys(self._db, vault, self._flush)
