@@ -3,9 +3,11 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections import Counter
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,6 +75,41 @@ def test_each_mock_has_its_ledger_and_each_id_is_one_claim() -> None:
     assert set(LEDGERS) == {*MOCKS, "sandbox"} == {path.parent.name for path in (ROOT / "mocks").glob("*/ledger.toml")}
     ids = Counter(claim.id for name in LEDGERS for claim in read_ledger(name))
     assert [one for one, times in ids.items() if times > 1] == []
+
+
+def uncited(tests: set[str], cited: set[str], proves: dict[str, str], sandbox: list[str], done: set[str]) -> list[str]:
+    """What is wrong with the tests of the mocks, each of which must say which claim it proves."""
+    said = [*proves, *sandbox]
+    wrong = [f"{test} proves nothing: name it in a ledger or in proves.toml" for test in tests - cited - set(said)]
+    wrong += [f"{test} does not exist" for test in said if test not in tests]
+    wrong += [f"{test} is named twice" for test, times in Counter([*said, *(cited & tests)]).items() if times > 1]
+    return sorted(wrong + [f"{claim} is no claim with a test" for claim in proves.values() if claim not in done])
+
+
+def test_each_test_of_a_mock_says_which_claim_it_proves() -> None:
+    here = Path(__file__).parent
+    files = [path for name in MOCKS for path in (here / name).glob("test_*.py")]
+    tests = {f"{path.relative_to(here)}::{name}" for path in files for name in named_tests(str(path.relative_to(ROOT)))}
+    claims = [claim for name in LEDGERS for claim in read_ledger(name)]
+    beside = tomllib.loads((here / "proves.toml").read_text("utf-8"))
+    cited = {claim.test.removeprefix("tests/mocks/") for claim in claims}
+    assert len(tests) > 150
+    assert uncited(tests, cited, beside["proves"], beside["sandbox"], {claim.id for claim in claims if claim.test}) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, []), ({"sandbox": []}, ["c proves nothing"]), ({"proves": {"b": "gone"}}, ["gone is no claim"]),
+        ({"cited": {"other"}}, ["a proves nothing"]), ({"tests": {"a", "b", "c", "new"}}, ["new proves nothing"]),
+        ({"tests": {"a", "b"}}, ["c does not exist"]), ({"sandbox": ["c", "a"]}, ["a is named twice"]),
+        ({"sandbox": ["c", "b"]}, ["b is named twice"]),
+    ],
+)  # fmt: skip
+def test_a_test_that_cites_no_claim_is_told(changes: dict[str, Any], told: list[str]) -> None:
+    right = {"tests": {"a", "b", "c"}, "cited": {"a"}, "proves": {"b": "claim"}, "sandbox": ["c"], "done": {"claim"}}
+    found = uncited(**{**right, **changes})
+    assert len(found) == len(told) and all(one.startswith(start) for one, start in zip(found, told, strict=True)), found
 
 
 @pytest.mark.parametrize(("name", "claim"), [("insi", "insi-assertion"), ("dmp", "dmp-xades"), ("psc", "psc-ciba")])
