@@ -130,6 +130,10 @@ class Server:
         location.choose(folder, address)
         return address
 
+    def empty(self, folder: Path) -> str:
+        """The address of a database without anything, kept as long as this folder."""
+        return self.address(self._fresh(folder, "template0"))
+
     def _fresh(self, folder: Path, like: str = _TEMPLATE) -> str:
         name = f"journal_{next(self._numbers)}"
         self._admin.script(f"CREATE DATABASE {name} TEMPLATE {like}")

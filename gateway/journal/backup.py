@@ -68,8 +68,8 @@ def back_up(
     """
     if address_of(folder) is not None:
         raise BackupError(
-            "Le journal est sur PostgreSQL, dont les copies sont celles du serveur : pg_dump, ou sauvegarde de base et journaux "
-            f"archivés ; copiez avec elles keys/ et registry/ de {folder} (docs/journal.md)."
+            f"Le journal est sur PostgreSQL : copiez d'abord keys/, registry/, grappes/ et identities/ de {folder}, puis la base "
+            "par pg_dump ou les copies du serveur ; dans l'autre ordre, la copie serait refusée au démarrage (docs/journal.md)."
         )
     _check_passphrase(passphrase)
     if out.exists():

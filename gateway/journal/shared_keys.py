@@ -12,5 +12,5 @@ def agree(connection: Connection, vault: Vault) -> None:
     if connection.execute("SELECT names_by FROM store").get != vault.names_by:
         raise JournalUnsafe(
             "la clé K (keys/K) de ce dossier n'est pas celle de cette base : une personne y aurait deux noms et compterait deux "
-            "fois. Copiez ici keys/ d'une passerelle de cette base, ou donnez une autre base (SOCLE_STORE) à un dossier neuf"
+            "fois. Donnez le dossier des autres passerelles (--data), ou remettez-y leur clé ; un autre journal, sa base"
         )

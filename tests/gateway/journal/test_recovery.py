@@ -78,6 +78,7 @@ def open_and_count_recovered(folder: Path) -> int:
     journal = open_journal(folder)
     journal._writer.stop()
     journal._writer.join()
+    journal._store.close()
     journal._lock.release()
     return journal.recovered
 

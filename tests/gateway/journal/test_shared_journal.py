@@ -244,7 +244,7 @@ async def test_a_folder_with_another_key_is_refused(gateway: Another, tmp_path: 
     right = (tmp_path / "b" / "keys" / "K").read_bytes()
     (tmp_path / "b" / "keys" / "K").write_bytes(bytes(range(32)))
     for environment in ("bac_a_sable", "production"):
-        with pytest.raises(JournalUnsafe, match=r"deux noms.*Copiez ici keys/"):
+        with pytest.raises(JournalUnsafe, match=r"deux noms.*remettez-y leur clé"):
             open_journal(tmp_path / "b", environment=environment)
     (tmp_path / "b" / "keys" / "K").write_bytes(right)
     again = gateway("b")
