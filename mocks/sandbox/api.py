@@ -50,7 +50,7 @@ class Told(BaseModel):
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """``responses=`` of a route: these statuses, and those that any route may answer."""
-    return {status: _described(status) for status in sorted({401, 422, *statuses})}
+    return {status: _described(status) for status in sorted({401, 403, 422, *statuses})}
 
 
 def with_body(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from mocks.sandbox.api import Asked, Refused, Told, with_body
+from mocks.sandbox.viewing import ANOTHERS, NotYours, view
 from mocks.sandbox.world import Mock, World
 
 
@@ -26,6 +27,8 @@ def router(world: World, _mocks: Mapping[str, Mock]) -> APIRouter:
     @routes.post("/psc/redirects", status_code=201, responses=with_body())
     async def redirect(wanted: Redirect) -> Registered:
         """Déclare une redirect_uri pour un client Pro Santé Connect ; elle survit à un redémarrage, pas à une remise à zéro."""
+        if not view().client(wanted.client_id):
+            raise NotYours(403, "« client_id » : ce client n'est pas à vous ; donnez l'un des vôtres.", ANOTHERS)
         try:
             world.register_redirect(wanted.client_id, wanted.uri)
         except ValueError as refusal:

@@ -59,7 +59,7 @@ class Control:
     """One per process of mocks. ``mocks`` are those that run in it, by name."""
 
     def __init__(self, world: World, mocks: Mapping[str, Mock]) -> None:
-        self.app = Guard(application(world, mocks), world.manifest["control_key"], _LARGE)
+        self.app = Guard(application(world, mocks), world, _LARGE)
 
     def services(self) -> list[Service]:
         return [HttpService("mock-control", self.app)]
@@ -73,6 +73,6 @@ def application(world: World, mocks: Mapping[str, Mock]) -> FastAPI:
     )  # fmt: skip
     for part in _PARTS:
         app.include_router(part(world, mocks))
-    framed(app)
+    framed(app, world)
     app.openapi = lambda: described(app)  # type: ignore[method-assign]
     return app

@@ -11,6 +11,7 @@ from pydantic import Field
 from mocks.dmp.app import DmpMock
 from mocks.dmp.state import Stored
 from mocks.sandbox.api import Refused, Told, refusals
+from mocks.sandbox.viewing import ANOTHERS, NotYours, view
 from mocks.sandbox.watching import Search, Word, running, watched
 from mocks.sandbox.world import Mock, World
 
@@ -69,7 +70,8 @@ def router(world: World, mocks: Mapping[str, Mock]) -> APIRouter:
     def found(asked: DocumentsAsked) -> list[Stored]:
         wanted = asked.model_dump(include={"matricule", "struct_id", "set_id", "type_code"}, exclude_none=True)
         rows = running(mocks, DmpMock, "dmp").documents.all()
-        return [one for one in rows if all(getattr(one, name) == value for name, value in wanted.items())]
+        mine = (one for one in rows if view().structure(one.struct_id))
+        return [one for one in mine if all(getattr(one, name) == value for name, value in wanted.items())]
 
     @routes.get("/documents", responses=refusals(404))
     async def documents(asked: Annotated[DocumentsAsked, Query()]) -> DocumentsTold:
@@ -97,10 +99,15 @@ def router(world: World, mocks: Mapping[str, Mock]) -> APIRouter:
     return routes
 
 
+_NONE = "Le DMP simulé ne garde aucun document de cet uniqueId : voyez GET /documents."
+
+
 def _one(dmp: DmpMock, unique_id: str) -> Stored:
     one = next((one for one in dmp.documents.all() if one.unique_id == unique_id), None)
     if one is None:
-        raise Refused(404, "Le DMP simulé ne garde aucun document de cet uniqueId : voyez GET /documents.")
+        raise Refused(404, _NONE)
+    if not view().structure(one.struct_id):
+        raise NotYours(404, _NONE, ANOTHERS)
     return one
 
 

@@ -16,7 +16,7 @@ from mocks.sandbox.console import tell_fault
 from mocks.sandbox.fault import Injected, Kind
 from mocks.sandbox.faults import InvalidFault
 from mocks.sandbox.latency import LawName
-from mocks.sandbox.who import Callers
+from mocks.sandbox.viewing import ANOTHERS, NotYours, known_callers, note_refusal, view
 from mocks.sandbox.world import Mock, World
 
 MAX_ANSWER = 2 * 1024 * 1024  # bytes of one injected answer
@@ -152,12 +152,12 @@ def router(world: World, _mocks: Mapping[str, Mock]) -> APIRouter:
         """Les codes officiels qu'une panne peut rendre, par opération."""
         return PossibleCodes(operations=[_codes_of(one) for one in operations()])
 
-    @routes.post("/faults", status_code=201, responses=with_body())
+    @routes.post("/faults", status_code=201, responses=with_body(409))
     async def arm(wanted: FaultAsked) -> FaultTold:
         """Arme une panne."""
         return await _arm(world, wanted.model_dump(exclude_none=True), None)
 
-    @routes.post(INJECTIONS, status_code=201, responses=with_body())
+    @routes.post(INJECTIONS, status_code=201, responses=with_body(409))
     async def inject(wanted: InjectionAsked) -> FaultTold:
         """Fait rendre ces octets exacts en place de la réponse du service."""
         answer = Injected(_bytes(wanted.body_base64), wanted.status, _media(wanted.content_type), wanted.acts)
@@ -175,14 +175,22 @@ def router(world: World, _mocks: Mapping[str, Mock]) -> APIRouter:
 
 async def disarm_told(world: World, fault_id: str | None = None) -> None:
     """Disarm one fault or all, and let the journal of the gateway say so."""
-    gone = [fault for fault in world.faults.to_json() if fault_id in (None, fault["id"])]
-    world.faults.disarm(fault_id)
+    armed = [fault for fault in world.faults.to_json() if fault_id in (None, fault["id"])]
+    gone = [fault for fault in armed if view().owned(str(fault["tenant"]))]
+    if fault_id is not None and armed and not gone:
+        await note_refusal(world, ANOTHERS)
+    for fault in gone:
+        world.faults.disarm(str(fault["id"]))
     for fault in gone:
         await tell_fault(world.ports.get("console"), world.manifest["admin_key"], fault, armed=False)
 
 
 async def _arm(world: World, wanted: dict[str, Any], answer: Injected | None) -> FaultTold:
     _check_names(world, wanted)
+    if (mine := view().tenant_for(wanted.get("tenant"))) is not None:
+        wanted = {**wanted, "tenant": mine}
+    if any(one["id"] == wanted.get("id") and not view().owned(str(one["tenant"])) for one in world.faults.to_json()):
+        raise NotYours(409, "« id » : une panne a déjà ce nom ; donnez-en un autre.", ANOTHERS)
     try:
         fault = world.faults.arm_json(wanted, answer)
     except InvalidFault as refusal:
@@ -193,9 +201,11 @@ async def _arm(world: World, wanted: dict[str, Any], answer: Injected | None) ->
 
 def _check_names(world: World, wanted: Mapping[str, Any]) -> None:
     """Only who is of this sandbox: nobody else's number is held, even in memory."""
-    callers = Callers(world.manifest, world.population, world.psc_claims)
+    callers = known_callers(world, view())
+    view().tenant_for(wanted.get("tenant"))
     person, caller, tenant = wanted.get("person"), wanted.get("caller"), wanted.get("tenant")
-    if person is not None and world.population.bearer(person) is None:
+    bearer = None if person is None else world.population.bearer(person)
+    if person is not None and (bearer is None or not view().meets(bearer)):
         raise Refused(422, "« person » n'est pas un matricule de la population du bac à sable (socle sandbox people list).")
     if caller is not None and not callers.knows(caller) and not _FINGERPRINT.fullmatch(caller):
         raise Refused(
@@ -223,7 +233,7 @@ def _media(text: str) -> str:
 
 
 def _armed(world: World) -> Faults:
-    return Faults(faults=[FaultArmed(**fault) for fault in world.faults.to_json()])
+    return Faults(faults=[FaultArmed(**fault) for fault in world.faults.to_json() if view().owned(str(fault["tenant"]))])
 
 
 def _codes_of(operation: str) -> OperationCodes:

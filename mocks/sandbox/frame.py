@@ -1,7 +1,6 @@
 """The frame around the parts of the control API: the key, how long a body may be, every error a problem, the description."""
 from __future__ import annotations
 
-import hmac
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,6 +16,8 @@ from starlette.routing import compile_path
 
 from mocks.sandbox.api import PROBLEM_SCHEMA, Refused, problem
 from mocks.sandbox.marking import Send, marked
+from mocks.sandbox.viewing import ADMINISTRATORS, NotYours, ask_as, bearer, may, note_refusal
+from mocks.sandbox.world import World
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -28,12 +29,20 @@ MAX_BODY = 64 * 1024
 log = logging.getLogger(__name__)
 
 
-def framed(app: FastAPI) -> None:
+_ADMINISTRATORS = (
+    "Cette route touche tout le bac à sable : elle est à l'administrateur (« control_key » du manifeste). "
+    "Avec cette clé, vous voyez et changez ce qui est à vous : docs/bac-a-sable.md, « Plusieurs éditeurs »."
+)
+
+
+def framed(app: FastAPI, world: World) -> None:
     """Make every error of this application a problem, those of the framework included."""
     paths = _Paths(app)
 
     async def refused(_request: Request, error: Exception) -> Response:
         assert isinstance(error, Refused)
+        if isinstance(error, NotYours):
+            await note_refusal(world, error.why)
         return problem(error.status, error.text, error.more)
 
     async def invalid(_request: Request, error: Exception) -> Response:
@@ -103,12 +112,22 @@ class _Paths:
     def __init__(self, app: FastAPI) -> None:
         self._app = app
         self._read: list[tuple[re.Pattern[str], dict[str, set[str]]]] = []
+        self._templates: list[tuple[str, re.Pattern[str], dict[str, set[str]]]] = []
+
+    def template(self, path: str, method: str) -> str | None:
+        """The described path that this one is of; the plain ones come before those with a name in them."""
+        self.methods(path)
+        fitting = [template for template, pattern, known in self._templates if pattern.match(path) and method in known]
+        return min(fitting, key=lambda template: template.count("{"), default=None)
 
     def methods(self, path: str) -> dict[str, set[str]]:
         """Method → names of its parameters in the query string; every template that fits the path counts."""
         if not self._read:
             described = self._app.openapi()["paths"].items()
             self._read = [(compile_path(template)[0], _parameters(methods)) for template, methods in described]
+            self._templates = [
+                (template, *one) for template, one in zip(self._app.openapi()["paths"], self._read, strict=True)
+            ]
         return {method: names for pattern, known in self._read if pattern.match(path) for method, names in known.items()}
 
 
@@ -120,13 +139,13 @@ def _parameters(methods: Mapping[str, Any]) -> dict[str, set[str]]:
 
 
 class Guard:
-    """In front of the application: the key first, then a body that is short enough, and JSON where it says so.
+    """In front of the application: whose key, what it may ask, then a body that is short enough, and JSON where it says so.
 
     large  bytes that the body of a path may have, where ``MAX_BODY`` is not enough
     """
 
-    def __init__(self, app: FastAPI, key: str, large: Mapping[str, int]) -> None:
-        self._app, self._key, self._large = app, key.encode(), large
+    def __init__(self, app: FastAPI, world: World, large: Mapping[str, int]) -> None:
+        self._app, self._world, self._large = app, world, large
         self._paths = _Paths(app)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -135,9 +154,9 @@ class Guard:
             return
         answered = marked(send, "control")
         headers = {name.lower(): value for name, value in scope["headers"]}
-        if scope["path"] != DOCUMENT and not hmac.compare_digest(headers.get(KEY_HEADER.lower().encode(), b""), self._key):
-            said = f"Clé de contrôle absente ou fausse : donnez {KEY_HEADER} (« control_key » du manifeste sandbox.json)."
-            await problem(401, said)(scope, receive, answered)  # type: ignore[arg-type]
+        refused = None if scope["path"] == DOCUMENT else await self._entering(scope, headers)
+        if refused is not None:
+            await refused(scope, receive, answered)  # type: ignore[arg-type]
             return
         limit = self._large.get(scope["path"], MAX_BODY)
         body = await _read(receive, limit)
@@ -149,6 +168,18 @@ class Guard:
             return
         await self._app(scope, _replayed(body, receive), answered)  # type: ignore[arg-type]
 
+
+    async def _entering(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Response | None:
+        """Whose key, for the parts to show its own; a refusal when it is nobody's, or may not ask for this at all."""
+        seen = bearer(self._world, headers.get(KEY_HEADER.lower().encode(), b"").decode("latin-1"))
+        if seen is None:
+            said = f"Clé de contrôle absente ou fausse : donnez {KEY_HEADER} (« control_key » du manifeste sandbox.json)."
+            return problem(401, said)
+        ask_as(seen)
+        if may(self._world, seen, scope["method"], self._paths.template(scope["path"], scope["method"])):
+            return None
+        await note_refusal(self._world, ADMINISTRATORS)
+        return problem(403, _ADMINISTRATORS)
 
     def _unknown(self, scope: Scope) -> Response | None:
         """A parameter that the route does not know is refused: a slip must not disarm or delete everything."""
@@ -203,7 +234,10 @@ def described(app: FastAPI) -> dict[str, Any]:
     parts = document.setdefault("components", {})
     parts.setdefault("schemas", {})["Probleme"] = PROBLEM_SCHEMA
     parts["securitySchemes"] = {
-        "cle": {"type": "apiKey", "in": "header", "name": KEY_HEADER, "description": "« control_key » du manifeste sandbox.json."}
+        "cle": {
+            "type": "apiKey", "in": "header", "name": KEY_HEADER,
+            "description": "« control_key » du manifeste sandbox.json, ou celle d'un éditeur.",
+        }
     }
     document["security"] = [{"cle": []}]
     app.openapi_schema = document

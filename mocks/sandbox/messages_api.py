@@ -8,11 +8,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from connectors.nomenclatures.mssante import normalise
+from connectors.nomenclatures.mssante import domain_of, normalise
 from mocks.mssante.app import MssanteMock
 from mocks.mssante.opened import open_message
 from mocks.mssante.state import Kept
 from mocks.sandbox.api import Refused, Told, refusals
+from mocks.sandbox.tenants import domains_of
+from mocks.sandbox.viewing import ANOTHERS, NotYours, view
 from mocks.sandbox.watching import Search, Word, running, watched
 from mocks.sandbox.world import Mock, World
 
@@ -77,6 +79,9 @@ class MessagesDeleted(Told):
     deleted: int = Field(description="Nombre de messages effacés.")
 
 
+_NONE = "L'opérateur simulé ne garde aucun message de cet identifiant : voyez GET /messages."
+
+
 def router(world: World, mocks: Mapping[str, Mock]) -> APIRouter:
     routes = APIRouter(tags=["MSSanté"])
 
@@ -85,8 +90,10 @@ def router(world: World, mocks: Mapping[str, Mock]) -> APIRouter:
 
     def one(name: str) -> Kept:
         kept = next((kept for kept in operator().store.messages() if kept.queue_id == name), None)
+        if kept is not None and not _mine(kept):
+            raise NotYours(404, _NONE, ANOTHERS)
         if kept is None:
-            raise Refused(404, "L'opérateur simulé ne garde aucun message de cet identifiant : voyez GET /messages.")
+            raise Refused(404, _NONE)
         return kept
 
     @routes.get("/messages", responses=refusals(404))
@@ -99,14 +106,14 @@ def router(world: World, mocks: Mapping[str, Mock]) -> APIRouter:
     async def message(name: MessageName) -> MessageOpened:
         """Un message ouvert : en-têtes, textes, pièces jointes."""
         kept = one(name)
-        return MessageOpened(**_row(kept), **_opened(operator().store.content(kept, next(iter(kept.recipients)))))
+        return MessageOpened(**_row(kept), **_opened(operator().store.content(kept, _copies(kept)[0])))
 
     @routes.get("/messages/{name}/raw", response_class=Response, responses={**_RAW, **refusals(404)})
     async def raw(name: MessageName, recipient: Copy = None) -> Response:
         """Les octets d'un message, avec les en-têtes de remise."""
         kept = one(name)
-        copy = recipient if recipient is not None else next(iter(kept.recipients))
-        if copy not in kept.recipients:
+        copy = recipient if recipient is not None else _copies(kept)[0]
+        if copy not in _copies(kept):
             raise Refused(404, "Ce destinataire n'est pas du message : voyez « recipients ».")
         return Response(operator().store.content(kept, copy), media_type="message/rfc822")
 
@@ -115,20 +122,40 @@ def router(world: World, mocks: Mapping[str, Mock]) -> APIRouter:
         """Efface les messages trouvés, tous sans critère. Les nombres de GET /state restent : ils ont été acceptés."""
         found = _found(operator(), which)
         for kept in found:
-            operator().store.delete(kept)
+            _delete(operator(), kept)
         return MessagesDeleted(deleted=len(found))
 
     @routes.delete("/messages/{name}", responses=refusals(404))
     async def delete(name: MessageName) -> MessagesDeleted:
         """Efface un message."""
-        operator().store.delete(one(name))
+        _delete(operator(), one(name))
         return MessagesDeleted(deleted=1)
 
     return routes
 
 
 def _found(operator: MssanteMock, which: Which) -> list[Kept]:
-    return [kept for kept in operator.store.messages() if _fits(kept, which)]
+    return [kept for kept in operator.store.messages() if _mine(kept) and _fits(kept, which)]
+
+
+def _mine(kept: Kept) -> bool:
+    """Whether whoever asks sent it or received it."""
+    return view().box(kept.sender, *kept.recipients)
+
+
+def _copies(kept: Kept) -> list[str]:
+    """Recipients whose copy may be read: all of them for who sent it, else its own mailboxes."""
+    return [address for address in kept.recipients if view().box(kept.sender) or view().box(address)]
+
+
+def _delete(operator: MssanteMock, kept: Kept) -> None:
+    """What another tenant of the sandbox has received stays in its mailbox."""
+    theirs = {address: state for address, state in kept.recipients.items() if not view().box(address)}
+    hosted = domains_of(operator.world.manifest["structures"])
+    if any(domain_of(address) in hosted for address in theirs):
+        operator.store.narrow(kept, theirs)
+    else:
+        operator.store.delete(kept)
 
 
 def _fits(kept: Kept, which: Which) -> bool:

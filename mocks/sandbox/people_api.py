@@ -11,6 +11,7 @@ from mocks.sandbox.api import Asked, Refused, Told, refusals, with_body
 from mocks.sandbox.newcomer_staff import read_professionals
 from mocks.sandbox.newcomers import read_persons
 from mocks.sandbox.situations import SITUATIONS, sentences, situations_of
+from mocks.sandbox.viewing import ANOTHERS, NotYours, View, view
 from mocks.sandbox.world import Mock, World
 
 #: Bytes of one request that adds people: some ten thousand rows.
@@ -18,6 +19,8 @@ MAX_BODY = 8 * 1024 * 1024
 _PAGE = 1000
 _MAX_ROWS = 10_000
 
+_NOBODY = "Ni personne ni professionnel de ce numéro dans le bac à sable : voyez GET /people."
+_OWNER = "json_extract(CAST(row AS TEXT), '$.owner')"
 Kind = Literal["persons", "professionals"]
 Row = dict[str, Any]
 
@@ -80,6 +83,8 @@ def router(world: World, _mocks: Mapping[str, Mock]) -> APIRouter:
         if name:
             column = "birth_name" if kind == "persons" else "family"
             wanted.append((f"substr({column}, 1, length(?)) = ?", name.upper()))
+        if (seen := view()).tenant is not None:
+            wanted.append((_met_by(seen), seen.tenant))
         found = world.population.select(kind, *_where(wanted), after=after, limit=limit)
         rows = [_shown(row, kind) for _, row in found]
         return People(people=rows, next=found[-1][0] if len(found) == limit else None, counts=world.population.counts())
@@ -95,11 +100,15 @@ def router(world: World, _mocks: Mapping[str, Mock]) -> APIRouter:
     ) -> OnePerson:
         """Une personne par son matricule, présent ou passé, ou un professionnel par son RPPS ou son idNat_PS."""
         person = world.population.bearer(number.upper())
+        if person is not None and not view().meets(person):
+            raise NotYours(404, _NOBODY, ANOTHERS)
         if person is not None:
             return OnePerson(kind="persons", one=_shown(person, "persons"), sert_a=sentences(person))
         professional = world.population.professional(number) or world.population.professional(f"8{number}")
         if professional is None:
-            raise Refused(404, "Ni personne ni professionnel de ce numéro dans le bac à sable : voyez GET /people.")
+            raise Refused(404, _NOBODY)
+        if not view().meets(professional):
+            raise NotYours(404, _NOBODY, ANOTHERS)
         return OnePerson(kind="professionals", one=professional, sert_a=_staff_sentences(professional))
 
     @routes.post("/people", status_code=201, responses=with_body())
@@ -113,17 +122,17 @@ def router(world: World, _mocks: Mapping[str, Mock]) -> APIRouter:
     @routes.delete("/people/added", responses=refusals())
     async def forget() -> Kept:
         """Oublie ce qui a été ajouté : la première population revient."""
-        counts = world.population.counts()
-        world.population.forget_added()
-        return Kept(forgotten=counts["persons_added"] + counts["professionals_added"])
+        return Kept(forgotten=world.population.forget_added(view().tenant))
 
     return routes
 
 
 def add_people(world: World, wanted: Newcomers) -> Added:
-    """All of them or nobody. Raises Refused with every mistake in ``lignes``."""
-    structures = world.manifest["structures"]
-    tenants = [row["id"] for row in world.manifest["tenants"]]
+    """All of them or nobody. Raises Refused with every mistake in ``lignes``; NotYours for another tenant's structure."""
+    seen = view()
+    structures = [row for row in world.manifest["structures"] if seen.structure(row["struct_id"])]
+    tenants = [row["id"] for row in world.manifest["tenants"] if seen.owned(row["id"])]
+    _check_places(world, wanted)
     known = [row["finess_et"] for row in structures]
     persons, wrong = read_persons(wanted.persons, world.population, known, tenants)
     professionals, also_wrong = read_professionals(wanted.professionals, world.population, structures, tenants)
@@ -135,8 +144,22 @@ def add_people(world: World, wanted: Newcomers) -> Added:
         raise Refused(422, f"Rien n'a été ajouté ; {len(lines)} erreur(s). {told}", lignes=lines)
     if not (persons or professionals):
         raise Refused(422, "Rien à ajouter : donnez « persons », « professionals » ou les deux.")
+    if seen.tenant is not None:
+        persons, professionals = ([{**row, "owner": seen.tenant} for row in rows] for rows in (persons, professionals))
     world.population.add(persons, professionals)
     return Added(persons=[_shown(row, "persons") for row in persons], professionals=professionals)
+
+
+def _check_places(world: World, wanted: Newcomers) -> None:
+    theirs = {row["finess_et"] for row in world.manifest["structures"] if not view().structure(row["struct_id"])}
+    if any(row.get("structure") in theirs for row in (*wanted.persons, *wanted.professionals)):
+        raise NotYours(403, "Rien n'a été ajouté : « structure » nomme un établissement qui n'est pas à vous.", ANOTHERS)
+
+
+def _met_by(seen: View) -> str:
+    """The same as ``View.meets``, for rows."""
+    mine = ", ".join(f"'{finess}'" for finess in sorted(seen.finess))
+    return f"(ifnull({_OWNER}, '') = ? OR structure IN ({mine}) OR ({_OWNER} IS NULL AND structure IS NULL))"
 
 
 def _where(wanted: list[tuple[str, str]]) -> tuple[str, tuple[str, ...]]:

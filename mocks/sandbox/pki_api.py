@@ -16,7 +16,8 @@ from mocks.sandbox.office import AlreadyRevoked, Office, UnknownCertificate
 from mocks.sandbox.ordering import Wanted, order_of
 from mocks.sandbox.orders import FOREIGN, MAX_DAYS, Kind
 from mocks.sandbox.papers import key_pem, pem_of, read_pair
-from mocks.sandbox.register import Issued
+from mocks.sandbox.register import Issued, Register
+from mocks.sandbox.viewing import ADMINISTRATORS, ANOTHERS, NotYours, view
 from mocks.sandbox.world import Mock, World
 
 #: Services that ask for the certificate of a structure, for which the gateway presents a deposited identity.
@@ -97,7 +98,8 @@ def router(world: World, _mocks: Mapping[str, Mock]) -> APIRouter:
     ) -> Certificates:
         """Les certificats du bac à sable, dans l'ordre de leur émission."""
         at, rows = now(), await asyncio.to_thread(office.rows)
-        shown = [Certificate(**_told(world, row, at)) for row in rows]
+        told = [Certificate(**_told(world, row, at)) for row in rows]
+        shown = [one for one in told if view().owned(one.tenant)]
         wanted = {"tenant": tenant, "struct_id": structure and f"1{structure}", "state": state}
         return Certificates(
             certificates=[one for one in shown if all(value in (None, getattr(one, key)) for key, value in wanted.items())]
@@ -106,7 +108,8 @@ def router(world: World, _mocks: Mapping[str, Mock]) -> APIRouter:
     @routes.post("/pki/certificates", status_code=201, responses=with_body())
     async def issue(wish: Wish) -> Delivered:
         """Émet un certificat et écrit ses fichiers ; un AUTH_CLI est déposé à la passerelle, qui le connaît aussitôt."""
-        wanted = Wanted(**wish.model_dump(exclude={"deposit"}))
+        _check_own(wish)
+        wanted = Wanted(**{**wish.model_dump(exclude={"deposit"}), "tenant": view().tenant_for(wish.tenant)})
         row, password = await asyncio.to_thread(office.issue, order_of(world, wanted))
         deposited, note = await _deposit(world, row) if wish.deposit and _serves(row) else ([], None)
         return Delivered(**_told(world, row, now()), password=password, deposited=deposited, note=note)
@@ -114,6 +117,9 @@ def router(world: World, _mocks: Mapping[str, Mock]) -> APIRouter:
     @routes.post("/pki/certificates/{name}/revoke", responses=with_body(404, 409))
     async def revoke(name: Name, wanted: Withdrawal) -> Revoked:
         """Révoque un certificat : les listes, OCSP, les portes et les services simulés le savent aussitôt."""
+        found = Register(await asyncio.to_thread(office.rows)).find(name)
+        if found is not None and not view().owned(str(_told(world, found, now())["tenant"])):
+            raise NotYours(404, f"Le bac à sable n'a émis aucun certificat « {name} » : voyez GET /pki/certificates.", ANOTHERS)
         try:
             row = await asyncio.to_thread(office.revoke, name, wanted.reason)
         except UnknownCertificate as unknown:
@@ -124,6 +130,19 @@ def router(world: World, _mocks: Mapping[str, Mock]) -> APIRouter:
         return Revoked(**_told(world, row, now()), withdrawn=withdrawn)
 
     return routes
+
+
+def _check_own(wish: Wish) -> None:
+    """A tenant has certificates of its own structures, and of the professionals who work there. Raises NotYours."""
+    seen = view()
+    if seen.tenant is None:
+        return
+    if wish.profile == "server":
+        raise NotYours(403, "Un certificat de serveur est à l'administrateur du bac à sable.", ADMINISTRATORS)
+    if wish.profile.startswith("ps_"):
+        raise NotYours(403, "Un certificat de personne est à l'administrateur du bac à sable.", ADMINISTRATORS)
+    if wish.structure is not None and wish.structure not in seen.finess:
+        raise NotYours(403, "« structure » : cet établissement n'est pas à vous ; voyez GET /pki/certificates.", ANOTHERS)
 
 
 def _serves(row: Issued) -> bool:

@@ -23,6 +23,7 @@ ADDED = "added"
 _VERSION = 1
 _TABLES = ("persons", "professionals")
 _BUSY_MS = 5_000
+_OWNED = "json_extract(CAST(row AS TEXT), '$.owner') = ?"
 
 #: ``row`` holds everything; the other columns are only what is looked up or filtered on.
 _SCHEMA = """
@@ -148,26 +149,25 @@ class Population:
 
     def remove_owned(self, tenant: str) -> None:
         """Forget whoever is a tenant's, added by hand or not."""
-        owned = "json_extract(CAST(row AS TEXT), '$.owner') = ?"
-        with self._database:
-            self._database.execute(f"DELETE FROM former WHERE person IN (SELECT rank FROM persons WHERE {owned})", (tenant,))  # noqa: S608
-            self._database.execute(
-                f"DELETE FROM boxes WHERE id_nat IN (SELECT id_nat FROM professionals WHERE {owned})", (tenant,)  # noqa: S608
-            )
-            for table in _TABLES:
-                self._database.execute(f"DELETE FROM {table} WHERE {owned}", (tenant,))  # noqa: S608
-        self.generation += 1
+        self._forget(_OWNED, tenant)
 
-    def forget_added(self) -> None:
-        """Back to the first population."""
+    def forget_added(self, owner: str | None = None) -> int:
+        """Back to the first population, or only without whom this tenant added; how many that is."""
+        counts = self.counts()
+        left = self._forget("source = ?", ADDED) if owner is None else self._forget(f"source = ? AND {_OWNED}", ADDED, owner)
+        return sum(counts[table] - left[table] for table in _TABLES)
+
+    def _forget(self, where: str, *values: str) -> dict[str, int]:
+        """Remove these rows; how many of each are left. ``where`` is SQL of ours."""
         with self._database:
-            self._database.execute("DELETE FROM former WHERE person IN (SELECT rank FROM persons WHERE source = ?)", (ADDED,))
+            self._database.execute(f"DELETE FROM former WHERE person IN (SELECT rank FROM persons WHERE {where})", values)  # noqa: S608
             self._database.execute(
-                "DELETE FROM boxes WHERE id_nat IN (SELECT id_nat FROM professionals WHERE source = ?)", (ADDED,)
+                f"DELETE FROM boxes WHERE id_nat IN (SELECT id_nat FROM professionals WHERE {where})", values  # noqa: S608
             )
             for table in _TABLES:
-                self._database.execute(f"DELETE FROM {table} WHERE source = ?", (ADDED,))  # noqa: S608
+                self._database.execute(f"DELETE FROM {table} WHERE {where}", values)  # noqa: S608
         self.generation += 1
+        return self.counts()
 
     def _insert(self, persons: Iterable[Person], professionals: Iterable[Professional]) -> None:
         last, last_professional = (self._value(f"SELECT ifnull(max(rank), 0) FROM {table}") for table in _TABLES)  # noqa: S608

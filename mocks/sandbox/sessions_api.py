@@ -11,6 +11,7 @@ from pydantic import Field
 from mocks.psc.app import PscMock
 from mocks.psc.state import Session
 from mocks.sandbox.api import Refused, Told, refusals
+from mocks.sandbox.viewing import ANOTHERS, NotYours, view
 from mocks.sandbox.watching import running
 from mocks.sandbox.world import Mock, World
 
@@ -37,19 +38,26 @@ class SessionEnded(Told):
     ended: str = Field(description="Identifiant de la session close.")
 
 
+_NONE = "Aucune session ouverte de cet identifiant : voyez GET /sessions."
+
+
 def router(_world: World, mocks: Mapping[str, Mock]) -> APIRouter:
     routes = APIRouter(tags=["Pro Santé Connect"])
 
     @routes.get("/sessions", responses=refusals(404))
     async def sessions() -> SessionsTold:
         """Les sessions ouvertes ; ni code ni jeton n'est montré."""
-        return SessionsTold(sessions=[_told(*one) for one in running(mocks, PscMock, "psc").sessions()])
+        found = running(mocks, PscMock, "psc").sessions()
+        return SessionsTold(sessions=[_told(*one) for one in found if view().client(one[0].client_id)])
 
     @routes.delete("/sessions/{session_id}", responses=refusals(404))
     async def end(session_id: SessionId) -> SessionEnded:
         """Ferme une session, comme si le professionnel s'était déconnecté ailleurs : ses jetons ne servent plus."""
-        if not running(mocks, PscMock, "psc").end_session(session_id):
-            raise Refused(404, "Aucune session ouverte de cet identifiant : voyez GET /sessions.")
+        psc = running(mocks, PscMock, "psc")
+        if any(one.id == session_id and not view().client(one.client_id) for one, _ in psc.sessions()):
+            raise NotYours(404, _NONE, ANOTHERS)
+        if not psc.end_session(session_id):
+            raise Refused(404, _NONE)
         return SessionEnded(ended=session_id)
 
     return routes

@@ -59,26 +59,26 @@ class Tenant:
     def annuaire(self) -> str:
         return self._ask("annuaire", "/Practitioner?_count=1", None, {"ESANTE-API-KEY": self.said["annuaire_key"]})
 
-    def own(self) -> str:
-        return self._ask("console", "/ins/recherche", b"{}", {"Authorization": f"Bearer {self.said['own_key']}"})
+    def own(self, body: bytes = b"{}") -> str:
+        return self._ask("console", "/ins/recherche", body, {"Authorization": f"Bearer {self.said['own_key']}"})
 
-    def psc(self) -> str:
+    def psc(self, client_id: str | None = None) -> str:
         client = self.said["psc_clients"][0]
         form = {
             "grant_type": "authorization_code", "code": "inconnu", "redirect_uri": client["redirect_uris"][0],
-            "client_id": client["client_id"], "client_secret": client["client_secret"],
+            "client_id": client_id or client["client_id"], "client_secret": client["client_secret"],
         }  # fmt: skip
         sent = {"Content-Type": "application/x-www-form-urlencoded"}
         return self._ask("psc", "/protocol/openid-connect/token", urlencode(form).encode(), sent)
 
-    def mail(self) -> str:
-        """Its applicative mailbox, which its certificate opens."""
+    def mail(self, mailbox: str | None = None) -> str:
+        """Its applicative mailbox, which its certificate opens, or another one."""
         parts = urlsplit(self.up.said["bases"]["smtp"])
         try:
             with smtplib.SMTP("localhost", parts.port or 0, timeout=20) as client:
                 client.starttls(context=self._context(bear=True))
                 client.ehlo("dui.test")
-                address = base64.b64encode(self.structure["mailboxes"][1].encode()).decode()
+                address = base64.b64encode((mailbox or self.structure["mailboxes"][1]).encode()).decode()
                 code, text = client.docmd("AUTH", f"EXTERNAL {address}")
                 return f"{code} {text.decode()}"
         except (OSError, smtplib.SMTPException) as cut:
@@ -130,3 +130,19 @@ def test_a_tenant_calls_as_soon_as_it_is_there_and_no_more_once_it_is_gone(up: U
     assert len(refusals) >= 4 and "ok" not in refusals, refusals
     structure = first.structure["finess_et"]
     assert {one["finess_et"] for one in calls if one["service"] == "INS" and one["tenant"] == "editeur-b"} <= {structure, None}
+
+
+def test_with_what_is_anothers_a_tenant_gets_what_the_service_answers_to_a_thief(up: Up) -> None:
+    thief, others = Tenant(up, tenant(up, "add", "editeur-c", "--structures", "1", "--persons", "1")), up.said
+    mail = thief.mail(others["bal"][1]["address"])
+    assert mail.startswith("535 "), mail
+    psc = thief.psc(others["psc"]["client_id"])
+    assert psc.startswith("401 "), psc
+    traits = {"nom_naissance": "ESSAI", "prenoms": ["LOU"], "sexe": "F", "date_naissance": "1950-02-03"}
+    own = thief.own(orjson.dumps({"finess_et": others["structure"]["finess_et"], **traits}))
+    assert own.startswith("403 ") and "n'agit pas pour ce FINESS" in own, own
+    assert welcomed(thief.everywhere())
+    with JournalReader(up.data / "gateway") as reader:
+        calls = [entry for _, entry in reader.select(Filters(kind="call"))]
+    refusals = [(one["service"], one["outcome"]) for one in calls if one["outcome"] in ("unauthorised", "refused", "invalid")]
+    assert {"PSC", "INS", "MSS"} <= {service for service, _ in refusals[-12:]}, calls[-12:]
