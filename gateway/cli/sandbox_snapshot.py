@@ -61,7 +61,7 @@ def list_snapshots(data: DataFolder = _HERE, as_json: AsJson = False) -> None:
 def restore(name: Name, data: DataFolder = _HERE, as_json: AsJson = False) -> None:
     """Remet tout comme alors, sauf le temps métier, qui ne recule pas."""
     said = ask(data, "POST", f"/snapshots/{_quoted(name)}/restore")
-    _print(said, as_json, f"instantané « {name} » remis ; le temps métier n'a pas bougé, les sessions sont closes")
+    _print(said, as_json, f"instantané « {name} » remis : sessions closes, temps métier inchangé")
 
 
 @app.command("remove")
