@@ -53,7 +53,7 @@ def list_tenants(data: DataFolder = _HERE, as_json: AsJson = False) -> None:
     for title in ("Éditeur", "Logiciel", "Établissements", "Clé de contrôle"):
         table.add_column(title, overflow="fold")
     for row in said["tenants"]:
-        table.add_row(row["name"], row["product"], " ".join(row["structures"]) or "aucun", "à lui" if row["has_key"] else "non")
+        table.add_row(row["name"], row["product"], " ".join(row["structures"]) or "aucun", "oui" if row["has_key"] else "non")
     Console().print(table)
     if said["removed"]:
         typer.echo(f"Retirés : {', '.join(said['removed'])}.")

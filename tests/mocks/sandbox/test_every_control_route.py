@@ -33,7 +33,7 @@ NAMED: dict[tuple[str, str], list[tuple[str, Any, int]]] = {
     ("GET", "/documents/{unique_id}/content"): [("/documents/1.1/content", None, 404)],
     ("DELETE", "/sessions/{session_id}"): [("/sessions/s-a", None, 404)],
     ("POST", "/psc/redirects"): [("/psc/redirects", {"client_id": "editeur-a", "uri": "https://vol.test/r"}, 403)],
-    ("GET", "/people/{number}"): [("/people/{matricule}", None, 404), ("/people/{rpps}", None, 404)],
+    ("GET", "/people/{number}"): [(f"/people/{{{name}}}", None, 404) for name in ("matricule", "rpps", "neighbour")],
     ("POST", "/people"): [("/people", {"persons": [{"structure": "{finess}"}]}, 403)],
     ("POST", "/pki/certificates"): [
         ("/pki/certificates", {"structure": "{finess}"}, 403),
@@ -94,6 +94,7 @@ class Shared:
         self.names = {
             "message": deliver(operator, mine["mailboxes"][0], mine["mailboxes"][1]), "matricule": person["matricule"],
             "rpps": staff["rpps"], "finess": mine["finess_et"], "own": other["finess_et"],
+            "neighbour": next(row["matricule"] for row in people.persons() if row["structure"] == "0B0990008"),
             "certificate": Path(mine["identities"]["sign"]["cert"]).stem,
         }  # fmt: skip
         fault = {"operation": "INS.RECHERCHE_TRAITS", "kind": "status", "value": "503", "id": "de-a"}
@@ -142,7 +143,7 @@ async def test_no_route_gives_a_tenant_what_is_anothers(shared: Shared) -> None:
     routes = {(method.upper(), path) for path, methods in described.items() for method in methods}
     assert routes == NAMED.keys() | LISTS | OWN | COMMON | ADMIN
     before, disk = await shared.seen_by("a"), shared.world.manifest
-    secret = [shared.names[name] for name in ("message", "matricule", "rpps", "certificate")]
+    secret = [shared.names[name] for name in ("message", "matricule", "rpps", "certificate", "neighbour")]
     for (method, _), asked in NAMED.items():
         for path, body, status in asked:
             refused = await shared.ask("b", method, path, body)
