@@ -27,8 +27,9 @@ test-faults: $(VENV)/.ready  ## coupures de courant, arrêts brutaux
 test-peers: $(VENV)/.ready  ## vrais logiciels tiers en face (paquets Debian ; saute ce qui manque)
 	@$(BIN)/pytest -q -m peers
 
-test-postgres: $(VENV)/.ready  ## journal et usage sur PostgreSQL, démarré par les tests eux-mêmes
-	@$(BIN)/pytest -q -n $(WORKERS) --dist loadfile --store postgres tests/gateway/journal tests/gateway/usage
+test-postgres: $(VENV)/.ready  ## journal, usage et preuve sur PostgreSQL, démarré par les tests eux-mêmes
+	@$(BIN)/pytest -q -n $(WORKERS) --dist loadfile --store postgres tests/gateway/journal tests/gateway/usage \
+		tests/gateway/cli/test_journal_proof.py tests/gateway/cli/test_acts.py
 
 CASES ?= 2000
 fuzz: $(VENV)/.ready  ## les tests de propriété sur des cas neufs (make fuzz CASES=5000)

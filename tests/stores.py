@@ -53,10 +53,10 @@ _running: list[Server] = []  # the one on which journals are, when they are on o
 
 
 def copied(source: Path, target: Path) -> Path:
-    """A gateway's folder as it is now, with a journal of its own: the target, made. Nobody may have the source's open."""
+    """A folder as it is now, with journals of its own: the target, made. Nobody may have those of the source open."""
     copytree(source, target)
-    if location.address_of(source) is not None:
-        _running[-1].copy(source, target)
+    for address in source.rglob(location.ADDRESS_NAME):
+        _running[-1].copy(address.parent, target / address.parent.relative_to(source))
     return target
 
 

@@ -77,11 +77,13 @@ async def _copied_and_exported(data: Path, out: Path) -> list[dict[str, Any]]:
     return noted
 
 
+@pytest.mark.sqlite("its copies")
 async def test_a_copy_and_an_export_made_alone_are_entries(alone: Path, tmp_path: Path) -> None:
     for entry in await _copied_and_exported(alone, tmp_path):
         assert (entry["kind"], entry["environment"], entry["clock_version"]) == ("admin", "production", 3)
 
 
+@pytest.mark.sqlite("its copies")
 async def test_a_copy_and_an_export_are_entries_of_the_gateway_that_runs(held: Journal, alone: Path, tmp_path: Path) -> None:
     for entry in await _copied_and_exported(alone, tmp_path):
         assert (entry["boot_id"], entry["clock_version"]) == (held.boot_id, 3)
@@ -122,6 +124,7 @@ async def test_an_entry_is_settled_by_the_number_that_a_list_shows(alone: Path) 
     assert (again.exit_code, f"L'entrée {doubt} est déjà réglée" in again.output) == (2, True), again.output
 
 
+@pytest.mark.sqlite("its copies")
 async def test_a_restored_journal_goes_on_from_its_own_time(alone: Path, tmp_path: Path) -> None:
     assert (await socle("backup", "-o", str(tmp_path / "copie.tar"), "--data", str(alone), stdin=PHRASE)).exit_code == 0
     back = ("restore", str(tmp_path / "copie.tar"), "--by", "dpo", "--data", str(tmp_path / "neuf"))
@@ -156,6 +159,7 @@ async def test_the_sealing_key_changes_beside_a_gateway(held: Journal, alone: Pa
     assert not held.vault.rotating and entries(alone)[-1]["boot_id"] == held.boot_id
 
 
+@pytest.mark.sqlite("its file")
 async def test_a_damaged_journal_is_said_in_one_line_and_left_as_it_is(alone: Path) -> None:
     file = alone / "gateway" / "journal.sqlite3"
     file.write_bytes(b"\xff" * len(file.read_bytes()))
@@ -166,6 +170,7 @@ async def test_a_damaged_journal_is_said_in_one_line_and_left_as_it_is(alone: Pa
         assert "Traceback" not in said.output and said.exception.__class__ is SystemExit, (words, said.exception)
 
 
+@pytest.mark.sqlite("its file")
 async def test_an_emptied_journal_is_said_in_whole_sentences(alone: Path) -> None:
     (alone / "gateway" / "journal.sqlite3").write_bytes(b"")
     for words, stdin in ((("list",), ""), (("verify", "--local"), ""), (("backup", "-o", str(alone / "x.tar")), PHRASE)):

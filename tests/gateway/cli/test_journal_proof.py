@@ -19,6 +19,7 @@ from gateway.journal.proof.verdict import WITHOUT_WITNESS
 from gateway.journal.query import Filters, JournalReader
 from tests.gateway.journal.proof.exports import lines_changed, members
 from tests.gateway.journal.proof.world import STRUCTURES, sign, tamper, write
+from tests.stores import copied
 
 CHANGE = "UPDATE entries SET body = CAST(replace(CAST(body AS TEXT), '\"ok\"', '\"no\"') AS BLOB) WHERE pos & 1023 = 7"
 
@@ -33,7 +34,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def data(made: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(made, tmp_path / "data"))
+    return copied(made, tmp_path / "data")
 
 
 def run(*arguments: str | Path) -> Result:
@@ -246,6 +247,7 @@ def test_the_structures_of_a_grappe_while_they_are_members(data: Path, tmp_path:
 
 
 @pytest.mark.parametrize("change", ["DELETE FROM entries WHERE pos & 1023 > 3", None])
+@pytest.mark.sqlite("its file")
 def test_no_command_writes_into_a_journal_that_lost_signed_entries(data: Path, change: str | None) -> None:
     path = data / "gateway" / "journal.sqlite3"
     if change is None:
