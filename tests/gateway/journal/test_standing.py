@@ -36,7 +36,7 @@ def earlier(folder: Path, version: int) -> None:
         connection.execute(sql)
     columns = "pos, id, kind, tenant, recorded_at, body, exchanges, recovered"
     connection.executemany(f"INSERT INTO entries ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", kept)
-    connection.executemany("INSERT INTO log_heads VALUES (?, ?, ?, ?)", heads)
+    connection.executemany("INSERT INTO log_heads (log_id, next_seq, lease_owner, lease_until) VALUES (?, ?, ?, ?)", heads)
     connection.pragma("user_version", version)
     connection.close()
 
