@@ -57,6 +57,7 @@ class Child:
     log: Path
     urls: dict[str, str] = field(default_factory=dict)
     process: asyncio.subprocess.Process | None = None
+    ready: bool = False  # the process that runs now has said so
     _reader: asyncio.Task[None] | None = None
 
     @property
@@ -134,6 +135,7 @@ class Supervisor:
     async def launch(self, name: str) -> None:
         """Start (or start again) one child and wait for its « prêt ». Raises ChildFailed."""
         child = self.children[name]
+        child.ready = False
         child.log.parent.mkdir(parents=True, exist_ok=True)
         mine = {key: sock for key, sock in self._sockets.items() if key.startswith("mock-") == (name == "mocks")}
         with child.log.open("ab") as log:
@@ -144,7 +146,8 @@ class Supervisor:
         waiting = asyncio.create_task(ready.wait())
         await asyncio.wait({ended, waiting}, timeout=_START_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
-        if not ready.is_set():
+        child.ready = ready.is_set()
+        if not child.ready:
             code = child.process.returncode
             ended.cancel()
             state = f"s'est arrêté (code {code})" if code is not None else "n'est pas prêt"
