@@ -1,13 +1,12 @@
 """A gateway's folder that a bench loaded, and the figures that are told of it."""
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from gateway.bench.figure import Figure, Target
-from gateway.journal.database import open_for_reading
+from gateway.journal.database import size_on_server
 from gateway.journal.location import FILE_NAME, address_of
 from gateway.journal.query import JournalReader
 
@@ -31,10 +30,8 @@ class Loaded:
 
     def store_bytes(self) -> int:
         """What the store takes: the file, or the database with its indexes."""
-        if address_of(self.folder) is None:
-            return (self.folder / FILE_NAME).stat().st_size
-        with closing(open_for_reading(self.folder / FILE_NAME)) as connection:
-            return int(connection.execute("SELECT pg_database_size(current_database())").get)
+        path = self.folder / FILE_NAME
+        return path.stat().st_size if address_of(self.folder) is None else size_on_server(path)
 
     def leaf_bytes(self) -> int:
         """Of the canonical JSON of an entry, the mean of the first ones."""
