@@ -17,6 +17,7 @@ from starlette.routing import compile_path
 from mocks.sandbox.api import PROBLEM_SCHEMA, Refused, problem
 from mocks.sandbox.marking import Send, marked
 from mocks.sandbox.viewing import ADMINISTRATORS, NotYours, ask_as, bearer, may, note_refusal
+from mocks.sandbox.web import read_body
 from mocks.sandbox.world import World
 
 Scope = dict[str, Any]
@@ -159,7 +160,7 @@ class Guard:
             await refused(scope, receive, answered)  # type: ignore[arg-type]
             return
         limit = self._large.get(scope["path"], MAX_BODY)
-        body = await _read(receive, limit)
+        body = await read_body(receive, limit)
         if body is None:
             return
         refusal = self._unknown(scope) or _unfit(body, headers.get(b"content-type", b""), limit)
@@ -189,19 +190,6 @@ class Guard:
             return None
         listed = ", ".join(sorted(known)) or "aucun"
         return problem(422, f"Paramètre inconnu dans l'adresse ; possibles pour cette route : {listed}.")
-
-
-async def _read(receive: Receive, limit: int) -> bytes | None:
-    """The body, up to one byte over the limit; None when the client left."""
-    body = bytearray()
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] != "http.request":
-            return None
-        body += message.get("body", b"")[: limit + 1 - len(body)]
-        more = message.get("more_body", False)
-    return bytes(body)
 
 
 def _unfit(body: bytes, content_type: bytes, limit: int) -> Response | None:

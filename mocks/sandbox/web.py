@@ -212,8 +212,8 @@ def routed_mock(
     return WebMock(world, name, lambda exchange: Routed(operation(exchange), exchange), under)
 
 
-async def _read(scope: Scope, receive: Receive, limit: int) -> Exchange | None:
-    """The whole request; None when the client left."""
+async def read_body(receive: Receive, limit: int) -> bytes | None:
+    """The body, up to one byte over the limit; None when the client left."""
     body = bytearray()
     more = True
     while more:
@@ -222,6 +222,14 @@ async def _read(scope: Scope, receive: Receive, limit: int) -> Exchange | None:
             return None
         body += message.get("body", b"")[: limit + 1 - len(body)]
         more = message.get("more_body", False)
+    return bytes(body)
+
+
+async def _read(scope: Scope, receive: Receive, limit: int) -> Exchange | None:
+    """The whole request; None when the client left."""
+    body = await read_body(receive, limit)
+    if body is None:
+        return None
     headers: dict[str, str] = {}
     for name, value in scope["headers"]:
         headers.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
@@ -230,6 +238,6 @@ async def _read(scope: Scope, receive: Receive, limit: int) -> Exchange | None:
         path=scope["raw_path"].decode("latin-1"),
         query=scope["query_string"].decode("latin-1"),
         headers=headers,
-        body=bytes(body),
+        body=body,
         client_der=scope.get("extensions", {}).get("tls", {}).get("client_cert_der"),
     )

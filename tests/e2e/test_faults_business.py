@@ -2,37 +2,22 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
 import pytest
-import pytest_asyncio
 
 from connectors.dmp.messages import RegistryAnswer
 from connectors.dmp.messages import read_answer as read_dmp
 from connectors.insi.messages import read_answer as read_insi
 from mocks.sandbox.codes import read_codes
 from mocks.sandbox.world import World
-from tests.e2e.faults_bench import FaultsBench, faults_bench
+from tests.e2e.faults_bench import FaultsBench
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 FEED, SEARCH, MESSAGE = "DMP.TD2.1", "INS.RECHERCHE_TRAITS", "MSS.SOUMISSION"
 MINE, OTHER = 0, 1
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def whole(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[FaultsBench]:
-    with pytest.MonkeyPatch.context() as patch:
-        async with faults_bench(tmp_path_factory.mktemp("faults"), patch) as bench:
-            yield bench
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def bench(whole: FaultsBench) -> FaultsBench:
-    await whole.begin()
-    return whole
 
 
 # --- official codes ------------------------------------------------------------------------------------------------------

@@ -4,13 +4,11 @@ from __future__ import annotations
 import asyncio
 import re
 import shlex
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import get_args
 
 import orjson
 import pytest
-import pytest_asyncio
 from click.testing import Result
 from typer.testing import CliRunner
 
@@ -19,25 +17,12 @@ from gateway.cli.main import app
 from gateway.supervise import RUN_FILE
 from mocks.sandbox.faults_api import Armable
 from mocks.sandbox.ledger import Behaviour, read_ledger
-from tests.e2e.faults_bench import FaultsBench, faults_bench
+from tests.e2e.faults_bench import FaultsBench
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 FEED = "DMP.TD2.1"
 ANSWER = b"<reponse>rendue telle quelle</reponse>"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def whole(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[FaultsBench]:
-    with pytest.MonkeyPatch.context() as patch:
-        async with faults_bench(tmp_path_factory.mktemp("faults"), patch) as bench:
-            yield bench
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def bench(whole: FaultsBench) -> FaultsBench:
-    await whole.begin()
-    return whole
 
 
 # --- the command -----------------------------------------------------------------------------------------------------------

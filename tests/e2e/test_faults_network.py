@@ -1,31 +1,16 @@
 """Network and protocol faults by the wire: what the DUI gets, what the entry says, and the equations that still hold."""
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
-from tests.e2e.faults_bench import FaultsBench, faults_bench
+from tests.e2e.faults_bench import FaultsBench
 
 FEED, SEARCH, MESSAGE, SESSION = "DMP.TD2.1", "INS.RECHERCHE_TRAITS", "MSS.SOUMISSION", "MSS.SESSION_SMTP"
 
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def whole(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[FaultsBench]:
-    with pytest.MonkeyPatch.context() as patch:
-        async with faults_bench(tmp_path_factory.mktemp("faults"), patch) as bench:
-            yield bench
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def bench(whole: FaultsBench) -> FaultsBench:
-    await whole.begin()
-    return whole
 
 
 LATE, CUT, UNREADABLE = "G-DELAI", "E-RESEAU", "N-ILLISIBLE"
