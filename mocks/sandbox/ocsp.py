@@ -46,7 +46,7 @@ def answer(request: bytes, responders: Iterable[Responder], at: datetime) -> byt
         return _refused(ocsp.OCSPResponseStatus.UNAUTHORIZED)
     except ValueError:
         return _refused(ocsp.OCSPResponseStatus.MALFORMED_REQUEST)
-    if asked is None or (nonce is not None and len(nonce.nonce) not in _NONCES):
+    if asked is None or asked.serial_number < 0 or (nonce is not None and len(nonce.nonce) not in _NONCES):
         return _refused(ocsp.OCSPResponseStatus.MALFORMED_REQUEST)
     try:
         responder = next((one for one in responders if _concerns(asked, one.issuer)), None)

@@ -236,6 +236,16 @@ def one() -> Iterator[tuple[Responder, bytes]]:
     yield Responder(authority.issuing.cert, delegate, statuses.get), question(leaf, authority.issuing.cert, b"n" * 8)
 
 
+def test_a_serial_number_is_never_negative(one: tuple[Responder, bytes]) -> None:
+    who, request = one
+    serial = ocsp.load_der_ocsp_request(request).serial_number
+    number = serial.to_bytes(serial.bit_length() // 8 + 1)
+    negative = request.replace(number, bytes([number[0] | 0x80]) + number[1:])
+    assert ocsp.load_der_ocsp_request(negative).serial_number < 0
+    told = ocsp.load_der_ocsp_response(responder.answer(negative, [who], now()))
+    assert told.response_status is ocsp.OCSPResponseStatus.MALFORMED_REQUEST
+
+
 @given(change=st.tuples(st.integers(0, 200), st.integers(1, 255)), cut=st.integers(0, 200))
 def test_a_damaged_request_always_gets_an_answer(one: tuple[Responder, bytes], change: tuple[int, int], cut: int) -> None:
     who, request = one
