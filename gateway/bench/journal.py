@@ -15,6 +15,7 @@ from connectors.wire.clock import SystemClock
 from gateway.bench.calls import calls, intent_of
 from gateway.bench.figure import Figure, Target
 from gateway.bench.limit import Limit, bare_commits_ms, batches_of, write_prepared
+from gateway.bench.timing import p99
 from gateway.collector import look_less_often
 from gateway.journal.journal import FILE_NAME, Journal
 from gateway.journal.record import Record
@@ -125,12 +126,12 @@ async def _carry(journal: Journal, record: Record, *, intents: bool) -> int:
 
 
 def _latencies(work: Path, scale: float) -> Iterator[Figure]:
-    bare_p99 = _p99(bare_commits_ms(work / "bare.sqlite3", max(20, int(_SAMPLES * scale))))
+    bare_p99 = p99(bare_commits_ms(work / "bare.sqlite3", max(20, int(_SAMPLES * scale))))
     for rate in _RATES:
         count = max(20, int(min(rate * _SECONDS, rate * 2 + _SAMPLES) * scale))
         added, body_bytes = asyncio.run(_open_loop(work / f"rate-{rate}", rate, count))
         target = Target("value", "below", 10) if rate == 200 else None
-        yield Figure(f"journal.p99_ajoute.{rate}", "ms", round(_p99(added), 2), round(bare_p99, 2), _COMMIT, target,
+        yield Figure(f"journal.p99_ajoute.{rate}", "ms", round(p99(added), 2), round(bare_p99, 2), _COMMIT, target,
                      _TRANSPORT, body_bytes, rate)  # fmt: skip
 
 
@@ -150,7 +151,3 @@ async def _open_loop(place: Path, rate: int, count: int) -> tuple[list[float], i
     await asyncio.gather(*(one(record, first + n / rate) for n, record in enumerate(calls(0, count))))
     await journal.close()
     return added, sum(sizes) // len(sizes)
-
-
-def _p99(values: list[float]) -> float:
-    return sorted(values)[max(0, -(-len(values) * 99 // 100) - 1)]

@@ -2,8 +2,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,8 +13,9 @@ import apsw
 from connectors.wire.clock import SystemClock
 from gateway.bench.calls import calls, intent_of
 from gateway.bench.figure import Figure, Target
-from gateway.bench.loaded import TRANSPORT, Loaded
-from gateway.bench.usage_loader import ENVIRONMENT, load
+from gateway.bench.loaded import TRANSPORT, Loaded, loading
+from gateway.bench.timing import p99
+from gateway.bench.usage_loader import ENVIRONMENT
 from gateway.journal.journal import FILE_NAME, Journal
 from gateway.journal.proof.leaving import Resting
 from gateway.journal.proof.notary import Notary
@@ -38,12 +37,8 @@ def figures(folder: Path, sizes: list[int]) -> list[Figure]:
     """Load a journal of each size in a new folder inside ``folder``, let its entries go beside traffic, and remove it."""
     found: list[Figure] = []
     for size in sizes:
-        work = Path(tempfile.mkdtemp(prefix="banc-", dir=folder))
-        try:
-            load(work, size)
-            found += _of(Loaded(work, size, "conservation"))
-        finally:
-            shutil.rmtree(work)
+        with loading(folder, size, "conservation") as loaded:
+            found += _of(loaded)
     return found
 
 
@@ -51,28 +46,24 @@ def _of(loaded: Loaded) -> Iterator[Figure]:
     notary = Notary.open(loaded.folder, SystemClock())
     notary.up_to_date("period")
     notary.close(sign=False)
-    before, quiet_leaf = _room(loaded.folder), loaded.leaf_bytes()
+    before = _room(loaded.folder)
     quiet, busy, removed, seconds = asyncio.run(_beside_traffic(loaded.folder))
     after = _room(loaded.folder)
     said = {"octets_par_entree_avant": before, "octets_par_entree_apres": after}
     for name, tables in said.items():
         for table in ("", *_shown(before)):
             size = sum(tables.values()) if not table else tables.get(table, 0)
-            yield _figure(loaded, f"{name}{f'.{table}' if table else ''}", "octets", round(size / loaded.entries, 1), quiet_leaf)
-    yield _figure(loaded, "entrees", "entrées/s", round(removed.entries / seconds, 1), quiet_leaf)
+            limit, why = (32, _KEPT) if (name, table) == ("octets_par_entree_apres", "departed") else (None, None)
+            told = f"{name}{f'.{table}' if table else ''}"
+            yield loaded.figure(told, "octets", round(size / loaded.entries, 1), limit, why)
+    yield loaded.figure("entrees", "entrées/s", round(removed.entries / seconds, 1))
     given_back = removed.bytes_before - removed.bytes_after
-    yield _figure(loaded, "rendu", "octets/entrée", round(given_back / removed.entries, 1), quiet_leaf)
-    limit = round(_p99(quiet), 2)
+    yield loaded.figure("rendu", "octets/entrée", round(given_back / removed.entries, 1))
     yield Figure(
-        f"conservation.p99.{loaded.entries}", "ms", round(_p99(busy), 2), limit, _BEFORE, Target("value", "below", 250),
-        TRANSPORT, quiet_leaf, _RATE,
+        f"conservation.p99.{loaded.entries}", "ms", round(p99(busy), 2), round(p99(quiet), 2), _BEFORE,
+        Target("value", "below", 250), TRANSPORT, loaded.leaf, _RATE,
     )  # fmt: skip
-    yield _figure(loaded, "pire", "ms", round(max(busy), 2), quiet_leaf)
-
-
-def _figure(loaded: Loaded, name: str, unit: str, value: float, leaf: int) -> Figure:
-    limit, why = (32, _KEPT) if name == "octets_par_entree_apres.departed" else (None, None)
-    return Figure(f"conservation.{name}.{loaded.entries}", unit, value, limit, why, None, TRANSPORT, leaf, 1)
+    yield loaded.figure("pire", "ms", round(max(busy), 2))
 
 
 async def _beside_traffic(folder: Path) -> tuple[list[float], list[float], Removed, float]:
@@ -127,7 +118,3 @@ def _shown(before: dict[str, int]) -> list[str]:
     """The tables that weigh."""
     total = sum(before.values())
     return [*(name for name, size in sorted(before.items(), key=lambda one: -one[1]) if size > total / 100), "departed"]
-
-
-def _p99(values: list[float]) -> float:
-    return sorted(values)[max(0, -(-len(values) * 99 // 100) - 1)]

@@ -1,8 +1,6 @@
 """`socle bench store`: what a large journal costs to keep and to read, on each store (design §5.7, §10; docs/performance.md)."""
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -10,9 +8,8 @@ from pathlib import Path
 from connectors.wire.clock import SystemClock
 from gateway.bench import usage
 from gateway.bench.figure import Figure, Target
-from gateway.bench.loaded import Loaded
+from gateway.bench.loaded import Loaded, loading
 from gateway.bench.timing import medians, once_ms, per_s
-from gateway.bench.usage_loader import load
 from gateway.journal.filters import Filters, Period
 from gateway.journal.journal import FILE_NAME
 from gateway.journal.proof import export
@@ -41,19 +38,16 @@ def figures(folder: Path, sizes: list[int], address: str | None = None) -> list[
     address  of an empty PostgreSQL database, for one size only: the journal is made there, and stays there
     Raises FileExistsError, WrongStore, StoreError.
     """
+    area = "store.sqlite" if address is None else "store.postgresql"
     found: list[Figure] = []
     for size in sizes:
-        work = Path(tempfile.mkdtemp(prefix="banc-", dir=folder))
-        try:
-            load(work, size, address=address)
-            found += figures_of(Loaded(work, size, "store.sqlite" if address is None else "store.postgresql"))
-        finally:
-            shutil.rmtree(work)
+        with loading(folder, size, area, address) as loaded:
+            found += figures_of(loaded)
     return found
 
 
 def figures_of(loaded: Loaded) -> list[Figure]:
-    """Of a folder that ``load`` made; its search index, its tree and its registry are made on the way."""
+    """Its search index, its tree and its registry are made on the way."""
     return [*_index(loaded), *_pages(loaded), *_searches(loaded), *usage.figures_of(loaded), *_proof(loaded), *_beside(loaded)]
 
 

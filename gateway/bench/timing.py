@@ -37,6 +37,11 @@ def per_s(count: int, taken_ms: float) -> float:
     return round(1000 * count / taken_ms, 1)
 
 
+def p99(values: list[float]) -> float:
+    """The smallest value that 99 % of them do not exceed."""
+    return sorted(values)[max(0, -(-len(values) * 99 // 100) - 1)]
+
+
 def _wall_ms(work: Callable[[], object]) -> float:
     started = time.perf_counter()
     work()

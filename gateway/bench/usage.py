@@ -2,8 +2,6 @@
 docs/performance.md)."""
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -14,10 +12,10 @@ from typing import Any
 import orjson
 
 from gateway.bench.figure import Figure, Target
-from gateway.bench.loaded import TRANSPORT, Loaded
+from gateway.bench.loaded import TRANSPORT, Loaded, loading
 from gateway.bench.timing import medians, once_ms, per_s
 from gateway.bench.usage_grappe import FIRST_DAY
-from gateway.bench.usage_loader import ENVIRONMENT, load
+from gateway.bench.usage_loader import ENVIRONMENT
 from gateway.exports.csv_rates import rates_csv
 from gateway.exports.journal_lines import Format, lines
 from gateway.grappes.finess import zone_of
@@ -49,17 +47,13 @@ def figures(folder: Path, sizes: Sequence[int] = (ENTRIES,)) -> list[Figure]:
     """Load a journal of each size in a new folder inside ``folder``, measure it and remove it."""
     found: list[Figure] = []
     for size in sizes:
-        work = Path(tempfile.mkdtemp(prefix="banc-", dir=folder))
-        try:
-            load(work, size)
-            found += figures_of(Loaded(work, size, "usage"))
-        finally:
-            shutil.rmtree(work)
+        with loading(folder, size, "usage") as loaded:
+            found += figures_of(loaded)
     return [*found, *growth(found)]
 
 
 def figures_of(loaded: Loaded) -> list[Figure]:
-    """Rates, recount and exports of a folder that ``load`` made, and its size."""
+    """Rates, recount and exports, and its size."""
     return [*_rates(loaded), *_recount(loaded), *_exports(loaded), _bytes(loaded)]
 
 
@@ -127,5 +121,5 @@ def _exports(loaded: Loaded) -> Iterator[Figure]:
 
 
 def _bytes(loaded: Loaded) -> Figure:
-    size, leaf = loaded.store_bytes(), loaded.leaf_bytes()
-    return loaded.figure("octets_par_entree", "octets", round(size / loaded.entries), leaf, "le JSON canonique de l'entrée, seul")
+    each = round(loaded.store_bytes() / loaded.entries)
+    return loaded.figure("octets_par_entree", "octets", each, loaded.leaf, "le JSON canonique de l'entrée, seul")
