@@ -10,7 +10,8 @@ from gateway.journal import location
 from gateway.journal.backup import BackupError, back_up
 from gateway.journal.postgres import PostgresConnection
 from gateway.journal.record import JournalUnsafe
-from gateway.journal.server import open_for_reading, open_for_writing, refusal
+from gateway.journal.server import open_for_reading, open_for_writing, refusal, vacuum
+from tests.gateway.journal.world import open_journal
 from tests.stores import Server
 
 SAFE = {
@@ -68,4 +69,18 @@ def test_a_reader_sees_one_moment_of_the_journal(postgres: Server, tmp_path: Pat
         assert reader.execute("SELECT count(*) FROM log_heads").get == 0
     assert reader.execute("SELECT count(*) FROM log_heads").get == 1
     writer.close()
+    reader.close()
+
+
+async def test_the_months_are_looked_at_together(postgres: Server, tmp_path: Path) -> None:
+    """Without this a month's rates over a million entries took more than a minute; with it half a second."""
+    address = postgres.place(tmp_path)
+    journal = open_journal(tmp_path)
+    await journal.write(*(journal.admin({"action": "essai", "by": "amoa"}) for _ in range(20)))
+    await journal.close()
+    looked_at = "SELECT count(*) FROM pg_stats WHERE tablename = 'entries' AND inherited AND attname IN ('pos', 'id')"
+    reader = open_for_reading(address)
+    assert reader.execute(looked_at).get == 0
+    vacuum(address)
+    assert reader.execute(looked_at).get == 2
     reader.close()
