@@ -4,19 +4,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from gateway.access.keys import KeyHolder, Structure
+from gateway.doors.own.fields import Part
 from gateway.journal.record import Record
 from gateway.road import Passed, Request
 
 FINESS = r"^[0-9][0-9A-Z][0-9]{7}$"
 
 
-class Message(BaseModel):
-    """What every request of an own door has. Unknown members are refused: a misspelt one must not be lost in silence."""
-
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, hide_input_in_errors=True)
+class Message(Part):
+    """What every request of an own door has."""
 
     finess_et: str = Field(pattern=FINESS, description="FINESS ET de l'établissement pour lequel vous agissez.")
 

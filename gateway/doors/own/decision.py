@@ -9,12 +9,13 @@ from collections.abc import Callable
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from connectors.nomenclatures.identifiers import is_matricule
 from connectors.nomenclatures.names import InvalidName, normalise_birth_name, normalise_first_names
 from connectors.nomenclatures.oids import INS_OIDS
 from gateway.doors.own.call import Message, OwnCall
+from gateway.doors.own.fields import BirthPlace, Part
 from gateway.doors.own.problem import Refused, Reply
 from gateway.identitovigilance import identity
 from gateway.identitovigilance.evidence import Code, Evidence
@@ -58,24 +59,20 @@ _BirthName = Annotated[str, _comparable(normalise_birth_name)]
 _FirstName = Annotated[str, _comparable(normalise_first_names)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, hide_input_in_errors=True)
-
-
-class Civil(_Part):
+class Civil(Part):
     """The five strict traits."""
 
     nom_naissance: _BirthName = Field(description="Nom de naissance, jamais le nom d'usage.")
     prenoms: list[_FirstName] = Field(min_length=1, max_length=10, description="Prénoms de l'acte de naissance, dans l'ordre.")
     sexe: str = Field(pattern="^[A-Z]$", description="M ou F.")
     date_naissance: date = Field(description="AAAA-MM-JJ.")
-    lieu_naissance: str = Field(pattern="^[0-9][0-9AB][0-9]{3}$", description="Code COG du lieu de naissance.")
+    lieu_naissance: BirthPlace = Field(description="Code COG du lieu de naissance.")
 
     def read(self) -> Traits:
         return Traits(self.nom_naissance, tuple(self.prenoms), self.sexe, self.date_naissance, self.lieu_naissance)
 
 
-class HeldIns(_Part):
+class HeldIns(Part):
     matricule: str = Field(description="Quinze caractères, clé comprise.")
     oid: str = Field(description="OID de l'INS : INS-NIR, INS-NIA, ou INS d'essai.")
     obtenue_le: date = Field(description="Jour de la réponse d'INSi ou de la lecture de l'application.")
@@ -98,7 +95,7 @@ class HeldIns(_Part):
         return identity.Ins(self.matricule, self.oid, self.obtenue_le)
 
 
-class Document(_Part):
+class Document(Part):
     code: Code = Field(description="CN, PA, CS… : pièce ou moyen électronique contrôlé.")
     controlee_le: date
     tuteur: Code | None = Field(None, description="Pièce du parent ou du tuteur d'un mineur.")
@@ -108,7 +105,7 @@ class Document(_Part):
         return Evidence(self.code, self.controlee_le, self.tuteur, self.ehpad)
 
 
-class Held(_Part):
+class Held(Part):
     """An identity as the DUI has it."""
 
     traits: Civil
@@ -124,7 +121,7 @@ class Held(_Part):
         )  # fmt: skip
 
 
-class Happened(_Part):
+class Happened(Part):
     """What happened, with what this type of event needs."""
 
     type: Event

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import AwareDatetime, Base64Bytes, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, Base64Bytes, Field, model_validator
 
 from connectors.dmp import codes, messages
 from connectors.dmp.client import BASE_PATH, DmpCall, feed_call
@@ -30,7 +30,7 @@ from gateway.access.callers import Identity
 from gateway.access.keys import Structure
 from gateway.doors.dmp import DmpDoor
 from gateway.doors.own.call import Message, OwnCall
-from gateway.doors.own.fields import Line, Name, Paragraph, field
+from gateway.doors.own.fields import BirthPlace, Line, Name, Paragraph, Part, field
 from gateway.doors.own.problem import IN_DOUBT, Refused, Reply, refuse, refuse_road
 from gateway.journal.record import Record
 from gateway.road import Passed, Refusal, Request, Road
@@ -42,11 +42,8 @@ _ID_NAT = r"^(8[0-9]{11}|3[0-9][0-9A-Z][0-9]{7}/[0-9A-Za-z.-]{1,40})$"
 
 _NO_IDENTITY = "Cette structure n'a pas déposé ses certificats AUTH_CLI et SIGN : la passerelle ne peut pas signer pour elle."
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, hide_input_in_errors=True)
 
-
-class CodedValue(_Part):
+class CodedValue(Part):
     """A code, its system (OID) and its label."""
 
     code: str = Field(pattern=r"^[0-9A-Za-z._/-]{1,40}$")
@@ -54,7 +51,7 @@ class CodedValue(_Part):
     libelle: Name
 
 
-class Patient(_Part):
+class Patient(Part):
     """A qualified identity: the INS and its five traits."""
 
     matricule: str = Field(description="Les 15 caractères de l'INS, clé comprise.")
@@ -63,7 +60,7 @@ class Patient(_Part):
     prenoms: list[Name] = Field(min_length=1, max_length=10)
     sexe: str = Field(pattern="^[MF]$")
     date_naissance: date
-    lieu_naissance: str = Field(pattern="^[0-9][0-9AB][0-9]{3}$", description="Code COG.")
+    lieu_naissance: BirthPlace = Field(description="Code COG.")
     ipp: str = Field(pattern=r"^[0-9A-Za-z._-]{1,40}$", description="Identifiant local de la personne dans votre logiciel.")
 
     @model_validator(mode="after")
@@ -75,7 +72,7 @@ class Patient(_Part):
         return self
 
 
-class Content(_Part):
+class Content(Part):
     """One document: a PDF, or paragraphs of which the gateway makes a PDF/A-1."""
 
     type: str = Field(pattern=r"^[0-9A-Za-z._-]{1,40}$", description="Code du type de document (jeu de valeurs du DMP).")
@@ -94,7 +91,7 @@ class Content(_Part):
         return self
 
 
-class Author(_Part):
+class Author(Part):
     """The professional in whose name the document is fed."""
 
     identifiant: str = Field(pattern=_ID_NAT, description="8 + RPPS, ou 3 + FINESS/identifiant interne.")

@@ -3,9 +3,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 _HL7_SEPARATORS = frozenset("^&|~\\")  # in a name they would begin another component of an XCN or a PID (dmp §6)
+
+
+class Part(BaseModel):
+    """Of a request, or a whole one. Unknown members are refused: a misspelt one must not be lost in silence."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, hide_input_in_errors=True)
 
 
 def _printable(text: str) -> str:
@@ -29,6 +35,8 @@ def _paragraph(text: str) -> str:
 Line = Annotated[str, AfterValidator(_printable)]
 Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_a_name)]
 Paragraph = Annotated[str, Field(min_length=1, max_length=4000), AfterValidator(_paragraph)]
+#: Code COG of a place of birth.
+BirthPlace = Annotated[str, Field(pattern="^[0-9][0-9AB][0-9]{3}$")]
 
 _REASONS = {
     "missing": "absent", "extra_forbidden": "inconnu", "string_type": "texte attendu", "bool_type": "vrai ou faux attendu",

@@ -22,6 +22,7 @@ from connectors.wire.clock import Clock
 from connectors.wire.http import Answer, Headers
 from gateway.doors.insi import InsiDoor
 from gateway.doors.own.call import Message, OwnCall
+from gateway.doors.own.fields import BirthPlace
 from gateway.doors.own.problem import Refused, Reply, refuse_road
 from gateway.identitovigilance.fhir_patient import answered
 from gateway.identitovigilance.identity import Identity as Accepted
@@ -53,7 +54,7 @@ class Search(Message):
     prenoms: list[str] = Field(min_length=1, max_length=10, description="Prénoms de l'acte de naissance, dans l'ordre.")
     sexe: str = Field(pattern="^[A-Z]$", description="M ou F.")
     date_naissance: date = Field(description="AAAA-MM-JJ.")
-    lieu_naissance: str | None = Field(None, pattern="^[0-9][0-9AB][0-9]{3}$", description="Code COG du lieu de naissance.")
+    lieu_naissance: BirthPlace | None = Field(None, description="Code COG du lieu de naissance.")
 
     @field_validator("nom_naissance")
     @classmethod
