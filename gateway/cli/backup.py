@@ -8,11 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 
 from gateway.cli.admin import note
-from gateway.cli.common import BAD_INPUT, REFUSED_TO_START, By, DataFolder, check_author, fail
+from gateway.cli.common import BAD_INPUT, REFUSED_TO_START, AsJson, By, DataFolder, check_author, fail, tell
 from gateway.cli.french import counted
 from gateway.journal import backup as copies
 from gateway.journal.backup import BackupError, Copied
@@ -21,8 +20,6 @@ from gateway.journal.location import present
 from gateway.journal.record import JournalError
 from gateway.journal.standing import clock_of, environment_of
 from gateway.settings import Settings
-
-AsJson = Annotated[bool, typer.Option("--json", help="Sortie JSON.")]
 
 
 def backup(
@@ -47,7 +44,7 @@ def backup(
     except JournalError as error:
         fail(f"Le journal de {data} ne se lit pas : {str(error).rstrip('.')}.", BAD_INPUT)
     entries = counted(copied.entries, "entrée", "entrées")
-    _say(copied, as_json, f"Copie faite dans {out} : {entries}, la dernière du {copied.last_recorded_at}.")
+    tell(asdict(copied), as_json, f"Copie faite dans {out} : {entries}, la dernière du {copied.last_recorded_at}.")
 
 
 def restore(
@@ -64,8 +61,8 @@ def restore(
     except BackupError as error:
         fail(str(error), BAD_INPUT)
     _note(data, copied, by)
-    _say(
-        copied, as_json,
+    tell(
+        asdict(copied), as_json,
         f"Restauré dans {data} : {counted(copied.entries, 'entrée', 'entrées')}, copie du {copied.made_at}. Ce qui a été "
         f"journalisé après le {copied.last_recorded_at} n'y est pas ; une personne effacée depuis y est de nouveau : effacez-la "
         "encore. Ne laissez pas tourner l'ancien journal à côté de celui-ci.",
@@ -95,7 +92,3 @@ def _passphrase(asked: str) -> str:
     if sys.stdin.isatty():
         return str(typer.prompt(asked, hide_input=True))
     return sys.stdin.readline().rstrip("\r\n")
-
-
-def _say(copied: Copied, as_json: bool, line: str) -> None:
-    typer.echo(orjson.dumps(asdict(copied), option=orjson.OPT_INDENT_2).decode() if as_json else line)

@@ -2,20 +2,18 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from gateway.bench import journal, population, retention, store, usage
 from gateway.bench.figure import Figure
-from gateway.cli.common import BAD_INPUT, CHECK_FAILED, DataFolder, fail
+from gateway.cli.common import BAD_INPUT, CHECK_FAILED, AsJson, DataFolder, fail, print_json
 from gateway.journal.location import WrongStore
 from gateway.journal.record import JournalError
 
@@ -55,7 +53,7 @@ def bench(
         str | None, typer.Option("--store", help="store : base PostgreSQL vide à remplir, au lieu d'un fichier SQLite.")
     ] = None,
     enforce: Annotated[bool, typer.Option("--enforce", help="Code de sortie 1 si une cible n'est pas tenue.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Sortie JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Mesure ce que coûte Socle sur cette machine, à côté de ce qu'elle permet. À lancer sur une machine au repos."""
     if area is not None and area not in _AREAS:
@@ -81,8 +79,7 @@ def bench(
         if folder_is_new and not any(data.iterdir()):
             data.rmdir()
     if as_json:
-        rows = orjson.dumps([figure.as_json() for figure in found], option=orjson.OPT_INDENT_2)
-        sys.stdout.buffer.write(rows + b"\n")
+        print_json([figure.as_json() for figure in found])
     else:
         console = Console()
         console.width = max(console.width, _WIDTH)  # a figure cut short says nothing

@@ -2,8 +2,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
+import orjson
 import typer
 
 from gateway.journal.authors import is_author
@@ -16,12 +17,27 @@ DataFolder = Annotated[
 
 By = Annotated[str, typer.Option("--by", help="Qui le demande, pour l'entrée du journal : minuscules, chiffres, point, tiret.")]
 
+AsJson = Annotated[bool, typer.Option("--json", help="Sortie JSON.")]
+
 
 def check_author(by: str) -> None:
     """Ends the command for a ``--by`` that an entry cannot hold in clear."""
     if not is_author(by):
         form = "lettres minuscules, chiffres, point et tiret, 64 caractères au plus"
         fail(f"--by : un organisme ou un rôle ({form}), jamais le numéro d'une personne.", BAD_INPUT)
+
+
+def tell(said: dict[str, Any], as_json: bool, line: str) -> None:
+    """Print what was done: ``said`` for a program, ``line`` for a person."""
+    if as_json:
+        print_json(said)
+    else:
+        typer.echo(line)
+
+
+def print_json(content: Any) -> None:
+    """Print indented JSON on standard output, in UTF-8 whatever the terminal's encoding."""
+    typer.echo(orjson.dumps(content, option=orjson.OPT_INDENT_2))
 
 
 def fail(message: str, code: int) -> NoReturn:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from connectors.wire.clock import SystemClock
-from gateway.cli.common import BAD_INPUT, CHECK_FAILED, DataFolder, fail
+from gateway.cli.common import BAD_INPUT, CHECK_FAILED, AsJson, DataFolder, fail, print_json
 from gateway.conformance import reports
 from gateway.conformance.declared import BadDeclaration, read_declaration
 from gateway.conformance.evidence import Evidence
@@ -41,7 +41,6 @@ Declared = Annotated[
 VendorName = Annotated[str, typer.Option("--vendor-name", help="Raison sociale de l'éditeur.")]
 Product = Annotated[str, typer.Option("--product", help="Nom commercial du logiciel.")]
 Version = Annotated[str, typer.Option("--version", help="Version du logiciel.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Sortie JSON.")]
 
 _WORDS = {"conforme": "conforme", "non_conforme": "NON CONFORME", "non_observe": "non observé", "non_applicable": "sans objet"}
 
@@ -116,7 +115,7 @@ def rules(suite: Suite = ALL, as_json: AsJson = False) -> None:
             "regles": {"nom": chosen.name, "version": chosen.version, "sha256": chosen.sha256, "libelle": chosen.label},
             "controles": [rule_item(rule) for rule in chosen.rules],
         }
-        sys.stdout.buffer.write(orjson.dumps(item, option=orjson.OPT_INDENT_2) + b"\n")
+        print_json(item)
         return
     table = Table(title=f"{chosen.label} — {chosen.name} {chosen.version}, sha256 {chosen.sha256[:16]}…", show_lines=True)
     for column in ("contrôle", "texte", "exigences", "applicabilité"):

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -10,11 +9,10 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 
 from gateway.cli import runs
-from gateway.cli.common import BAD_INPUT, CHECK_FAILED, UNAVAILABLE, fail
+from gateway.cli.common import BAD_INPUT, CHECK_FAILED, UNAVAILABLE, AsJson, fail, print_json, tell
 from gateway.exports.csv_rates import rates_csv
 from gateway.exports.json_rates import rates_json
 from gateway.exports.naming import file_name
@@ -56,7 +54,7 @@ def demo(
     grappe: Annotated[str, typer.Option(help="Grappe livrée avec Socle.")] = "marseille-hyeres",
     months: Annotated[int, typer.Option(help="Mois joués, de 3 à 12 : une première période de trois, puis mois par mois.")] = 4,
     seed: Annotated[int, typer.Option(min=0, help="Même graine, mêmes taux.")] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="Sortie JSON.")] = False,
+    as_json: AsJson = False,
     output: Annotated[Path | None, typer.Option("-o", "--output", file_okay=False, help="Dossier des fichiers produits.")] = None,
     persons: Annotated[int | None, typer.Option(min=5, help="Plafond de personnes par ESSMS, pour un essai court.")] = None,
     check: Annotated[Path | None, typer.Option("--check", file_okay=False, help="Rapprocher de nouveau ce dossier.")] = None,
@@ -86,7 +84,7 @@ def demo(
     except OSError as error:
         fail(f"Écriture impossible dans {error.filename or run} : {error.strerror}.", UNAVAILABLE)
     if as_json:
-        _print_json(_summary(played, wanted))
+        print_json(_summary(played, wanted))
     else:
         _print(played, run)
     raise typer.Exit(0 if played.report["reconciled"] else CHECK_FAILED)
@@ -154,10 +152,7 @@ def _check(run: Path, *, as_json: bool) -> None:
         report = runs.verify(run, _ENVIRONMENT)
     except JournalError as error:
         fail(f"Le journal de {run} est illisible : {error}.", BAD_INPUT)
-    if as_json:
-        _print_json(report)
-    else:
-        typer.echo(reconciliation_table(report))
+    tell(report, as_json, reconciliation_table(report))
     raise typer.Exit(0 if report["reconciled"] else CHECK_FAILED)
 
 
@@ -196,10 +191,6 @@ def reconciliation_table(report: dict[str, Any]) -> str:
         lines.append(f"{row['operation']:<22}{row['relation']:<42}{row['left']:>8}{row['right']:>8}{mark}")
     lines += ["", *(f"Écart : {gap}" for gap in report["gaps"]), f"réconcilié : {'oui' if report['reconciled'] else 'non'}"]
     return "\n".join(lines)
-
-
-def _print_json(content: dict[str, Any]) -> None:
-    sys.stdout.buffer.write(orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
 
 
 def _silent(_text: str) -> None:

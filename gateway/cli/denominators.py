@@ -8,10 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.common import BAD_INPUT, DataFolder, fail
+from gateway.cli.common import BAD_INPUT, AsJson, DataFolder, fail, print_json
 from gateway.cli.csv_files import bytes_of, refuse
 from gateway.cli.registry_acts import (
-    AsJson,
     By,
     Et,
     GrappeId,
@@ -27,7 +26,6 @@ from gateway.cli.registry_acts import (
     told,
 )
 from gateway.exports.cells import csv_bytes, number_as_text, plain_text
-from gateway.exports.json_rates import to_bytes
 from gateway.grappes.denominator_files import read_denominators, template
 from gateway.grappes.denominators import MOTIFS, SOURCES
 from gateway.grappes.reading import RegistryError
@@ -84,7 +82,7 @@ def import_file(
     body = {"by": by, "why": why, "csv_base64": base64.b64encode(content).decode()}
     done = done_by(data, "/admin/grappes/denominateurs", body, alone)
     if as_json:
-        sys.stdout.buffer.write(to_bytes(done))
+        print_json(done)
         return
     for one in done["grappes"]:
         typer.echo(told(one))

@@ -11,11 +11,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gateway.cli.common import BAD_INPUT, DataFolder, fail
+from gateway.cli.common import BAD_INPUT, AsJson, DataFolder, fail, print_json
 from gateway.cli.csv_files import bytes_of, refuse
-from gateway.cli.registry_acts import AsJson, By, GrappeId, done_by, grappe_in, registry_in
+from gateway.cli.registry_acts import By, GrappeId, done_by, grappe_in, registry_in
 from gateway.exports.cells import csv_bytes, number_as_text
-from gateway.exports.json_rates import to_bytes
 from gateway.grappes.deposit import deposit
 from gateway.grappes.extraction import COLUMNS, Received, extractions, latest, read_extraction
 from gateway.grappes.registrar import today_of
@@ -49,7 +48,7 @@ def bring(
     body = {"by": by, "csv_base64": base64.b64encode(content).decode()}
     done = done_by(data, "/admin/dui/extraction", body, alone)
     if as_json:
-        sys.stdout.buffer.write(to_bytes(done))
+        print_json(done)
     elif done["statut"] == "deja_recue":
         typer.echo(f"{file.name} : déjà reçue (entrée {done['premiere']}), sans autre effet.")
     else:
@@ -74,7 +73,7 @@ def list_extractions(
     rows = sorted((one for one in found if every or one in standing), key=lambda one: (one.extraction.window, one.rank))
     if as_json:
         items = [{**one.extraction.item(), "entry": one.entry_id, "stands": one in standing} for one in rows]
-        sys.stdout.buffer.write(to_bytes({"extractions": items}))
+        print_json({"extractions": items})
     elif rows:
         Console(highlight=False, markup=False, width=130).print(_table(rows, standing))
     else:

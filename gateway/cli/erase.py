@@ -5,14 +5,13 @@ import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import orjson
 import typer
 
 from connectors.nomenclatures.identifiers import InvalidMatricule, Matricule, parse_matricule
 from gateway.cli.admin import act
-from gateway.cli.common import BAD_INPUT, CHECK_FAILED, By, DataFolder, check_author, fail
+from gateway.cli.common import BAD_INPUT, CHECK_FAILED, AsJson, By, DataFolder, check_author, fail, print_json, tell
 from gateway.cli.french import counted
 from gateway.grappes.reading import RegistryError
 from gateway.grappes.registry import Registry
@@ -24,8 +23,6 @@ from gateway.journal.standing import environment_of
 from gateway.settings import Settings
 from gateway.usage.resting import resting
 
-AsJson = Annotated[bool, typer.Option("--json", help="Sortie JSON.")]
-
 
 def erase(by: By = "administrateur", data: DataFolder = Path(".socle"), as_json: AsJson = False) -> None:
     """Efface une personne du journal ; son matricule se lit sur l'entrée standard, jamais en argument."""
@@ -36,10 +33,7 @@ def erase(by: By = "administrateur", data: DataFolder = Path(".socle"), as_json:
         return asdict(await erase_person(journal, matricule, by=by))
 
     done = act(data, Settings().environment, "/admin/erasure", {"matricule": matricule.text, "by": by}, alone)
-    if as_json:
-        typer.echo(orjson.dumps(done, option=orjson.OPT_INDENT_2).decode())
-    else:
-        typer.echo(_told(done))
+    tell(done, as_json, _told(done))
     if not done["wal_emptied"]:
         fail(
             "L'effacement est fait, mais un lecteur tient le fichier -wal du journal, qui garde encore d'anciennes pages : "
@@ -60,7 +54,7 @@ def retention(by: By = "administrateur", data: DataFolder = Path(".socle"), as_j
 
     done = act(data, settings.environment, "/admin/retention", {"by": by}, alone)
     if as_json:
-        typer.echo(orjson.dumps(done, option=orjson.OPT_INDENT_2).decode())
+        print_json(done)
         return
     freed = (done["bytes_before"] - done["bytes_after"]) // 1024
     what = f"{done['bodies']} corps, {done['facts']} faits, {done['refs']} noms, {done['keys']} clés d'envoi"

@@ -10,11 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from connectors.nomenclatures.identifiers import luhn_holds
-from gateway.cli.common import BAD_INPUT, DataFolder, fail
+from gateway.cli.common import BAD_INPUT, AsJson, DataFolder, fail, print_json
 from gateway.cli.grappe_check import check_tables
 from gateway.cli.grappe_import import import_tables
 from gateway.cli.registry_acts import registry_in
-from gateway.exports.json_rates import to_bytes
 from gateway.grappes.model import Essms, Grappe
 from gateway.grappes.reading import example, examples, write_grappe
 
@@ -22,7 +21,6 @@ app = typer.Typer(no_args_is_help=True)
 app.command("check")(check_tables)
 app.command("import")(import_tables)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Sortie JSON.")]
 _LEVELS = {"essms": "ESSMS", "og": "organisme gestionnaire", "grappe": "grappe"}
 _STATUTS = {"confirme": "confirmé", "corrige_propose": "corrigé", "a_verifier": "à vérifier"}
 
@@ -36,7 +34,7 @@ def list_grappes(data: DataFolder = Path(".socle"), as_json: AsJson = False) -> 
             {"id": one.id, "name": one.name, "ars": one.ars, "essms": len(one.essms), "installed": installed}
             for one, installed in known
         ]
-        sys.stdout.buffer.write(to_bytes({"grappes": rows}))
+        print_json({"grappes": rows})
         return
     for one, installed in known:
         typer.echo(f"{one.id} : {one.name}, {one.ars}, {len(one.essms)} ESSMS ({'installée' if installed else 'livrée'})")

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.common import BAD_INPUT, CHECK_FAILED, fail
-from gateway.exports.json_rates import to_bytes
+from gateway.cli.common import BAD_INPUT, CHECK_FAILED, AsJson, fail, print_json
 from gateway.exports.table_rates import terminal_width
 from gateway.grappes.importing.asking_finess import ask_finess
 from gateway.grappes.importing.checking import Checked, check
@@ -24,7 +23,6 @@ Tables = Annotated[
 FinessExtraction = Annotated[
     Path | None, typer.Option("--finess", help="Extraction FINESS des établissements, pour comparer.", dir_okay=False)
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Sortie JSON.")]
 
 
 def check_tables(
@@ -38,7 +36,7 @@ def check_tables(
     """Lit les tableaux d'une convention et dit, ligne par ligne, quel numéro retenir. Ne corrige et n'écrit rien."""
     found = read_tables(tables, finess)
     if as_json_:
-        sys.stdout.buffer.write(to_bytes(as_json(found)))
+        print_json(as_json(found))
         for error in (error for one in found for error in one.errors):
             typer.echo(error, err=True)
     else:

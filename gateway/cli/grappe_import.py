@@ -1,7 +1,6 @@
 """`socle grappe import`: into the registry goes what the rules confirm or a person decides, in one write, or nothing."""
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,9 @@ import orjson
 import typer
 
 from gateway.cli.admin import act
-from gateway.cli.common import BAD_INPUT, CHECK_FAILED, DataFolder, fail
-from gateway.cli.grappe_check import AsJson, FinessExtraction, Tables, read_tables
+from gateway.cli.common import BAD_INPUT, CHECK_FAILED, AsJson, DataFolder, fail, print_json
+from gateway.cli.grappe_check import FinessExtraction, Tables, read_tables
 from gateway.cli.registry_acts import registry_in
-from gateway.exports.json_rates import to_bytes
 from gateway.grappes import tables as cells
 from gateway.grappes.importing.checking import Checked
 from gateway.grappes.importing.deciding import Decided, Left, Terms, decide
@@ -140,7 +138,7 @@ def _say(plan: _Plan, saved: dict[str, Any] | None, *, held: bool, as_json: bool
             "left": [{"ligne": one.row.ligne, "etablissement": one.row.name, "raison": one.why} for one in plan.decided.left],
             "warnings": list(plan.decided.warnings),
         }  # fmt: skip
-        sys.stdout.buffer.write(to_bytes(said))
+        print_json(said)
         return
     for line in plan.changes:
         typer.echo(line)

@@ -4,9 +4,8 @@ from __future__ import annotations
 import getpass
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import orjson
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -25,12 +24,11 @@ from gateway.access.identities import (
     pem_of,
 )
 from gateway.cli.admin import need_gateway, post
-from gateway.cli.common import BAD_INPUT, DataFolder, fail
+from gateway.cli.common import BAD_INPUT, AsJson, DataFolder, fail, print_json, tell
 from gateway.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Sortie JSON.")]
 By = Annotated[str | None, typer.Option("--by", help="Qui agit ; gardé scellé. L'utilisateur du système par défaut.")]
 
 
@@ -64,7 +62,7 @@ def add(
     }  # fmt: skip
     said = post(data, "/admin/identities", body)
     replaced = f" ; remplace {', '.join(said['replaces'])}" if said["replaces"] else ""
-    _print(said, as_json, f"Identité {said['name']} déposée pour la structure {said['struct_id']}{replaced}.")
+    tell(said, as_json, f"Identité {said['name']} déposée pour la structure {said['struct_id']}{replaced}.")
 
 
 @app.command("list")
@@ -72,7 +70,7 @@ def list_identities(data: DataFolder = Path(".socle"), as_json: AsJson = False) 
     """Liste les identités déposées, sans leurs clés."""
     found = list(IdentityStore(Settings(data=data).identities))
     if as_json:
-        typer.echo(orjson.dumps([one.about() for one in found], option=orjson.OPT_INDENT_2).decode())
+        print_json([one.about() for one in found])
     elif found:
         Console().print(_table(found))
     else:
@@ -89,7 +87,7 @@ def remove(
     """Retire une identité ; sa clé est effacée."""
     need_gateway(data)
     said = post(data, "/admin/identities/remove", {"name": name, "by": by or getpass.getuser()})
-    _print(said, as_json, f"Identité {name} retirée.")
+    tell(said, as_json, f"Identité {name} retirée.")
 
 
 def _read(cert: Path | None, key: Path | None, p12: Path | None, password: bytes | None) -> Candidate:
@@ -128,7 +126,3 @@ def _table(found: list[Deposited]) -> Table:
         until = one.not_after[:10] + (" (expirée)" if one.not_after < now else "")
         table.add_row(one.name, one.service, one.use, one.struct_id, one.tenant, until, one.subject)
     return table
-
-
-def _print(said: dict[str, Any], as_json: bool, line: str) -> None:
-    typer.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2).decode() if as_json else line)

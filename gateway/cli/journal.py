@@ -13,7 +13,7 @@ import apsw
 import orjson
 import typer
 
-from gateway.cli.common import BAD_INPUT, DataFolder, fail
+from gateway.cli.common import BAD_INPUT, AsJson, DataFolder, fail
 from gateway.cli.journal_filters import Asked, filters_of, with_filters
 from gateway.cli.journal_text import NARROW, entry_lines, list_lines, sheet
 from gateway.exports.journal_lines import first_line, warning_for
@@ -25,7 +25,6 @@ from gateway.journal.search import Follower
 
 app = typer.Typer(no_args_is_help=True)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Sortie JSON.")]
 _PAUSE_S = 0.25
 _LATE = 5_000  # entries not indexed above which reading pays for indexing them first
 _SHEET_WIDTH = 100

@@ -9,12 +9,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 
 from gateway.access import rights
 from gateway.cli.admin import act
-from gateway.cli.common import BAD_INPUT, By, DataFolder, check_author, fail
+from gateway.cli.common import BAD_INPUT, AsJson, By, DataFolder, check_author, fail, print_json, tell
 from gateway.cli.journal import open_reader
 from gateway.cli.journal_proof import public_key
 from gateway.grappes.reading import RegistryError
@@ -24,7 +23,6 @@ from gateway.settings import Settings
 
 app = typer.Typer(invoke_without_command=True, callback=public_key)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Sortie JSON.")]
 Name = Annotated[str, typer.Argument(metavar="NOM", help="Nom de la clé : lettres minuscules, chiffres, point, tiret.")]
 
 
@@ -54,7 +52,7 @@ def add(
     body = {"name": name, "rights": asked, "tenant": tenant, "grappes": bound, "by": by}
     done = _change(data, "/admin/journal/keys", body, alone)
     if as_json:
-        _print(done)
+        print_json(done)
         return
     typer.echo(f"Clé « {name} », montrée une seule fois : {done['key']}")
     sees = f"Grappes : {', '.join(bound)}" if bound else f"Éditeur : {tenant or 'tous'}"
@@ -66,7 +64,7 @@ def list_keys(data: DataFolder = Path(".socle"), as_json: AsJson = False) -> Non
     """Montre les clés en vigueur, sans leur secret."""
     keys = [key.item() for key in _present(data).all()]
     if as_json:
-        _print(keys)
+        print_json(keys)
         return
     if not keys:
         typer.echo("Aucune clé.")
@@ -84,10 +82,7 @@ def rotate(name: Name, by: By = "administrateur", data: DataFolder = Path(".socl
         return {"name": name, "key": await rights.rotate(_present(data), journal, name=name, by=by)}
 
     done = _change(data, "/admin/journal/keys/rotate", {"name": name, "by": by}, alone)
-    if as_json:
-        _print(done)
-    else:
-        typer.echo(f"Clé « {name} », nouveau secret montré une seule fois : {done['key']}")
+    tell(done, as_json, f"Clé « {name} », nouveau secret montré une seule fois : {done['key']}")
 
 
 @app.command("remove")
@@ -100,10 +95,7 @@ def remove(name: Name, by: By = "administrateur", data: DataFolder = Path(".socl
         return {"name": name, "removed": True}
 
     done = _change(data, "/admin/journal/keys/remove", {"name": name, "by": by}, alone)
-    if as_json:
-        _print(done)
-    else:
-        typer.echo(f"Clé « {name} » retirée.")
+    tell(done, as_json, f"Clé « {name} » retirée.")
 
 
 def _change(data: Path, path: str, body: dict[str, Any], alone: Callable[[Journal], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
@@ -126,7 +118,3 @@ def _known_grappes(data: Path, names: list[str]) -> list[str]:
 def _present(data: Path) -> rights.Keys:
     with open_reader(data) as reader:
         return rights.Keys.from_journal(reader)
-
-
-def _print(content: Any) -> None:
-    typer.echo(orjson.dumps(content, option=orjson.OPT_INDENT_2).decode())

@@ -7,11 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 
 from gateway.cli.admin import act
-from gateway.cli.common import BAD_INPUT, CHECK_FAILED, By, DataFolder, check_author, fail
+from gateway.cli.common import BAD_INPUT, CHECK_FAILED, AsJson, By, DataFolder, check_author, fail, tell
 from gateway.cli.journal_verdict import judge
 from gateway.journal.journal import Journal
 from gateway.journal.location import present
@@ -31,7 +30,6 @@ from gateway.journal.proof.witnessing import NotGrown, witness_of
 from gateway.journal.record import JournalError
 from gateway.settings import Settings
 
-AsJson = Annotated[bool, typer.Option("--json", help="Sortie JSON.")]
 _NO_KEY = "Aucun point de contrôle dans {data} : lancez une fois « socle gateway » ou « socle up », qui fait la clé et signe."
 
 
@@ -47,7 +45,7 @@ def public_key(
             fail(f"--data se donne après « {context.invoked_subcommand} » : ici, elle ne servirait pas.", BAD_INPUT)
         return
     key = _key_of(data)
-    _tell({"key": str(key), "name": key.name, "id": key.id.hex()}, as_json, str(key))
+    tell({"key": str(key), "name": key.name, "id": key.id.hex()}, as_json, str(key))
 
 
 def verify(
@@ -103,7 +101,7 @@ def witness(
     except OSError as error:
         fail(f"{out} ne peut pas être écrit ({error.strerror}).", BAD_INPUT)
     said = {"file": str(out), "size": made.size, "root": made.root, "at": made.at}
-    _tell(said, as_json, f"Témoin du {made.at} dans {out} : registre {made.size} lignes, racine {made.root}")
+    tell(said, as_json, f"Témoin du {made.at} dans {out} : registre {made.size} lignes, racine {made.root}")
 
 
 def rekey(by: By = "administrateur", data: DataFolder = Path(".socle"), as_json: AsJson = False) -> None:
@@ -118,7 +116,7 @@ def rekey(by: By = "administrateur", data: DataFolder = Path(".socle"), as_json:
             await asyncio.to_thread(notary.close)
 
     done = act(data, Settings().environment, "/admin/proof/rotation", {"by": by}, alone)
-    _tell(done, as_json, f"Nouvelle clé publique, à donner à qui vérifie : {done['key']}\nAncienne : {done['previous']}")
+    tell(done, as_json, f"Nouvelle clé publique, à donner à qui vérifie : {done['key']}\nAncienne : {done['previous']}")
 
 
 # --- the export ---------------------------------------------------------------------------------------------------------------
@@ -232,7 +230,3 @@ def _local(data: Path, keys: list[PublicKey]) -> Verdict:
         return verify_local(data / "gateway", tuple(keys))
     except JournalError as error:
         fail(f"Le journal de {data} ne se lit pas : {str(error).rstrip('.')}.", BAD_INPUT)
-
-
-def _tell(said: dict[str, Any], as_json: bool, line: str) -> None:
-    typer.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2).decode() if as_json else line)

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-import orjson
 import typer
 
-from gateway.cli.common import CHECK_FAILED
+from gateway.cli.common import CHECK_FAILED, print_json
 from gateway.cli.french import counted
 from gateway.journal.proof.notes import encode
 from gateway.journal.proof.removals import masks, say
@@ -19,7 +18,7 @@ def judge(verdict: Verdict, as_json: bool, what: str, *, witnessed: bool) -> Non
     """Tell the verdict; exit 1 when it does not hold."""
     warning = None if witnessed else WITHOUT_WITNESS
     if as_json:
-        typer.echo(orjson.dumps(_item(verdict, warning), option=orjson.OPT_INDENT_2).decode())
+        print_json(_item(verdict, warning))
     else:
         for line in _told(verdict, what, warning):
             typer.echo(line)

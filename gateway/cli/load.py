@@ -3,17 +3,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 
 from gateway.cli import runs
-from gateway.cli.common import BAD_INPUT, CHECK_FAILED, UNAVAILABLE, fail
+from gateway.cli.common import BAD_INPUT, CHECK_FAILED, UNAVAILABLE, AsJson, fail, print_json
 from gateway.cli.demo import reconciliation_table
 from gateway.supervise import ChildFailed, PortTaken, Supervisor
 from gateway.usage.measure import SIMULATED
@@ -48,7 +46,7 @@ def run(
     calls: Annotated[int, typer.Option(min=1, max=1_000_000, help="Nombre d'appels au plus.")] = 100_000,
     seed: Annotated[int, typer.Option(min=0, help="Graine des tirages.")] = 1,
     enforce: Annotated[bool, typer.Option("--enforce", help="Sortie 1 si un seuil de latence est dépassé.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Sortie JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Charge un bac à sable privé par tous les protocoles, puis réconcilie les comptes."""
     kill_at_s = None if kill_gateway_at is None else _seconds(kill_gateway_at)
@@ -73,7 +71,7 @@ def run(
         fail(f"Écriture impossible dans {error.filename or folder} : {error.strerror}.", UNAVAILABLE)
     result = _result(summary, report, wanted, folder)
     if as_json:
-        sys.stdout.buffer.write(orjson.dumps(result, option=orjson.OPT_INDENT_2) + b"\n")
+        print_json(result)
     else:
         _print(result, report)
     raise typer.Exit(CHECK_FAILED if not result["reconciled"] or (enforce and result["thresholds_exceeded"]) else 0)

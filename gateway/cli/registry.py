@@ -10,9 +10,8 @@ import typer
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from gateway.cli.common import BAD_INPUT, DataFolder, fail
+from gateway.cli.common import BAD_INPUT, AsJson, DataFolder, fail
 from gateway.cli.registry_acts import (
-    AsJson,
     By,
     Et,
     GrappeId,

@@ -1,7 +1,6 @@
 """What the commands that change the registry share: who acts, from which version, and what became of it."""
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import date
 from pathlib import Path
@@ -11,9 +10,8 @@ import typer
 from pydantic import ValidationError
 
 from gateway.cli.admin import act
-from gateway.cli.common import BAD_INPUT, fail
+from gateway.cli.common import BAD_INPUT, fail, tell
 from gateway.doors.own.fields import said
-from gateway.exports.json_rates import to_bytes
 from gateway.grappes import tables
 from gateway.grappes.change_model import NONE, MaybeDate
 from gateway.grappes.changes import CHANGES, apply_all
@@ -30,7 +28,6 @@ Et = Annotated[str, typer.Argument(metavar="ET", help="FINESS géographique de l
 By = Annotated[str, typer.Option("--by", help="Qui décide : un organisme ou un rôle (« amoa »), jamais une personne.")]
 Why = Annotated[str | None, typer.Option("--why", help="Pourquoi ; gardé scellé au journal.")]
 IfVersion = Annotated[int | None, typer.Option("--if-version", help="Refuse si la grappe n'en est plus à cette version.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Sortie JSON.")]
 Since = Annotated[str | None, typer.Option("--since", metavar="AAAA-MM-JJ", help="À partir de ce jour, compris.")]
 Until = Annotated[
     str | None, typer.Option("--until", metavar="AAAA-MM-JJ", help="Jusqu'à ce jour, non compris ; « aucune » : sans fin.")
@@ -59,10 +56,7 @@ def change(
 
     body = {"by": by, "why": why, "version": version, "changes": [one.model_dump(mode="json") for one in wanted]}
     done = done_by(data, f"/admin/grappes/{grappe}/changes", body, alone)
-    if as_json:
-        sys.stdout.buffer.write(to_bytes(done))
-    else:
-        typer.echo(told(done))
+    tell(done, as_json, told(done))
 
 
 def done_by(data: Path, path: str, body: dict[str, Any], alone: Callable[[Journal], Awaitable[dict[str, Any]]]) -> dict[str, Any]:

@@ -9,9 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gateway.cli.common import BAD_INPUT, DataFolder, fail
-from gateway.cli.registry_acts import AsJson, GrappeId, span
-from gateway.exports.json_rates import to_bytes
+from gateway.cli.common import BAD_INPUT, AsJson, DataFolder, fail, print_json
+from gateway.cli.registry_acts import GrappeId, span
 from gateway.grappes.history import Step, history
 from gateway.grappes.reading import RegistryError, write_grappe
 from gateway.grappes.versions import load_version
@@ -34,7 +33,7 @@ def historique(
     except RegistryError as error:
         fail(str(error), BAD_INPUT)
     if as_json:
-        sys.stdout.buffer.write(to_bytes({"grappe": grappe, "versions": [one.item() for one in steps]}))
+        print_json({"grappe": grappe, "versions": [one.item() for one in steps]})
     elif not steps:
         typer.echo(f"{grappe} : version 1, telle que son fichier a été posé.")
     else:

@@ -4,11 +4,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
 
 from gateway.cli.admin import need_gateway, post
-from gateway.cli.common import By, DataFolder, check_author
+from gateway.cli.common import AsJson, By, DataFolder, check_author, print_json
 from gateway.cli.journal import entry_named, open_reader
 
 
@@ -16,7 +15,7 @@ def rerun(
     name: Annotated[str, typer.Argument(metavar="ENTRÉE", help="Identifiant, son début, ou numéro comme 1/42.")],
     by: By = "administrateur",
     data: DataFolder = Path(".socle"),
-    as_json: Annotated[bool, typer.Option("--json", help="Sortie JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Refait un appel sans effet dont la requête est gardée en entier ; c'est un nouvel appel, qui ne compte pas."""
     check_author(by)
@@ -25,7 +24,7 @@ def rerun(
     need_gateway(data)
     done = post(data, "/admin/journal/rerun", {"entry": entry["id"], "by": by})
     if as_json:
-        typer.echo(orjson.dumps(done, option=orjson.OPT_INDENT_2).decode())
+        print_json(done)
         return
     said = ", ".join(one for one in (done["outcome"], done["service_code"], *done["flags"]) if one)
     typer.echo(f"Appel {done['replays']} refait : {said} (entrée {done['entry']}).")

@@ -3,13 +3,12 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import orjson
 import typer
 
 from gateway.cli.admin import act
-from gateway.cli.common import By, DataFolder, check_author
+from gateway.cli.common import AsJson, By, DataFolder, check_author, print_json
 from gateway.journal.journal import Journal
 from gateway.journal.resealing import reseal as reseal_journal
 from gateway.settings import Settings
@@ -18,7 +17,7 @@ from gateway.settings import Settings
 def reseal(
     by: By = "administrateur",
     data: DataFolder = Path(".socle"),
-    as_json: Annotated[bool, typer.Option("--json", help="Sortie JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Change la clé K2 et scelle de nouveau tout ce qui l'est, passerelle en marche ou non ; interrompu, se reprend."""
     check_author(by)
@@ -28,7 +27,7 @@ def reseal(
 
     done = act(data, Settings().environment, "/admin/reseal", {"by": by}, alone)
     if as_json:
-        typer.echo(orjson.dumps(done, option=orjson.OPT_INDENT_2).decode())
+        print_json(done)
         return
     lost = f" {done['unreadable']} valeur(s) abîmée(s), qu'aucune clé n'ouvrait, restent telles." if done["unreadable"] else ""
     again = f"{done['values']} valeur(s) scellée(s) de nouveau, l'ancienne clé est détruite."

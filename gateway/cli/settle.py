@@ -4,11 +4,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 
 from gateway.cli.admin import act
-from gateway.cli.common import BAD_INPUT, DataFolder, fail
+from gateway.cli.common import BAD_INPUT, AsJson, DataFolder, fail, tell
 from gateway.cli.journal import entry_named, open_reader
 from gateway.journal.journal import Journal
 from gateway.journal.query import Filters
@@ -26,7 +25,7 @@ def settle(
     by: Annotated[str, typer.Option("--by", help="Nom de la personne qui décide ; gardé scellé.")],
     reason: Annotated[str, typer.Option("--reason", help="Sur quoi elle se fonde ; gardé scellé.")],
     data: DataFolder = Path(".socle"),
-    as_json: Annotated[bool, typer.Option("--json", help="Sortie JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Règle une entrée en doute sur la parole d'une personne ; une seule fois, sans retour."""
     if outcome not in _DECISIONS:
@@ -47,10 +46,7 @@ def settle(
 
     body = {"entry": entry, "outcome": outcome, "by": by, "reason": reason}
     done = act(data, Settings().environment, "/admin/settle", body, alone)
-    if as_json:
-        typer.echo(orjson.dumps(done, option=orjson.OPT_INDENT_2).decode())
-    else:
-        typer.echo(f"Entrée {entry} réglée : {_SAID[outcome]} (règlement {done['settlement']}).")
+    tell(done, as_json, f"Entrée {entry} réglée : {_SAID[outcome]} (règlement {done['settlement']}).")
 
 
 def _why_not(data: Path, entry_id: str) -> str | None:

@@ -13,7 +13,7 @@ import orjson
 import typer
 
 from gateway.cli import identity
-from gateway.cli.common import BAD_INPUT, UNAVAILABLE, DataFolder, fail
+from gateway.cli.common import BAD_INPUT, UNAVAILABLE, DataFolder, fail, print_json
 from gateway.cli.sandbox_seed import Persons
 from gateway.first_call import first_call
 from gateway.journal.location import address_of
@@ -56,7 +56,7 @@ async def _up(data: Path, *, as_json: bool, fixed: bool, workers: int, persons: 
         return 0
     await starting
     if as_json:
-        sys.stdout.buffer.write(orjson.dumps(first_call(data, supervisor), option=orjson.OPT_INDENT_2) + b"\n")
+        print_json(first_call(data, supervisor))
         sys.stdout.flush()
     else:
         typer.echo("prêt")

@@ -1,7 +1,6 @@
 """`socle usage`: rates of the grappes, the recount that proves them, the closing of their windows (design §6, §9)."""
 from __future__ import annotations
 
-import sys
 from datetime import date, datetime
 from itertools import groupby
 from pathlib import Path
@@ -11,14 +10,14 @@ from typing import Annotated, Any, Literal
 import typer
 
 from gateway.cli import usage_asked
-from gateway.cli.common import BAD_INPUT, CHECK_FAILED, DataFolder, fail
+from gateway.cli.common import BAD_INPUT, CHECK_FAILED, AsJson, DataFolder, fail, print_json
 from gateway.cli.french import counted
-from gateway.cli.usage_asked import AsJson, GrappeId, InEnvironment, Source, journal_errors, measured, question, source_of
+from gateway.cli.usage_asked import GrappeId, InEnvironment, Source, journal_errors, measured, question, source_of
 from gateway.cli.usage_close import close
 from gateway.cli.usage_explain import explain_command
 from gateway.cli.usage_export import export
 from gateway.exports.cells import PARIS
-from gateway.exports.json_rates import envelope, to_bytes
+from gateway.exports.json_rates import envelope
 from gateway.exports.table_rates import rates_table, terminal_width
 from gateway.journal.units import Unit
 from gateway.usage import recount as recounting
@@ -72,7 +71,7 @@ def rates(
         found = measured(source, asked, grappe)
         more = _More(source, found) if detail else None
         if as_json:
-            sys.stdout.buffer.write(to_bytes(envelope(found) | ({} if more is None else more.item())))
+            print_json(envelope(found) | ({} if more is None else more.item()))
         else:
             width = terminal_width()
             said = [*_standing(found), *([] if more is None else more.lines())]
@@ -87,7 +86,7 @@ def recount(data: DataFolder = Path(".socle"), as_json: AsJson = False) -> None:
         found = recounting.recount(data / "gateway")
     simulated = found.environments != [PRODUCTION]
     if as_json:
-        sys.stdout.buffer.write(to_bytes(_recount_item(found, simulated)))
+        print_json(_recount_item(found, simulated))
     else:
         typer.echo("\n".join(_recount_lines(found, simulated)))
     if found.gap_count:

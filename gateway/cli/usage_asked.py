@@ -34,7 +34,6 @@ from gateway.usage.variants import NoSuchOption
 
 GrappeId = Annotated[str | None, typer.Option("--grappe", help="Identifiant de la grappe ; toutes par défaut.")]
 InEnvironment = Annotated[str, typer.Option("--environment", help="bac_a_sable, recette, charge ou production.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Sortie JSON.")]
 _PARIS = ZoneInfo("Europe/Paris")
 
 

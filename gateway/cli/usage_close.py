@@ -4,12 +4,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import orjson
-import typer
-
 from gateway.cli.admin import act
-from gateway.cli.common import By, DataFolder, check_author
-from gateway.cli.usage_asked import AsJson, GrappeId, journal_errors, registry_of
+from gateway.cli.common import AsJson, By, DataFolder, check_author, tell
+from gateway.cli.usage_asked import GrappeId, journal_errors, registry_of
 from gateway.journal.journal import Journal
 from gateway.journal.standing import clock_of, environment_of
 from gateway.settings import Settings
@@ -30,10 +27,7 @@ def close(grappe: GrappeId = None, by: By = "administrateur", data: DataFolder =
     wanted = {"by": by} | ({} if grappe is None else {"grappe": grappe})
     with journal_errors(data):
         done = act(data, environment, "/admin/usage/close", wanted, alone)
-    if as_json:
-        typer.echo(orjson.dumps(done, option=orjson.OPT_INDENT_2).decode())
-    else:
-        typer.echo("\n".join(map(_line, done["closed"])) or _NOTHING)
+    tell(done, as_json, "\n".join(map(_line, done["closed"])) or _NOTHING)
 
 
 _NOTHING = (

@@ -1,15 +1,13 @@
 """`socle usage explain`: a numerator opened to its entries, and what made one version differ from another (design §6)."""
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.common import BAD_INPUT, DataFolder, fail
-from gateway.cli.usage_asked import AsJson, InEnvironment, Source, question, source_of
-from gateway.exports.json_rates import to_bytes
+from gateway.cli.common import BAD_INPUT, AsJson, DataFolder, fail, print_json
+from gateway.cli.usage_asked import InEnvironment, Source, question, source_of
 from gateway.grappes.model import Grappe
 from gateway.usage.causes import touching
 from gateway.usage.closings import Closings, key_of
@@ -52,7 +50,7 @@ def explain_command(
         opened = _open(source, measure)
         history = _history(source, measure)
         if as_json:
-            sys.stdout.buffer.write(to_bytes(_item(measure, opened, history)))
+            print_json(_item(measure, opened, history))
         else:
             typer.echo("\n".join(_lines(measure, opened, history)))
 
