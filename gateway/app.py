@@ -6,7 +6,6 @@ import contextlib
 import ssl
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,7 +38,7 @@ from gateway.doors.insi import InsiDoor
 from gateway.doors.journal_api import JournalApi
 from gateway.doors.mail.smtp import SmtpDoor
 from gateway.doors.native import NativeApp
-from gateway.doors.one_console import OneConsole, publish
+from gateway.doors.one_console import OneConsole
 from gateway.doors.own.decision import DecisionDoor
 from gateway.doors.own.dmp import FeedDoor
 from gateway.doors.own.dui import ExtractionDoor
@@ -58,18 +57,13 @@ from gateway.grappes.registrar import Registrar
 from gateway.grappes.registry import Registry
 from gateway.heeding import CLAIMED, Heeding
 from gateway.journal.bodies import Keeper
-from gateway.journal.journal import FILE_NAME, Journal
+from gateway.journal.journal import Journal
 from gateway.journal.location import choose
-from gateway.journal.proof.acts import open_notary
-from gateway.journal.proof.leaving import Resting
-from gateway.journal.proof.notary import Notary, Rhythm, sign_along
 from gateway.journal.query import JournalReader
 from gateway.journal.record import JournalError
 from gateway.journal.recovery import SettlementWorker
-from gateway.journal.resealing import resume
-from gateway.journal.retention import retain_daily
-from gateway.journal.search import follow
 from gateway.journal.standing import clock_of
+from gateway.lead import Lead
 from gateway.metrics import GatewayCollector
 from gateway.operations import OPERATIONS
 from gateway.population import People
@@ -77,8 +71,6 @@ from gateway.rerunning import SEARCH_PATH, Reruns
 from gateway.road import NativeDoor, Road
 from gateway.settings import Settings, Upstream
 from gateway.starts import note_start
-from gateway.usage.closing import Closer, close_along
-from gateway.usage.resting import resting
 
 _UPSTREAMS: dict[Upstream, str] = {
     "INS": "mock-insi", "DMP": "mock-dmp", "PSC": "mock-psc", "PSC-WALLET": "mock-psc-wallet", "ANN": "mock-annuaire",
@@ -102,7 +94,6 @@ class Gateway:
     manifest: dict[str, Any]
     ports: dict[str, int]
     accept_fork: bool = False  # take the journal as it is when its checkpoints say otherwise
-    notary: Notary | None = None  # from ``run`` on
     worker: int = 1  # which of the processes that share the folder
     among: Among | None = None  # the other gateways of the journal, from ``run`` on; None where there can be none
     keys: Keys = field(default_factory=Keys)  # for reading, from ``services`` on
@@ -113,9 +104,8 @@ class Gateway:
     denials: Denials = field(init=False)
     deposits: Deposits = field(init=False)
     registrar: Registrar = field(init=False)
+    lead: Lead = field(init=False)
     _asker: DmpAsker = field(init=False)
-    _one: OneConsole | None = None  # what the leader is asked by the others too
-    _inner: Running | None = None
     _background: set[asyncio.Task[None]] = field(default_factory=set)
     _questions: list[Client] = field(default_factory=list)  # one a structure that settlement asked for
 
@@ -163,6 +153,9 @@ class Gateway:
         self.access.changed = self._asker.forget
         self.deposits.load()
         self.registrar = Registrar(self.journal, self.clock, self.settings.journal / "grappes", self.registry)
+        self.lead = Lead(
+            self.settings, self.journal, self.clock, self.registry, self.registrar, self._along, accept_fork=self.accept_fork
+        )
         self.denials = Denials(self.journal, self.clock)
         self.gaps = Gaps(self.journal, self.clock, [take_refused, self.road.take_refused, self.smtp.take_refused])
 
@@ -220,7 +213,7 @@ class Gateway:
             self.settings.retention(),
         )
         console.deposits, console.denials, console.direct = self.deposits, self.denials, self.observer.direct
-        console.touches, console.resting = self.road.touches, self._resting
+        console.touches, console.resting = self.road.touches, self.lead.resting
         console.registry.register(GatewayCollector(self.settings.journal, self._busy))
         app = console.app()
         if self.among is not None:
@@ -236,18 +229,11 @@ class Gateway:
         app.include_router(again.hidden())
         TenantsApi(self.journal, self.keys, self.deposits, self.denials, console.check_admin).mount(app)
         RegistryApi(self.registrar, self.settings.environment, console.check_admin).mount(app)
-        ClosingApi(self._closer, self.journal, self.clock, console.check_admin).mount(app)
-        ProofApi(self.journal, lambda: self.notary, console.check_admin).mount(app)
+        ClosingApi(self.lead.closer, self.journal, self.clock, console.check_admin).mount(app)
+        ProofApi(self.journal, lambda: self.lead.notary, console.check_admin).mount(app)
         if self.among is not None:
-            self._one = OneConsole(app, self.among)
-        return self._one or app
-
-    def _resting(self, now: datetime) -> Resting | None:
-        return resting(self.settings.journal, self.registry, self.settings.environment, now)
-
-    @property
-    def _closer(self) -> Closer:
-        return Closer(self.settings.journal, self.registry, self.settings.environment)
+            self.lead.console = OneConsole(app, self.among)
+        return self.lead.console or app
 
     def _busy(self) -> int:
         return self.road.in_flight + self.smtp.in_flight
@@ -305,10 +291,10 @@ class Gateway:
         ``announce(name, url)`` is called per listener once all listen, then ``announce(None, None)``.
         Raises OSError when a port is taken, JournalForked when the journal is not what its checkpoints say.
         """
-        self.among = Among(self.journal, self._heed, self._lead) if self.journal.shared else None
+        self.among = Among(self.journal, self._heed, self.lead.begin) if self.journal.shared else None
         services = self.services()
         try:
-            await (self._lead() if self.among is None else self.among.start())
+            await (self.lead.begin() if self.among is None else self.among.start())
         except JournalError:
             await self._leave()
             raise
@@ -340,20 +326,6 @@ class Gateway:
                     await flush
             await self._leave()
 
-    async def _lead(self) -> None:
-        """Do what one gateway of the journal does. Raises JournalForked, JournalUnsafe."""
-        rhythm = Rhythm(self.settings.checkpoint_entries, self.settings.checkpoint_s)
-        self.notary = await open_notary(self.journal, self.clock, rhythm, accept_fork=self.accept_fork)
-        await self.registrar.adopt()
-        self._along(
-            follow(self.settings.journal / FILE_NAME), sign_along(self.notary),
-            retain_daily(self.journal, self.settings.retention(), self.clock, resting=self._resting),
-            close_along(self._closer, self.journal, self.clock), resume(self.journal),
-        )  # fmt: skip
-        if self._one is not None:
-            self._inner = await Running.start([HttpService("leader", self._one.led)])
-            publish(self.settings.journal, int(self._inner.urls["leader"].rpartition(":")[2]))
-
     def _along(self, *work: Coroutine[Any, Any, None]) -> None:
         for one in work:
             task = asyncio.create_task(one)
@@ -362,12 +334,7 @@ class Gateway:
 
     async def _leave(self) -> None:
         """The lead goes to another one after the last signature, the log after that."""
-        if self._inner is not None:
-            await self._inner.stop(1.0)
-        if self._one is not None:
-            await self._one.close()
-        if self.notary is not None:
-            await asyncio.to_thread(self.notary.close)
+        await self.lead.end()
         if self.among is not None:
             await self.among.close()
         await self.journal.close()

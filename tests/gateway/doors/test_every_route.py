@@ -16,7 +16,6 @@ from gateway.access.denials import ACTION
 from gateway.app import Gateway
 from gateway.bench.usage_grappe import bench_grappe
 from gateway.grappes.reading import example, write_grappe
-from gateway.journal.proof.notary import Notary
 from gateway.journal.query import Filters, JournalReader
 from gateway.settings import Settings
 from mocks.sandbox.build import init
@@ -92,7 +91,6 @@ async def served(sandbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for grappe in (example(MINE), bench_grappe()):
         (tmp_path / "gateway" / "grappes" / f"{grappe.id}.json").write_bytes(write_grappe(grappe))
     gateway = Gateway.open(Settings(data=tmp_path))
-    gateway.notary = cast(Notary, object())  # its routes are there once it is
     made: list[Any] = []
     console_of = Gateway._console
     monkeypatch.setattr(Gateway, "_console", lambda *parts: made.append(console_of(*parts)) or made[-1])
