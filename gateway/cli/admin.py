@@ -11,7 +11,7 @@ import orjson
 
 from connectors.wire.http import Answer, Client, UpstreamError
 from connectors.wire.serving import FIXED_PORTS
-from gateway.cli.common import BAD_INPUT, REFUSED_TO_START, UNAVAILABLE, fail
+from gateway.cli.common import BAD_INPUT, REFUSED_TO_START, UNAVAILABLE, fail, need_journal
 from gateway.journal.journal import LOCK_NAME, Journal
 from gateway.journal.location import present
 from gateway.journal.lock import FolderLock
@@ -36,8 +36,8 @@ def act(
     command on failure.
     """
     folder = data / "gateway"
-    if not create and not present(folder):
-        fail(f"Aucun journal dans {data} : indiquez le bon dossier par --data.", BAD_INPUT)
+    if not create:
+        need_journal(data)
     try:
         if present(folder):
             check_sizes(folder)

@@ -11,12 +11,11 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli.admin import note
-from gateway.cli.common import BAD_INPUT, REFUSED_TO_START, AsJson, By, DataFolder, check_author, fail, tell
+from gateway.cli.common import BAD_INPUT, REFUSED_TO_START, AsJson, By, DataFolder, check_author, fail, need_journal, tell
 from gateway.cli.french import counted
 from gateway.journal import backup as copies
 from gateway.journal.backup import BackupError, Copied
 from gateway.journal.journal import Journal
-from gateway.journal.location import present
 from gateway.journal.record import JournalError
 from gateway.journal.standing import clock_of, environment_of
 from gateway.settings import Settings
@@ -29,8 +28,7 @@ def backup(
     as_json: AsJson = False,
 ) -> None:
     """Copie le journal et ses clés, passerelle en marche ou non ; phrase de passe lue sur l'entrée standard."""
-    if not present(data / "gateway"):
-        fail(f"Aucun journal dans {data} : indiquez le bon dossier par --data.", BAD_INPUT)
+    need_journal(data)
     check_author(by)
     passphrase = _passphrase("Phrase de passe de la copie")
 

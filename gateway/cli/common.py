@@ -8,6 +8,7 @@ import orjson
 import typer
 
 from gateway.journal.authors import is_author
+from gateway.journal.location import present
 
 CHECK_FAILED, BAD_INPUT, UNAVAILABLE, REFUSED_TO_START = 1, 2, 3, 4
 
@@ -38,6 +39,18 @@ def tell(said: dict[str, Any], as_json: bool, line: str) -> None:
 def print_json(content: Any) -> None:
     """Print indented JSON on standard output, in UTF-8 whatever the terminal's encoding."""
     typer.echo(orjson.dumps(content, option=orjson.OPT_INDENT_2))
+
+
+def need_journal(data: Path) -> None:
+    """End the command when the data folder has no journal."""
+    if not present(data / "gateway"):
+        no_journal(data)
+
+
+def no_journal(data: Path, *, or_start: bool = False) -> NoReturn:
+    """The data folder has no journal: say so; ``or_start`` adds that a first start makes one."""
+    otherwise = ", ou lancez d'abord socle up" if or_start else ""
+    fail(f"Aucun journal dans {data} : indiquez le bon dossier par --data{otherwise}.", BAD_INPUT)
 
 
 def fail(message: str, code: int) -> NoReturn:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from connectors.wire.clock import SystemClock
-from gateway.cli.common import BAD_INPUT, CHECK_FAILED, AsJson, DataFolder, fail, print_json
+from gateway.cli.common import BAD_INPUT, CHECK_FAILED, AsJson, DataFolder, fail, no_journal, print_json
 from gateway.conformance import reports
 from gateway.conformance.declared import BadDeclaration, read_declaration
 from gateway.conformance.evidence import Evidence
@@ -154,7 +154,7 @@ def _run(asked: _Asked) -> dict[str, Any]:
             evidence = Evidence(reader, folder, asked.environment, people)
             return run_item(header, chosen, run_rules(window, chosen), evidence.describe)
     except JournalMissing:
-        fail(f"Aucun journal dans {asked.data} : indiquez le bon dossier par --data, ou lancez d'abord socle up.", BAD_INPUT)
+        no_journal(asked.data, or_start=True)
     except RegistryError as error:
         fail(str(error), BAD_INPUT)
     except JournalError as error:

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gateway.cli.common import BAD_INPUT, AsJson, DataFolder, fail, print_json
+from gateway.cli.common import AsJson, DataFolder, no_journal, print_json
 from gateway.cli.csv_files import bytes_of, refuse
 from gateway.cli.registry_acts import By, GrappeId, done_by, grappe_in, registry_in
 from gateway.exports.cells import csv_bytes, number_as_text
@@ -68,7 +68,7 @@ def list_extractions(
         with journal_of(folder) as connection:
             found = list(extractions(connection, _environment(folder)))
     except JournalMissing:
-        fail(f"Aucun journal dans {data} : indiquez le bon dossier par --data.", BAD_INPUT)
+        no_journal(data)
     standing = set(latest(found).values())
     rows = sorted((one for one in found if every or one in standing), key=lambda one: (one.extraction.window, one.rank))
     if as_json:

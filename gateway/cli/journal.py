@@ -13,7 +13,7 @@ import apsw
 import orjson
 import typer
 
-from gateway.cli.common import BAD_INPUT, AsJson, DataFolder, fail
+from gateway.cli.common import BAD_INPUT, AsJson, DataFolder, fail, no_journal
 from gateway.cli.journal_filters import Asked, filters_of, with_filters
 from gateway.cli.journal_text import NARROW, entry_lines, list_lines, sheet
 from gateway.exports.journal_lines import first_line, warning_for
@@ -118,7 +118,7 @@ def open_reader(data: Path) -> Iterator[JournalReader]:
     try:
         reader = JournalReader(data / "gateway")
     except JournalMissing:
-        fail(f"Aucun journal dans {data} : indiquez le bon dossier par --data, ou lancez d'abord socle up.", BAD_INPUT)
+        no_journal(data, or_start=True)
     except JournalError as error:
         fail(f"Le journal de {data} ne se lit pas : {str(error).rstrip('.')}.", BAD_INPUT)
     with reader:

@@ -10,10 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli.admin import act
-from gateway.cli.common import BAD_INPUT, CHECK_FAILED, AsJson, By, DataFolder, check_author, fail, tell
+from gateway.cli.common import BAD_INPUT, CHECK_FAILED, AsJson, By, DataFolder, check_author, fail, need_journal, tell
 from gateway.cli.journal_verdict import judge
 from gateway.journal.journal import Journal
-from gateway.journal.location import present
 from gateway.journal.proof import acts, export, snapshot
 from gateway.journal.proof.growth import verify_witness
 from gateway.journal.proof.local import verify_local
@@ -175,8 +174,7 @@ def snapshot_now(data: Path, why: Why) -> Snapshot:
 
 
 def _key_of(data: Path) -> PublicKey:
-    if not present(data / "gateway"):
-        fail(f"Aucun journal dans {data} : indiquez le bon dossier par --data.", BAD_INPUT)
+    need_journal(data)
     try:
         key = snapshot.public_key(data / "gateway")
     except RegisterError as error:
@@ -221,8 +219,7 @@ def _witness(path: Path) -> Witness:
 
 
 def _local(data: Path, keys: list[PublicKey]) -> Verdict:
-    if not present(data / "gateway"):
-        fail(f"Aucun journal dans {data} : indiquez le bon dossier par --data.", BAD_INPUT)
+    need_journal(data)
     with suppress(RegisterError):  # what is wrong with the registry is named below
         if snapshot.public_key(data / "gateway") is None:
             fail(_NO_KEY.format(data=data), BAD_INPUT)

@@ -2,21 +2,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import orjson
 import typer
 
-from gateway.cli.common import BAD_INPUT, DataFolder, fail
+from gateway.cli.common import BAD_INPUT, AsJson, DataFolder, fail, tell
 from gateway.cli.sandbox_control import ask
 
 app = typer.Typer(no_args_is_help=True)
 client = typer.Typer(no_args_is_help=True)
 app.add_typer(client, name="client", help="Clients Pro Santé Connect du bac à sable.")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Sortie JSON.")]
-
-_control = ask  # the name by which the modules beside this one know it
 
 
 @app.command("clock")
@@ -26,9 +21,9 @@ def clock(
     as_json: AsJson = False,
 ) -> None:
     """Montre l'horloge du bac à sable, ou l'avance ; elle ne recule pas."""
-    method, body = ("GET", None) if advance is None else ("POST", {"advance_s": _seconds(advance)})
-    said = _control(data, method, "/clock", body)
-    _print(said, as_json, f"temps métier {said.get('business')} (décalage {said.get('offset_s')} s)")
+    method, body = ("GET", None) if advance is None else ("POST", {"advance_s": seconds(advance)})
+    said = ask(data, method, "/clock", body)
+    tell(said, as_json, f"temps métier {said.get('business')} (décalage {said.get('offset_s')} s)")
 
 
 @client.command("redirect")
@@ -39,17 +34,14 @@ def redirect(
     as_json: AsJson = False,
 ) -> None:
     """Déclare une redirect_uri pour un client Pro Santé Connect du bac à sable."""
-    said = _control(data, "POST", "/psc/redirects", {"client_id": client_id, "uri": uri})
-    _print(said, as_json, f"redirect_uri déclarée pour {client_id}")
+    said = ask(data, "POST", "/psc/redirects", {"client_id": client_id, "uri": uri})
+    tell(said, as_json, f"redirect_uri déclarée pour {client_id}")
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """Of a duration as a command takes it; ends the command for anything else."""
     units = {"d": 86400, "h": 3600, "m": 60, "s": 1}
     number, unit = text[:-1], text[-1:]
     if unit not in units or not number.isdecimal() or not int(number):
         fail(f"« {text} » : durée attendue, comme 3d, 12h, 30m ou 45s.", BAD_INPUT)
     return float(int(number) * units[unit])
-
-
-def _print(said: dict[str, Any], as_json: bool, line: str) -> None:
-    typer.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2).decode() if as_json else line)

@@ -4,14 +4,14 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from gateway.cli.common import BAD_INPUT, DataFolder, fail
-from gateway.cli.sandbox import AsJson, _control, _print, _seconds
+from gateway.cli.common import BAD_INPUT, AsJson, DataFolder, fail, print_json, tell
+from gateway.cli.sandbox import seconds
+from gateway.cli.sandbox_control import ask
 from gateway.operations import OPERATIONS
 
 app = typer.Typer(invoke_without_command=True)
@@ -65,9 +65,9 @@ def faults(
 @app.command("list")
 def listed(data: DataFolder = Path(".socle"), as_json: AsJson = False) -> None:
     """Les pannes armées : ce qu'il leur reste, ce qu'elles ont touché."""
-    said = _control(data, "GET", "/faults", None)
+    said = ask(data, "GET", "/faults")
     if as_json or not said["faults"]:
-        _print(said, as_json, "aucune panne armée")
+        tell(said, as_json, "aucune panne armée")
         return
     table = Table(box=None, pad_edge=False)
     for title in ("panne", "opération", "ce qu'elle fait", "pour", "reste", "touchés"):
@@ -86,13 +86,13 @@ def codes(
     as_json: AsJson = False,
 ) -> None:
     """Les codes officiels qu'une panne « business » peut rendre."""
-    said = _control(data, "GET", "/faults/codes", None)
+    said = ask(data, "GET", "/faults/codes")
     chosen = [one for one in said["operations"] if operation in (None, one["operation"])]
     if not chosen:
         known = ", ".join(one["operation"] for one in said["operations"])
         fail(f"« {operation} » : opération inconnue ; possibles : {known}.", BAD_INPUT)
     if as_json:
-        _print({"operations": chosen}, as_json, "")
+        print_json({"operations": chosen})
         return
     table = Table(box=None, pad_edge=False)
     for title in ("opération", "étape", "codes", "ce qu'ils disent"):
@@ -147,8 +147,8 @@ def clear(
     as_json: AsJson = False,
 ) -> None:
     """Désarme toutes les pannes, ou une seule."""
-    said = _control(data, "DELETE", "/faults" if fault is None else f"/faults?id={quote(fault, safe='')}", None)
-    _print(said, as_json, "pannes désarmées" if fault is None else f"panne {fault} désarmée")
+    said = ask(data, "DELETE", "/faults", id=fault)
+    tell(said, as_json, "pannes désarmées" if fault is None else f"panne {fault} désarmée")
 
 
 def inject(
@@ -182,22 +182,22 @@ def inject(
     }  # fmt: skip
     if not asked["operation"].startswith(every[:4]):
         fail(f"« {operation} » n'est pas une opération du service {service} ({every[:4]}…).", BAD_INPUT)
-    said = _control(data, "POST", "/faults/injections", {name: given for name, given in asked.items() if given is not None})
-    _print(said, as_json, f"{len(body)} octets injectés : {said['id']} sur {said['operation']}, {_times(said)}")
+    said = ask(data, "POST", "/faults/injections", {name: given for name, given in asked.items() if given is not None})
+    tell(said, as_json, f"{len(body)} octets injectés : {said['id']} sur {said['operation']}, {_times(said)}")
 
 
 def _arm(data: Path, as_json: bool, asked: dict[str, Any]) -> None:
     if asked["operation"] not in (*OPERATIONS, *_NAMES):
         fail(f"« {asked['operation']} » : opération inconnue ; possibles : {', '.join([*OPERATIONS, *_NAMES])}.", BAD_INPUT)
-    said = _control(data, "POST", "/faults", asked)
-    _print(said, as_json, f"panne {said['kind']} armée sur {said['operation']} : {said['id']}, {_times(said)}")
+    said = ask(data, "POST", "/faults", asked)
+    tell(said, as_json, f"panne {said['kind']} armée sur {said['operation']} : {said['id']}, {_times(said)}")
 
 
 def _reach(
     for_next: int | None, lasting: str | None, rate: float, seed: int | None, tenant: str | None, caller: str | None,
     person: str | None, id_: str | None,
 ) -> dict[str, Any]:  # fmt: skip
-    for_s = None if lasting is None else _seconds(lasting)
+    for_s = None if lasting is None else seconds(lasting)
     return {
         "for_next": for_next, "for_s": for_s, "rate": rate, "seed": seed, "tenant": tenant, "caller": caller, "person": person,
         "id": id_,

@@ -1,7 +1,6 @@
 """`socle sandbox people`: who is in the running sandbox and what for; one more, or a file of them (docs/population.md)."""
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,9 +9,8 @@ from urllib.parse import quote, urlencode
 import orjson
 import typer
 
-from gateway.cli.common import BAD_INPUT, DataFolder, fail
+from gateway.cli.common import BAD_INPUT, AsJson, DataFolder, fail, print_json
 from gateway.cli.csv_files import bytes_of, refuse
-from gateway.cli.sandbox import AsJson
 from gateway.cli.sandbox_control import ask
 from gateway.exports.cells import BOM, csv_table, number_as_text, plain_text
 from gateway.grappes.tables import Column, TableRefused, read_table
@@ -68,7 +66,7 @@ def list_people(
         return
     said = ask(data, "GET", f"/people?{urlencode({**_given(filters), 'limit': min(limit, _PAGE)})}")
     if as_json:
-        sys.stdout.buffer.write(orjson.dumps(said, option=orjson.OPT_INDENT_2) + b"\n")
+        print_json(said)
         return
     for row in said["people"]:
         typer.echo(_line_of_professional(row) if professionals else _line_of_person(row))
@@ -84,7 +82,7 @@ def situations(data: DataFolder = Path(".socle"), as_json: AsJson = False) -> No
     """Les situations que des personnes provoquent, pour --magic."""
     said = ask(data, "GET", "/people/situations")
     if as_json:
-        sys.stdout.buffer.write(orjson.dumps(said, option=orjson.OPT_INDENT_2) + b"\n")
+        print_json(said)
         return
     for name, text in said["situations"].items():
         typer.echo(f"{name:<20}{text}")
@@ -99,7 +97,7 @@ def show(
     """Une personne ou un professionnel, et ce à quoi il sert."""
     said = ask(data, "GET", f"/people/{quote(number, safe='')}")
     if as_json:
-        sys.stdout.buffer.write(orjson.dumps(said, option=orjson.OPT_INDENT_2) + b"\n")
+        print_json(said)
         return
     for key, value in said["one"].items():
         if value not in (None, "", []) and key != "sert_a":
@@ -230,7 +228,7 @@ def _readable(professionals: bool) -> list[str]:
 
 def _tell_added(said: dict[str, Any], professionals: bool, as_json: bool) -> None:
     if as_json:
-        sys.stdout.buffer.write(orjson.dumps(said, option=orjson.OPT_INDENT_2) + b"\n")
+        print_json(said)
         return
     for row in said[_kind(professionals)]:
         typer.echo(_line_of_professional(row) if professionals else _line_of_person(row))

@@ -3,15 +3,14 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
-import orjson
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from gateway.cli.common import BAD_INPUT, DataFolder, fail
-from gateway.cli.sandbox import AsJson, _control
+from gateway.cli.common import BAD_INPUT, AsJson, DataFolder, fail, print_json
+from gateway.cli.sandbox_control import ask
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -52,9 +51,9 @@ def issue(
         "profile": profile, "structure": structure, "cn": cn, "professional": professional, "hosts": host or [], "days": days,
         "refused": refused, "tenant": tenant, "name": name, "deposit": deposit,
     }  # fmt: skip
-    said = _control(data, "POST", _PATH, {key: value for key, value in wish.items() if value is not None})
+    said = ask(data, "POST", _PATH, {key: value for key, value in wish.items() if value is not None})
     if as_json:
-        _json(said)
+        print_json(said)
         return
     typer.echo(f"Certificat {said['name']} émis ({_use(said)}), valable jusqu'au {said['not_after'][:10]}.")
     typer.echo("".join(f"  {kind:<6} {path}\n" for kind, path in said["files"].items()), nl=False)
@@ -76,10 +75,9 @@ def list_certificates(
     """Liste les certificats émis par le bac à sable, révoqués et expirés compris."""
     if state is not None:
         _known("--state", state, tuple(_STATES))
-    asked = {key: value for key, value in {"structure": structure, "tenant": tenant, "state": state}.items() if value}
-    found = _control(data, "GET", f"{_PATH}?{urlencode(asked)}" if asked else _PATH, None)["certificates"]
+    found = ask(data, "GET", _PATH, structure=structure or None, tenant=tenant or None, state=state)["certificates"]
     if as_json:
-        _json(found)
+        print_json(found)
     elif found:
         Console().print(_table(found))
     else:
@@ -95,9 +93,9 @@ def revoke(
 ) -> None:
     """Révoque un certificat : listes, OCSP, portes et services simulés le refusent aussitôt."""
     _known("--reason", reason, _REASONS)
-    said = _control(data, "POST", f"{_PATH}/{quote(name, safe='')}/revoke", {"reason": reason})
+    said = ask(data, "POST", f"{_PATH}/{quote(name, safe='')}/revoke", {"reason": reason})
     if as_json:
-        _json(said)
+        print_json(said)
         return
     taken = f" Retiré de la passerelle ({', '.join(said['withdrawn'])})." if said["withdrawn"] else ""
     typer.echo(f"Certificat {said['name']} révoqué ; toute nouvelle connexion le refuse.{taken}")
@@ -124,7 +122,3 @@ def _table(found: list[dict[str, Any]]) -> Table:
 def _known(option: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         fail(f"{option} : « {value} » est inconnu ; possibles : {', '.join(allowed)}.", BAD_INPUT)
-
-
-def _json(said: Any) -> None:
-    typer.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2).decode())

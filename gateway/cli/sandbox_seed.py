@@ -8,8 +8,7 @@ from typing import Annotated
 import orjson
 import typer
 
-from gateway.cli.common import DataFolder, fail
-from gateway.cli.sandbox import AsJson
+from gateway.cli.common import AsJson, DataFolder, fail
 from gateway.population import People
 from gateway.supervise import ChildFailed, make_sandbox
 

@@ -8,12 +8,11 @@ from urllib.parse import quote
 import orjson
 import typer
 
-from gateway.cli.common import BAD_INPUT, DataFolder, fail
+from gateway.cli.common import BAD_INPUT, AsJson, DataFolder, fail, tell
 from gateway.cli.sandbox_control import ask
 
 app = typer.Typer(no_args_is_help=True)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Sortie JSON.")]
 Name = Annotated[str, typer.Argument(metavar="NOM", help="Minuscules, tirets, peu de chiffres.")]
 _HERE = Path(".socle")
 
@@ -24,7 +23,7 @@ def reset(
 ) -> None:  # fmt: skip
     """Remet les services simulés et leur population au premier jour ; le temps métier ne recule pas."""
     said = ask(data, "POST", "/reset", keep_people="true" if keep_people else None)
-    _print(said, as_json, "bac à sable remis à zéro ; le temps métier n'a pas bougé")
+    tell(said, as_json, "bac à sable remis à zéro ; le temps métier n'a pas bougé")
 
 
 def load(
@@ -34,19 +33,19 @@ def load(
     """Remet à zéro, puis met en place un jeu de données ; liste les jeux fournis sans nom."""
     if name is None:
         said = ask(data, "GET", "/datasets")
-        _print(said, as_json, "\n".join(f"{one:<16} {about}" for one, about in said["datasets"].items()))
+        tell(said, as_json, "\n".join(f"{one:<16} {about}" for one, about in said["datasets"].items()))
         return
     file = Path(name)
     own = file.suffix == ".json"
     said = ask(data, "POST", "/datasets", _read(file)) if own else ask(data, "POST", f"/datasets/{_quoted(name)}")
-    _print(said, as_json, f"jeu en place : {said['documents']} document(s), {said['messages']} message(s)")
+    tell(said, as_json, f"jeu en place : {said['documents']} document(s), {said['messages']} message(s)")
 
 
 @app.command("save")
 def save(name: Name, data: DataFolder = _HERE, as_json: AsJson = False) -> None:
     """Garde sous un nom ce que tiennent les services simulés."""
     said = ask(data, "POST", "/snapshots", {"name": name})
-    _print(said, as_json, f"instantané « {name} » gardé (temps métier {said['business']})")
+    tell(said, as_json, f"instantané « {name} » gardé (temps métier {said['business']})")
 
 
 @app.command("list")
@@ -54,20 +53,20 @@ def list_snapshots(data: DataFolder = _HERE, as_json: AsJson = False) -> None:
     """Liste les instantanés gardés."""
     said = ask(data, "GET", "/snapshots")
     lines = [f"{one['name']:<24} {one['made_at'][:19]}  effets gardés : {sum(one['held'].values())}" for one in said["snapshots"]]
-    _print(said, as_json, "\n".join(lines) or "Aucun instantané.")
+    tell(said, as_json, "\n".join(lines) or "Aucun instantané.")
 
 
 @app.command("restore")
 def restore(name: Name, data: DataFolder = _HERE, as_json: AsJson = False) -> None:
     """Remet tout comme alors, sauf le temps métier, qui ne recule pas."""
     said = ask(data, "POST", f"/snapshots/{_quoted(name)}/restore")
-    _print(said, as_json, f"instantané « {name} » remis : sessions closes, temps métier inchangé")
+    tell(said, as_json, f"instantané « {name} » remis : sessions closes, temps métier inchangé")
 
 
 @app.command("remove")
 def remove(name: Name, data: DataFolder = _HERE, as_json: AsJson = False) -> None:
     """Retire un instantané."""
-    _print(ask(data, "DELETE", f"/snapshots/{_quoted(name)}"), as_json, f"instantané « {name} » retiré")
+    tell(ask(data, "DELETE", f"/snapshots/{_quoted(name)}"), as_json, f"instantané « {name} » retiré")
 
 
 def _quoted(name: str) -> str:
@@ -84,7 +83,3 @@ def _read(file: Path) -> dict[str, Any]:
     if not isinstance(wanted, dict):
         fail(f"{file} : un objet JSON est attendu ; voyez docs/bac-a-sable.md pour sa forme.", BAD_INPUT)
     return wanted
-
-
-def _print(said: dict[str, Any], as_json: bool, line: str) -> None:
-    typer.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2).decode() if as_json else line)

@@ -7,17 +7,15 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
-import orjson
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from gateway.cli.common import CHECK_FAILED, DataFolder, fail
+from gateway.cli.common import CHECK_FAILED, AsJson, DataFolder, fail, print_json
 from gateway.cli.sandbox_control import ask, ask_bytes
 
 app = typer.Typer(invoke_without_command=True)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Sortie JSON.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="Nombre de lignes, au plus.")]
 AtLeast = Annotated[int, typer.Option("--at-least", min=0, help="Attendre qu'il y en ait autant ; code 1 s'il en manque.")]
 Wait = Annotated[float, typer.Option("--wait", min=0, max=30, help="Secondes d'attente, au plus, avec --at-least.")]
@@ -42,7 +40,7 @@ def mock(
     name: Annotated[str, typer.Argument(help="insi, dmp, mssante, psc ou annuaire.")], data: DataFolder = _HERE
 ) -> None:
     """Montre l'état d'un service simulé, en JSON."""
-    _json(ask(data, "GET", f"/state/{quote(name, safe='')}"))
+    print_json(ask(data, "GET", f"/state/{quote(name, safe='')}"))
 
 
 @app.command("requests")
@@ -89,7 +87,7 @@ def message(
     if raw:
         sys.stdout.buffer.write(ask_bytes(data, "GET", f"{path}/raw"))
         return
-    _json(ask(data, "GET", path))
+    print_json(ask(data, "GET", path))
 
 
 @app.command("documents")
@@ -135,7 +133,7 @@ def _listed(said: Row, rows: Iterable[Row], as_json: bool, columns: Mapping[str,
 
 def _show(said: Row, as_json: bool, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
     if as_json:
-        _json(said)
+        print_json(said)
         return
     table = Table(box=None, pad_edge=False)
     for column in columns:
@@ -145,7 +143,3 @@ def _show(said: Row, as_json: bool, columns: tuple[str, ...], rows: Iterable[tup
     typer.echo("Rien." if not table.row_count else "", nl=not table.row_count)
     if table.row_count:
         Console(highlight=False, markup=False).print(table)
-
-
-def _json(said: Row) -> None:
-    typer.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2).decode())

@@ -5,17 +5,15 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
-import orjson
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from gateway.cli.common import BAD_INPUT, DataFolder, fail
+from gateway.cli.common import BAD_INPUT, AsJson, DataFolder, fail, print_json, tell
 from gateway.cli.sandbox_control import ask
 
 app = typer.Typer(no_args_is_help=True)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Sortie JSON.")]
 Name = Annotated[str, typer.Argument(metavar="NOM", help="Éditeur : minuscules, chiffres et tirets.")]
 _HERE = Path(".socle")
 _USES = {"auth_cli": "INSI-AUTO", "auth_manu": "INSI-MANU", "sign": "signature"}
@@ -47,7 +45,7 @@ def list_tenants(data: DataFolder = _HERE, as_json: AsJson = False) -> None:
     """Liste les éditeurs du bac à sable, sans leurs secrets."""
     said = ask(data, "GET", "/tenants")
     if as_json:
-        _json(said)
+        print_json(said)
         return
     table = Table(box=None, pad_edge=False)
     for title in ("Éditeur", "Logiciel", "Établissements", "Clé de contrôle"):
@@ -69,15 +67,12 @@ def remove(
     if not yes:
         fail(f"Retirer « {name} » ne se défait pas, et ce nom ne se reprend pas : ajoutez --yes pour le faire.", BAD_INPUT)
     said = ask(data, "DELETE", f"/tenants/{quote(name, safe='')}")
-    if as_json:
-        _json(said)
-    else:
-        typer.echo(f"Éditeur {name} retiré : plus rien ne lui répond ; ses entrées restent au journal.")
+    tell(said, as_json, f"Éditeur {name} retiré : plus rien ne lui répond ; ses entrées restent au journal.")
 
 
 def _told(said: dict[str, Any], as_json: bool, line: str) -> None:
     if as_json:
-        _json(said)
+        print_json(said)
         return
     typer.echo(line)
     typer.echo(f"  clé de contrôle, montrée cette fois seulement : {said['control_key']}")
@@ -89,7 +84,3 @@ def _told(said: dict[str, Any], as_json: bool, line: str) -> None:
         typer.echo(f"  {row['name']} : FINESS ET {row['finess_et']}, EJ {row['finess_ej']}, boîte {row['mailboxes'][0]}")
         for use, identity in row["identities"].items():
             typer.echo(f"    {_USES[use]:<9} {identity['p12']} (mot de passe {identity['password']})")
-
-
-def _json(said: Any) -> None:
-    typer.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2).decode())

@@ -57,7 +57,6 @@ async def _up(data: Path, *, as_json: bool, fixed: bool, workers: int, persons: 
     await starting
     if as_json:
         print_json(first_call(data, supervisor))
-        sys.stdout.flush()
     else:
         typer.echo("prêt")
     return await _run(supervisor, stopping)
@@ -99,8 +98,7 @@ def _announce(name: str, url: str) -> None:
 
 
 def _announce_as_json(name: str, url: str) -> None:
-    sys.stdout.buffer.write(orjson.dumps({"ready": name, "url": url}) + b"\n")
-    sys.stdout.flush()
+    typer.echo(orjson.dumps({"ready": name, "url": url}))
 
 
 def _silent(_name: str, _url: str) -> None:
@@ -144,8 +142,7 @@ async def _several(data: Path, workers: int, options: Sequence[str]) -> int:
     supervisor = Supervisor(data, fixed=True, workers=workers, mocks=False, options=options, announce=_announce_as_json)
     stop = _stop_on_signals(supervisor)
     await supervisor.start()
-    sys.stdout.buffer.write(orjson.dumps({"pret": True}) + b"\n")
-    sys.stdout.flush()
+    typer.echo(orjson.dumps({"pret": True}))
     return await _run(supervisor, asyncio.create_task(stop.wait()))
 
 

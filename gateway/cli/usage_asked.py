@@ -13,7 +13,7 @@ import apsw
 import typer
 
 from connectors.wire.clock import SystemClock
-from gateway.cli.common import BAD_INPUT, CHECK_FAILED, fail
+from gateway.cli.common import BAD_INPUT, CHECK_FAILED, fail, no_journal
 from gateway.grappes.reading import RegistryError
 from gateway.grappes.registry import Registry
 from gateway.grappes.versions import load_version
@@ -68,7 +68,7 @@ def journal_errors(data: Path) -> Iterator[None]:
     try:
         yield
     except JournalMissing:
-        fail(f"Aucun journal dans {data} : indiquez le bon dossier par --data, ou lancez d'abord socle up.", BAD_INPUT)
+        no_journal(data, or_start=True)
     except RegistryError as error:
         fail(str(error), BAD_INPUT)
     except NoSuchOption as error:

@@ -33,20 +33,21 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def _in_process(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control API without its socket."""
 
-    async def send(method: str, path: str, body: dict[str, Any] | None) -> httpx.Response:
+    async def send(method: str, path: str, body: dict[str, Any] | None, query: dict[str, Any]) -> httpx.Response:
+        given = {name: value for name, value in query.items() if value is not None}
         key = {KEY_HEADER: world.manifest["control_key"]}
         transport = httpx.ASGITransport(Control(world, {}).app)
         async with httpx.AsyncClient(transport=transport, base_url="http://control", headers=key) as client:
-            return await client.request(method, path, json=body)
+            return await client.request(method, path, json=body, params=given)
 
-    def ask(_data: Path, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
-        answer = asyncio.run(send(method, path, body))
+    def ask(_data: Path, method: str, path: str, body: dict[str, Any] | None = None, **query: Any) -> dict[str, Any]:
+        answer = asyncio.run(send(method, path, body, query))
         said: dict[str, Any] = answer.json()
         if answer.status_code >= 400:
             fail(f"Refusé par le bac à sable : {said['detail']}", BAD_INPUT)
         return said
 
-    monkeypatch.setattr(sandbox_pki, "_control", ask)
+    monkeypatch.setattr(sandbox_pki, "ask", ask)
 
 
 def pki(*arguments: str) -> Result:
