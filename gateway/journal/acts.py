@@ -13,6 +13,7 @@ import orjson
 
 from gateway.journal.location import address_of
 from gateway.journal.record import JournalError
+from gateway.journal.shared_head import OWES
 
 _LEADER = 0x50C1E, 1  # of the advisory lock; a database has one journal
 _COMING = """
@@ -20,10 +21,7 @@ SELECT n, acts.log, body, told FROM acts LEFT JOIN entries USING (pos) WHERE n >
 """
 _BEHIND = "SELECT log_id FROM log_heads WHERE log_id > 0 AND lease_until > clock_timestamp() AND seen < ? ORDER BY log_id"
 _LIVE = "SELECT count(*) FROM log_heads WHERE log_id > 0 AND lease_until > clock_timestamp()"
-_DEAD = """
-SELECT 1 FROM log_heads WHERE log_id > 0 AND log_id <> ? AND lease_until < clock_timestamp()
-    AND (lease_until > '-infinity' OR EXISTS (SELECT 1 FROM intents WHERE intents.log = log_id)) LIMIT 1
-"""
+_DEAD = f"SELECT 1 FROM log_heads WHERE {OWES} LIMIT 1"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)

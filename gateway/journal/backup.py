@@ -30,6 +30,7 @@ from gateway.journal.canonical import text_of
 from gateway.journal.durable import sync_folder
 from gateway.journal.journal import FILE_NAME, LOCK_NAME
 from gateway.journal.location import address_of
+from gateway.journal.schema import migrations
 
 FORM = 1
 MANIFEST, SEALED = "manifest.json", "files.sealed"
@@ -246,7 +247,7 @@ def _unpack(file: Path, folder: Path, passphrase: str) -> Copied:
         manifest, sealed = (_small(tar, name) for name in (MANIFEST, SEALED))
         files = unseal(sealed, passphrase, manifest)  # from here on, the manifest is the one that was written
         said = orjson.loads(manifest)
-        if said["form"] != FORM or said["schema"] > len(database.migrations()):
+        if said["form"] != FORM or said["schema"] > len(migrations()):
             raise BackupError(f"{file} vient d'une version plus récente de Socle : restaurez-la avec celle-là.")
         with _member(tar, FILE_NAME) as content, _private(folder / FILE_NAME).open("wb") as target:
             shutil.copyfileobj(content, target, _CHUNK)

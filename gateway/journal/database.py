@@ -14,7 +14,6 @@ from gateway.journal.connection import Connection
 from gateway.journal.location import address_of
 from gateway.journal.record import JournalError, JournalUnsafe
 from gateway.journal.schema import check_version_of, migrate
-from gateway.journal.schema import migrations as migrations
 
 Pragmas = tuple[tuple[str, str, object], ...]
 
@@ -99,7 +98,7 @@ def open_beside(path: Path) -> apsw.Connection:
 
 
 def vacuum(path: Path) -> None:
-    """Let a server reuse what deleted rows took. Raises StoreError."""
+    """Let a server reuse what deleted rows took, and plan by what is there. Raises StoreError."""
     _server().vacuum(address_of(path.parent))
 
 

@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import orjson
 from cryptography.exceptions import InvalidTag
@@ -21,6 +20,7 @@ from gateway.journal.connection import Connection
 from gateway.journal.facts import positions_about
 from gateway.journal.journal import FILE_NAME, Journal
 from gateway.journal.location import address_of
+from gateway.journal.rows import listed
 from gateway.journal.store import Store
 from gateway.journal.vault import Vault
 
@@ -108,7 +108,7 @@ def _erase_person(db: Connection, store: Store, ref: str) -> int:
     forget_beside(db, [pos for pos, _ in rows])
     documents = {name for _, body in rows for name in orjson.loads(body)["document_refs"]}
     # A document's uniqueId leads to the person in the DMP: it may be recognised again, never read again.
-    db.execute("UPDATE refs SET sealed = NULL WHERE ref IN (SELECT value FROM json_each(?))", (_listed(sorted(documents)),))
+    db.execute("UPDATE refs SET sealed = NULL WHERE ref IN (SELECT value FROM json_each(?))", (listed(sorted(documents)),))
     db.execute("DELETE FROM refs WHERE ref = ?", (ref,))
     store.own_keys.forget_person(ref)
     return len(rows)
@@ -122,15 +122,18 @@ def _erase_questions(db: Connection, store: Store, ref: str) -> int:
         call_id for call_id, draft in db.execute("SELECT call_id, draft FROM intents") if orjson.loads(draft)["person_ref"] == ref
     ]
     unasked = "UPDATE intents SET blob = NULL, commitment = NULL WHERE call_id IN (SELECT value FROM json_each(?))"
-    db.execute(unasked, (_listed(under_way),))
+    db.execute(unasked, (listed(under_way),))
     store.intents.forget_questions(under_way)
     return questions + len(under_way)
 
 
-def forget_beside(db: Connection, positions: Sequence[int]) -> None:
-    """Delete what lies beside these entries: salts, kept messages, facts."""
-    for table in BESIDE:
-        db.execute(f"DELETE FROM {table} WHERE pos IN (SELECT CAST(value AS bigint) FROM json_each(?))", (_listed(positions),))  # noqa: S608
+def forget_beside(db: Connection, positions: Sequence[int], tables: Sequence[str] = BESIDE) -> int:
+    """Delete what lies beside these entries: salts, kept messages, facts; how many rows."""
+    gone = 0
+    for table in tables:
+        db.execute(f"DELETE FROM {table} WHERE pos IN (SELECT CAST(value AS bigint) FROM json_each(?))", (listed(positions),))  # noqa: S608
+        gone += db.changes()
+    return gone
 
 
 async def empty_wal(path: Path) -> bool:
@@ -174,10 +177,6 @@ def _copy(vault: Vault, name: str, key: bytes, blob: bytes) -> bytes:
         return bodies.text_of(vault.unseal_alone(name, key, blob))
     except InvalidTag:  # damaged: nobody reads it any more
         return b""
-
-
-def _listed(values: Sequence[Any]) -> str:
-    return orjson.dumps(list(values)).decode()
 
 
 _MESSAGES = """

@@ -9,6 +9,7 @@ from gateway.journal.connection import Connection
 from gateway.journal.record import JournalStopped
 
 LEASE = timedelta(seconds=30)
+POS_BITS = 40  # pos = log << POS_BITS | seq
 
 
 class Head(Protocol):

@@ -41,9 +41,7 @@ class Refs:
         for lookups in coming:
             self._expected.update(lookups)
         unknown = list({lookup for lookup in self._expected.values() if lookup not in self._known})
-        for group in in_groups(unknown):
-            sql = f"SELECT lookup, ref FROM refs WHERE lookup IN ({','.join('?' * len(group))})"  # noqa: S608
-            self._fresh.update(dict(self._connection.execute(sql, group)))
+        self._read(unknown)
         self._absent = {lookup for lookup in unknown if lookup not in self._fresh}
 
     def find(self, named: Named) -> str | None:
@@ -101,6 +99,11 @@ class Refs:
 
     def _lookup(self, named: Named) -> bytes:
         return self._expected.get(named) or self._vault.lookup(named.kind, named.value)
+
+    def _read(self, lookups: Sequence[bytes]) -> None:
+        for group in in_groups(lookups):
+            sql = f"SELECT lookup, ref FROM refs WHERE lookup IN ({','.join('?' * len(group))})"  # noqa: S608
+            self._fresh.update(dict(self._connection.execute(sql, group)))
 
     def _found(self, lookup: bytes) -> str | None:
         ref = self._known.get(lookup) or self._fresh.get(lookup)

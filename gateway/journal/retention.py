@@ -22,11 +22,12 @@ from gateway.journal import database
 from gateway.journal.apart import in_thread
 from gateway.journal.canonical import text_of
 from gateway.journal.connection import Connection, is_sqlite, spoken
-from gateway.journal.erasure import BESIDE, empty_wal
+from gateway.journal.erasure import BESIDE, empty_wal, forget_beside
 from gateway.journal.journal import FILE_NAME, Journal
 from gateway.journal.location import address_of
 from gateway.journal.proof.leaving import Delays, Gone, Resting, let_go
 from gateway.journal.record import JournalError
+from gateway.journal.rows import listed
 from gateway.journal.store import Store
 
 log = logging.getLogger(__name__)
@@ -223,7 +224,7 @@ async def _retain_beside(
     due = _due(connection, table, _cutoffs(days, default, now))
     gone = 0
     while positions := await in_thread(next, due, None):
-        gone += await journal.change(lambda store: _forget(store, table, positions))
+        gone += await journal.change(lambda store: forget_beside(store.connection(), positions, (table,)))
     return gone
 
 
@@ -239,12 +240,6 @@ def _due(connection: Connection, table: str, cutoff_of: CutoffOf) -> Iterator[li
         due = [pos for pos, tenant, recorded_at in rows if recorded_at < cutoff_of(tenant)]
         if due:
             yield due
-
-
-def _forget(store: Store, table: str, positions: Sequence[int]) -> int:
-    db = store.connection()
-    db.execute(f"DELETE FROM {table} WHERE pos IN (SELECT CAST(value AS bigint) FROM json_each(?))", (_listed(positions),))  # noqa: S608
-    return db.changes()
 
 
 # --- Idempotency-Keys -------------------------------------------------------------------------------------------------
@@ -328,12 +323,12 @@ def _note_living(connection: Connection, cutoff_of: CutoffOf) -> None:
         last = rows[-1][0]
         for _, tenant, recorded_at, body in rows:
             if recorded_at >= cutoff_of(tenant):
-                connection.execute(_LIVES, (_listed(sorted(refs_in(orjson.loads(body)))),))
+                connection.execute(_LIVES, (listed(sorted(refs_in(orjson.loads(body)))),))
     connection.execute("INSERT INTO living SELECT key_ref FROM keys WHERE true ON CONFLICT DO NOTHING")
     for (draft,) in _fetch(connection, "SELECT draft FROM intents"):
-        connection.execute(_LIVES, (_listed(sorted(refs_in(orjson.loads(draft)))),))
+        connection.execute(_LIVES, (listed(sorted(refs_in(orjson.loads(draft)))),))
     for row in _fetch(connection, _UNDER_WAY):
-        connection.execute(_LIVES, (_listed([ref for ref in row if ref]),))
+        connection.execute(_LIVES, (listed([ref for ref in row if ref]),))
 
 
 def _dead(connection: Connection) -> Iterator[list[str]]:
@@ -345,7 +340,7 @@ def _dead(connection: Connection) -> Iterator[list[str]]:
 
 def _forget_refs(store: Store, refs: set[str]) -> int:
     db = store.connection()
-    db.execute("DELETE FROM refs WHERE ref IN (SELECT value FROM json_each(?))", (_listed(sorted(store.refs.unnamed(refs))),))
+    db.execute("DELETE FROM refs WHERE ref IN (SELECT value FROM json_each(?))", (listed(sorted(store.refs.unnamed(refs))),))
     gone = db.changes()
     store.refs.forget()
     return gone
@@ -360,10 +355,6 @@ def refs_in(entry: dict[str, Any]) -> set[str]:
 
 def _fetch(connection: Connection, sql: str, bound: tuple[Any, ...] = ()) -> list[Any]:
     return connection.execute(sql, bound).fetchall()
-
-
-def _listed(values: Sequence[Any]) -> str:
-    return orjson.dumps(list(values)).decode()
 
 
 _ENTRIES = "SELECT pos, tenant, recorded_at, body FROM entries WHERE pos > ? ORDER BY pos LIMIT ?"

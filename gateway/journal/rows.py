@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
+import orjson
+
 from gateway.journal.connection import Connection, is_sqlite
 
 Order = Callable[[Sequence[Any]], Any]
@@ -75,3 +77,8 @@ def in_groups(items: Sequence[Any]) -> Iterator[list[Any]]:
         group = list(items[start : start + _LOOKED_UP[-1]])
         size = next(size for size in _LOOKED_UP if size >= len(group))
         yield group + [None] * (size - len(group))
+
+
+def listed(values: Sequence[Any]) -> str:
+    """The values as one parameter of a statement that reads them by ``json_each``."""
+    return orjson.dumps(list(values)).decode()

@@ -8,11 +8,17 @@ from pathlib import Path
 
 from gateway.journal.connection import Connection, StoreError
 from gateway.journal.durable import write_durably
-from gateway.journal.heads import LEASE
+from gateway.journal.heads import LEASE, POS_BITS
 from gateway.journal.record import JournalStopped
 
 #: Which boot wrote last as this process of the folder. Whoever has its lock knows that it is dead, lease or no lease.
 HOLDER_NAME = "journal.holder"
+#: SQL true of a log, other than a given one, whose gateway died and may owe something: one that was left in order has no lease
+#: and no intent, one whose taker died half-way has intents still.
+OWES = """
+log_id > 0 AND log_id <> ? AND lease_until < clock_timestamp()
+AND (lease_until > '-infinity' OR EXISTS (SELECT 1 FROM intents WHERE intents.log = log_id))
+"""
 _TRIES = 100
 _TAKE = """
 UPDATE log_heads
@@ -105,7 +111,7 @@ class SharedHead:
 
     def _last_month(self) -> int:
         last = "SELECT month FROM entries WHERE pos >= ? AND pos < ? ORDER BY pos DESC LIMIT 1"
-        return self._db.execute(last, (self.log_id << 40, (self.log_id + 1) << 40)).get or 0
+        return self._db.execute(last, (self.log_id << POS_BITS, (self.log_id + 1) << POS_BITS)).get or 0
 
     def _turn_to(self, month: int) -> None:
         """Write into the month's partitions from now on; a clock that steps back does not go back to an earlier month."""

@@ -3,11 +3,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-import orjson
-
 from gateway.journal.record import Named
 from gateway.journal.refs import Lookups, Refs
-from gateway.journal.rows import in_groups
+from gateway.journal.rows import listed
 
 # Whoever comes second waits until the first has committed, then finds the first one's name.
 _UNLESS_NAMED = "INSERT INTO refs (ref, kind, lookup, sealed) VALUES (?, ?, ?, ?) ON CONFLICT (lookup) DO NOTHING"
@@ -36,13 +34,13 @@ class SharedRefs(Refs):
         """As they are in the table: no writer may be in the middle of a transaction."""
         self.flush()
         named = "SELECT ref FROM watched WHERE ref IN (SELECT value FROM json_each(?))"
-        return refs - {ref for (ref,) in self._connection.execute(named, (_listed(refs),))}
+        return refs - {ref for (ref,) in self._connection.execute(named, (listed(sorted(refs)),))}
 
     def flush(self) -> None:
         """Tell the refs that the transaction has named, once it has named them all."""
         super().flush()
         if self._watched:
-            self._connection.execute(_TELL, (_listed(self._watched),))
+            self._connection.execute(_TELL, (listed(sorted(self._watched)),))
             self._watched.clear()
 
     def _made(self, named: Named, lookup: bytes) -> str:
@@ -57,11 +55,5 @@ class SharedRefs(Refs):
             _UNLESS_NAMED,
             [(ref, values[lookup].kind, lookup, self._sealed(ref, values[lookup])) for lookup, ref in ours.items()],
         )
-        for group in in_groups(list(ours)):
-            named = f"SELECT lookup, ref FROM refs WHERE lookup IN ({','.join('?' * len(group))})"  # noqa: S608
-            self._fresh.update(dict(self._connection.execute(named, group)))
+        self._read(list(ours))
         self._new.update(ref for lookup, ref in ours.items() if self._fresh[lookup] == ref)
-
-
-def _listed(refs: Iterable[str]) -> str:
-    return orjson.dumps(sorted(refs)).decode()

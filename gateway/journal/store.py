@@ -16,6 +16,7 @@ from gateway.journal.canonical import encode, moment_of, text_of
 from gateway.journal.connection import Connection, is_sqlite
 from gateway.journal.drafts import Draft, Salted, inheriting
 from gateway.journal.facts import FactRows
+from gateway.journal.heads import POS_BITS as POS_BITS
 from gateway.journal.heads import FileHead, Head
 from gateway.journal.intents import Intents, Kept
 from gateway.journal.own_keys import OwnKeys
@@ -29,7 +30,6 @@ from gateway.journal.shared_refs import SharedRefs
 from gateway.journal.units import Unit, admit, beside_of, units_of
 from gateway.journal.vault import Vault
 
-POS_BITS = 40  # pos = log << POS_BITS | seq
 CLOCK_WENT_BACK = "G-HORLOGE"
 STOPPED_WITH_INTENT = "G-ARRET"
 

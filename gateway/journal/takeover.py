@@ -8,17 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.journal.recovery import give_up
+from gateway.journal.shared_head import OWES
 from gateway.journal.store import Store
 
 _BATCH = 200  # intents a transaction: the traffic of the one who writes them waits no longer than some milliseconds
 
-# A log that was left in order has no lease and no intent. One whose taker died half-way has intents still.
-_OUT = """
-SELECT log_id, lease_owner FROM log_heads
-WHERE log_id > 0 AND log_id <> ? AND lease_until < clock_timestamp()
-    AND (lease_until > '-infinity' OR EXISTS (SELECT 1 FROM intents WHERE intents.log = log_id))
-ORDER BY log_id LIMIT 1 FOR UPDATE SKIP LOCKED
-"""
+_OUT = f"SELECT log_id, lease_owner FROM log_heads WHERE {OWES} ORDER BY log_id LIMIT 1 FOR UPDATE SKIP LOCKED"  # noqa: S608
 _FENCE = "UPDATE log_heads SET lease_owner = ?, lease_until = '-infinity' WHERE log_id = ?"
 
 

@@ -154,17 +154,16 @@ class Writer(threading.Thread):
         self._write(batch[half:])
 
     def _commit(self, batch: list[Job]) -> list[Any]:
-        return self._committed(batch, _TRIES)
-
-    def _committed(self, batch: list[Job], tries: int) -> list[Any]:
-        try:
-            with self._store.transaction():
-                self._store.refs.expect(job.named for job in batch)
-                return [job.work(self._store) for job in batch]
-        except StoreBusy:  # nothing of it stays
-            if tries == 1:
-                raise
-        return self._committed(batch, tries - 1)
+        tries = 0
+        while True:
+            try:
+                with self._store.transaction():
+                    self._store.refs.expect(job.named for job in batch)
+                    return [job.work(self._store) for job in batch]
+            except StoreBusy:  # nothing of it stays
+                tries += 1
+                if tries == _TRIES:
+                    raise
 
 
 def deliver(batch: list[Job], results: list[Any]) -> None:

@@ -13,7 +13,7 @@ from gateway.usage.parts import Cause, CauseKind
 from gateway.usage.periods import Window
 from gateway.usage.series import was_member
 from gateway.usage.table import Standing, View
-from gateway.usage.vector import covers
+from gateway.usage.vector import covers, log_and_seq
 
 _MOST_ENTRIES = 20  # listed by a cause; its text counts them all
 _LATE: dict[CauseKind, str] = {
@@ -50,7 +50,7 @@ def _late(counting: Counting, before: Closed, slot: Slot) -> Iterator[Cause]:
     fresh["reglement"] += [at for at in settled if at is not None and not covers(before.vector, at)]
     for kind, places in fresh.items():
         if places:
-            shown = tuple((place >> POS_BITS, place & (1 << POS_BITS) - 1) for place in sorted(set(places))[:_MOST_ENTRIES])
+            shown = tuple(map(log_and_seq, sorted(set(places))[:_MOST_ENTRIES]))
             yield Cause(kind, f"{len(set(places))} {_LATE[kind]}", shown, slot.finess_et, slot.indicator)
 
 

@@ -10,11 +10,10 @@ import orjson
 
 from gateway.journal.canonical import moment_of
 from gateway.journal.connection import Connection
-from gateway.journal.store import POS_BITS
 from gateway.usage.measure import Measure
 from gateway.usage.parts import Cause, Closing, Vector
 from gateway.usage.periods import Window
-from gateway.usage.vector import covers
+from gateway.usage.vector import covers, log_and_seq
 
 #: Of the admin entry: not in the operation table, as nobody calls it; entries are found by it.
 OPERATION = "USAGE.CLOTURE"
@@ -149,6 +148,6 @@ def _closed(entry: dict[str, Any], pos: int) -> Closed:
             for row in detail["rows"]
         },
         tuple(Cause.of(item) for item in detail["causes"]),
-        Closing(pos >> POS_BITS, pos & (1 << POS_BITS) - 1, at), detail["snapshot_root"],
+        Closing(*log_and_seq(pos), at), detail["snapshot_root"],
         date.fromisoformat(detail["series_start"]),
     )  # fmt: skip

@@ -93,10 +93,10 @@ class EntryLeft(LookupError):
     """What an entry said beside its rows is asked, and retention let it go. The message is French, for whoever asked."""
 
     def __init__(self, place: int, at: str) -> None:
-        where = f"{place >> POS_BITS}/{place & (1 << POS_BITS) - 1}"
+        log, seq = vectors.log_and_seq(place)
         super().__init__(
-            f"l'entrée {where} a été retirée par la conservation le {at[:10]} : ce détail ne s'ouvre plus ; les taux clos, eux, "
-            "se lisent toujours. Reprenez le document produit à l'époque."
+            f"l'entrée {log}/{seq} a été retirée par la conservation le {at[:10]} : ce détail ne s'ouvre plus ; les taux clos, "
+            "eux, se lisent toujours. Reprenez le document produit à l'époque."
         )
 
 
@@ -202,8 +202,8 @@ class Counting:
         """The entry at a place of the journal. Raises EntryLeft."""
         body = self._db.execute("SELECT body FROM entries WHERE pos = ?", (place,)).get
         if body is None:
-            named = {"log": place >> POS_BITS, "seq": place & (1 << POS_BITS) - 1}
-            raise EntryLeft(place, self._db.execute(statements.LEFT_AT, named).get or "?")
+            log, seq = vectors.log_and_seq(place)
+            raise EntryLeft(place, self._db.execute(statements.LEFT_AT, {"log": log, "seq": seq}).get or "?")
         entry: dict[str, Any] = orjson.loads(body)
         return entry
 

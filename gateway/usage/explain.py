@@ -13,10 +13,9 @@ from gateway.grappes.finess import zone_of
 from gateway.journal.canonical import moment_of, text_of
 from gateway.journal.filters import Filters, Period
 from gateway.journal.query import JournalReader
-from gateway.journal.store import POS_BITS
 from gateway.usage.counting import NEAR, Counting, DoubtIn, Slot
 from gateway.usage.indicators import FEEDS
-from gateway.usage.vector import selected
+from gateway.usage.vector import log_and_seq, selected
 
 Why = Literal[
     "compte", "deja_compte", "en_doute", "regle_echec", "indecidable", "refuse", "exclu", "non_attribue", "autre_fenetre",
@@ -154,8 +153,7 @@ def _others(counting: Counting, slot: Slot) -> dict[str, int]:
 def _left(
     place: int, event_time: str, outcome: str, why: Why, unit_ref: str | None = None, first: tuple[int, int] | None = None
 ) -> Line:
-    log, seq = place >> POS_BITS, place & (1 << POS_BITS) - 1
-    return Line(log, seq, None, "call", event_time, outcome, None, (), None, unit_ref, why, first=first)
+    return Line(*log_and_seq(place), None, "call", event_time, outcome, None, (), None, unit_ref, why, first=first)
 
 
 def _line(

@@ -13,7 +13,7 @@ import orjson
 
 from gateway.journal.connection import Connection
 from gateway.journal.proof.leaving import rows_digest
-from gateway.journal.proof.removals import STRETCH, Removal
+from gateway.journal.proof.removals import Removal
 
 _ACTS = "SELECT body FROM entries WHERE operation = 'JOURNAL.RETENTION' ORDER BY pos"
 #: Both tables have seven columns, then the act.
@@ -45,7 +45,7 @@ def acts(journal: Connection) -> dict[str, Removal]:
 def act_of(known: Mapping[str, Removal], act: str | None, log: int, seq: int) -> str | None:
     """The act that the kept leaf of this place names, when that act is an entry and says this place; None otherwise."""
     one = None if act is None else known.get(act)
-    if one is None or one.log != log or one.stretch != seq // STRETCH or not one.mask >> seq % STRETCH & 1:
+    if one is None or one.log != log or not any(first <= seq <= last for first, last in one.ranges):
         return None
     return act
 

@@ -30,9 +30,15 @@ def inside(vector: Vector) -> str:
     return f"({' OR '.join(known)})" if known else "1 = 0"
 
 
+def log_and_seq(place: int) -> tuple[int, int]:
+    """Of a place: both in one integer, as the journal's ``pos``."""
+    return place >> POS_BITS, place & (1 << POS_BITS) - 1
+
+
 def covers(vector: Vector, place: int) -> bool:
-    """Whether the entry at ``place`` (log and seq in one integer) is in it."""
-    return place & (1 << POS_BITS) - 1 < dict(vector).get(place >> POS_BITS, 0)
+    """Whether the entry at ``place`` is in it."""
+    log, seq = log_and_seq(place)
+    return seq < dict(vector).get(log, 0)
 
 
 def selected(reader: JournalReader, filters: Filters, vector: Vector) -> Iterator[dict[str, Any]]:

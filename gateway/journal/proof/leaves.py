@@ -40,7 +40,7 @@ class Leaves:
     def sizes(self) -> dict[int, int]:
         """How many entries each log has, those that left included, logs in order."""
         logs = [row[0] for row in self._db.execute("SELECT log_id FROM log_heads ORDER BY log_id")]
-        return {log: _size(self._db, log) for log in logs}
+        return {log: size_of(self._db, log) for log in logs}
 
     def hashes(self, log: int, first: int, limit: int) -> list[bytes]:
         """The leaf hashes of at most ``limit`` entries from seq ``first`` on. Raises HoleInLog."""
@@ -70,7 +70,7 @@ def hashes(db: Connection, log: int, first: int, limit: int) -> list[bytes]:
     start = log << POS_BITS | first
     found = {pos - start + first: leaf_hash(body) for pos, body in db.execute(_ROWS, (start, start + limit))}
     if len(found) < limit:
-        limit = min(limit, max(0, _size(db, log) - first))
+        limit = min(limit, max(0, size_of(db, log) - first))
     if len(found) < limit:
         found = departed.leaves_between(db, log, first, first + limit) | found
     missing = next((seq for seq in range(first, first + limit) if seq not in found), None)
@@ -79,7 +79,7 @@ def hashes(db: Connection, log: int, first: int, limit: int) -> list[bytes]:
     return [found[seq] for seq in range(first, first + limit)]
 
 
-def _size(db: Connection, log: int) -> int:
-    """The last entry of a log never leaves: the act that would say so comes after it."""
+def size_of(db: Connection, log: int) -> int:
+    """How many entries a log has, those that left included: the last one never leaves, the act that would say so comes after."""
     last = db.execute(_LAST, ((log + 1) << POS_BITS,)).get
     return 0 if last is None or last < log << POS_BITS else (last - (log << POS_BITS)) + 1

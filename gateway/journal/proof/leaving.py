@@ -22,7 +22,7 @@ from gateway.journal.erasure import forget_beside
 from gateway.journal.journal import Journal
 from gateway.journal.proof import snapshot
 from gateway.journal.proof.hashes import Hashes
-from gateway.journal.proof.leaves import HoleInLog, hashes
+from gateway.journal.proof.leaves import HoleInLog, hashes, size_of
 from gateway.journal.proof.merkle import Frontier, leaf_hash, subtrees
 from gateway.journal.proof.notes import encode
 from gateway.journal.proof.register import Head, RegisterError
@@ -137,7 +137,7 @@ async def _of_log(
 def _due(connection: Connection, head: Head, delays: Delays, resting: Resting) -> Iterator[_Stretch]:
     """Every stretch with something past its delay, the oldest first: entries are in the order of their recording."""
     base, first = head.log << POS_BITS, 0
-    end = base + max(0, min(head.size, _size(connection, head.log) - LAST_KEPT))
+    end = base + max(0, min(head.size, size_of(connection, head.log) - LAST_KEPT))
     while (row := connection.execute(_NEXT, (base + first, end)).fetchone()) is not None and row[1] < delays.latest:
         first = (row[0] - base) // STRETCH * STRETCH
         found = _Stretch(first)
@@ -231,12 +231,6 @@ def _root(db: Connection, head: Head, tree: Hashes, first: int) -> str:
     return encode(frontier.root())
 
 
-def _size(connection: Connection, one: int) -> int:
-    last = connection.execute(_LAST, ((one + 1) << POS_BITS,)).get
-    return 0 if last is None or last < one << POS_BITS else last - (one << POS_BITS) + 1
-
-
-_LAST = "SELECT pos FROM entries WHERE pos < ? ORDER BY pos DESC LIMIT 1"
 _NEXT = "SELECT pos, recorded_at FROM entries WHERE pos >= ? AND pos < ? ORDER BY pos LIMIT 1"
 #: The trigger of migration 0008 says the same of what may leave.
 _LEAVES = """

@@ -11,6 +11,7 @@ from typing import Any
 from gateway.journal.proof import files, register
 from gateway.journal.proof.hashes import Hashes
 from gateway.journal.proof.leaves import HoleInLog, Leaves
+from gateway.journal.proof.matching import removed
 from gateway.journal.proof.merkle import Frontier, leaf_hash
 from gateway.journal.proof.notes import Checkpoint, Note, NoteError, PublicKey, encode
 from gateway.journal.proof.register import REGISTRY, Head, RegisterError
@@ -144,10 +145,7 @@ def _check_departed(verdict: Verdict, leaves: Leaves, removals: Mapping[str, Rem
         known = 0 if said is None or said.log != left.log or said.stretch != left.seqs[0] // STRETCH else said.mask
         for first, last in ranges_of(seq for seq in left.seqs if not known >> seq % STRETCH & 1):
             if not leaves.has(left.log, first):
-                which = f"l'entrée {left.log}/{first} a été retirée" if first == last else (
-                    f"les entrées {left.log}/{first} à {left.log}/{last} ont été retirées"
-                )  # fmt: skip
-                what = f"{which} sans acte de conservation : seule l'empreinte reste"
+                what = f"{removed(left.log, first, last)} sans acte de conservation : seule l'empreinte reste"
                 verdict.fault("removed-without-act", what, f"{left.log}/{first}")
 
 

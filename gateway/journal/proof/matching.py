@@ -162,10 +162,7 @@ class Matcher:
         self._fault("swapped-lines", f"les entrées {self._log}/{one} et {self._log}/{other} ont été échangées", one)
 
     def _removed(self, first: int, last: int) -> None:
-        what = f"l'entrée {self._log}/{first} a été retirée" if first == last else (
-            f"les entrées {self._log}/{first} à {self._log}/{last} ont été retirées"
-        )  # fmt: skip
-        self._fault("removed-line", what, first)
+        self._fault("removed-line", removed(self._log, first, last), first)
 
     def _cut_tail(self, items: _Ahead[Item]) -> None:
         assert items.first is not None
@@ -201,6 +198,13 @@ class _Ahead(Generic[T]):
 
     def step(self) -> None:
         self.first, self.second = self.second, next(self._values, None)
+
+
+def removed(log: int, first: int, last: int) -> str:
+    """French, for a run of entries."""
+    if first == last:
+        return f"l'entrée {log}/{first} a été retirée"
+    return f"les entrées {log}/{first} à {log}/{last} ont été retirées"
 
 
 def _place(line: bytes) -> tuple[int, int] | None:

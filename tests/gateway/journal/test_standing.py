@@ -9,9 +9,9 @@ import orjson
 import pytest
 
 from connectors.wire.clock import SystemClock
-from gateway.journal import database
 from gateway.journal.journal import FILE_NAME, Journal
 from gateway.journal.record import JournalError
+from gateway.journal.schema import migrations
 from gateway.journal.standing import clock_of, environment_of
 from tests.gateway.journal.world import feed, open_journal, rows
 
@@ -32,7 +32,7 @@ def earlier(folder: Path, version: int) -> None:
     for file in folder.glob(f"{FILE_NAME}*"):
         file.unlink()
     connection = apsw.Connection(str(folder / FILE_NAME))
-    for sql in database.migrations()[:version]:
+    for sql in migrations()[:version]:
         connection.execute(sql)
     columns = "pos, id, kind, tenant, recorded_at, body, exchanges, recovered"
     connection.executemany(f"INSERT INTO entries ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", kept)
@@ -47,7 +47,7 @@ async def test_time_and_environment_are_those_of_the_journal(tmp_path: Path) -> 
     assert (clock_of(tmp_path).offset, clock_of(tmp_path).version, environment_of(tmp_path)) == (OFFSET, 2, "recette")
 
 
-@pytest.mark.parametrize("version", range(1, len(database.migrations())))
+@pytest.mark.parametrize("version", range(1, len(migrations())))
 @pytest.mark.sqlite("its schemas of before")
 async def test_a_journal_of_an_earlier_version_tells_too_and_then_opens(tmp_path: Path, version: int) -> None:
     await a_journal(tmp_path)
