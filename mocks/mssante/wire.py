@@ -6,8 +6,8 @@ import contextlib
 import ssl
 
 from cryptography import x509
-from cryptography.x509.oid import NameOID
 
+from mocks.sandbox.authority import struct_id_of
 from mocks.sandbox.network_faults import drop, end_sending
 
 _CHUNK = 262_144  # line by line, an attachment of 300 kB costs seven times more (reference packages §9)
@@ -133,11 +133,8 @@ class Wire:
 
 
 def structure_of(der: bytes | None) -> str | None:
-    """The structure that a client's certificate names: the only OU of its subject (psc-annuaire §23.3)."""
-    if der is None:
-        return None
-    units = x509.load_der_x509_certificate(der).subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
-    return str(units[0].value) if len(units) == 1 else None
+    """The structure that a client's certificate names, if it showed one."""
+    return None if der is None else struct_id_of(x509.load_der_x509_certificate(der))
 
 
 def _refuse_bare(received: bytearray, start: int, end: int) -> int:

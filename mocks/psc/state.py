@@ -178,10 +178,8 @@ class State:
 
     def reset(self) -> None:
         """Back to a new sandbox; redirect URIs added by hand are forgotten too."""
-        for table in (self.logins, self.codes, self.sessions, self.revoked):
-            table.clear()
-        self._added.clear()
         self._path.unlink(missing_ok=True)
+        self.reload()
 
     def reload(self) -> None:
         """The redirect URIs that are on disk; sessions are not kept there, so they end."""

@@ -5,7 +5,7 @@ seconds. Times are real time: an expired certificate is really expired (design ย
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -66,10 +66,8 @@ def mint(
     """A leaf signed by ``issuer``, which publishes as ``branch`` says."""
     builder = _builder(subject, issuer.cert.subject, key, start, end)
     builder = builder.add_extension(issuer_key_id(issuer), critical=False)
-    for extension, critical in extensions_of(profile, branch, start, end, hosts):
-        builder = builder.add_extension(extension, critical=critical)
-    for extension in more:
-        builder = builder.add_extension(extension, critical=False)
+    builder = _extended(builder, extensions_of(profile, branch, start, end, hosts))
+    builder = _extended(builder, [(one, False) for one in more])
     return Pair(builder.sign(issuer.key, hashes.SHA256()), key)
 
 
@@ -77,7 +75,7 @@ def new_authority(root_key: rsa.RSAPrivateKey, issuing_key: rsa.RSAPrivateKey, *
     """A new root and issuing authority; another ``label`` makes a stranger's."""
     start = now() - _BACKDATED
     name = _authority_name(label, f"{label} AC RACINE IGC-SANTE ELEMENTAIRE")
-    builder = _ca(_builder(name, name, root_key, start, start + _CA_VALID), path_length=None)
+    builder = _extended(_builder(name, name, root_key, start, start + _CA_VALID), authority_extensions(None))
     root = Pair(builder.sign(root_key, hashes.SHA256()), root_key)
     return Authority(root, new_issuer(root, ORGANISATIONS, issuing_key, label=label))
 
@@ -86,10 +84,9 @@ def new_issuer(root: Pair, branch: Branch, key: rsa.RSAPrivateKey, *, label: str
     """An issuing authority of this branch, below an existing root."""
     name = _authority_name(label, f"{label} AC IGC-SANTE ELEMENTAIRE {branch.name}")
     end = root.cert.not_valid_after_utc - timedelta(days=1)
-    builder = _ca(_builder(name, root.cert.subject, key, now() - _BACKDATED, end), path_length=0)
+    builder = _extended(_builder(name, root.cert.subject, key, now() - _BACKDATED, end), authority_extensions(0))
     builder = builder.add_extension(issuer_key_id(root), critical=False)
-    for extension, critical in publication_of(ROOT):
-        builder = builder.add_extension(extension, critical=critical)
+    builder = _extended(builder, publication_of(ROOT))
     return Pair(builder.sign(root.key, hashes.SHA256()), key)
 
 
@@ -119,6 +116,12 @@ def person_name(*, profession: str, family: str, given: str, id_nat: str) -> x50
     who = [(NameOID.GIVEN_NAME, given), (NameOID.SURNAME, family), (NameOID.COMMON_NAME, id_nat)]
     together = x509.RelativeDistinguishedName([x509.NameAttribute(oid, value) for oid, value in who])
     return x509.Name([*_name((NameOID.TITLE, profession[:64])).rdns, together])
+
+
+def struct_id_of(cert: x509.Certificate) -> str | None:
+    """The structure that a certificate names: the only OU of its subject (psc-annuaire ยง23.3)."""
+    units = cert.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
+    return str(units[0].value) if len(units) == 1 else None
 
 
 def person_marks(profession: str) -> list[x509.ExtensionType]:
@@ -164,7 +167,10 @@ def _builder(
     )  # fmt: skip
 
 
-def _ca(builder: x509.CertificateBuilder, *, path_length: int | None) -> x509.CertificateBuilder:
-    for extension, critical in authority_extensions(path_length):
+def _extended(
+    builder: x509.CertificateBuilder, extensions: Iterable[tuple[x509.ExtensionType, bool]]
+) -> x509.CertificateBuilder:
+    """With these extensions, each with whether it is critical."""
+    for extension, critical in extensions:
         builder = builder.add_extension(extension, critical=critical)
     return builder

@@ -42,14 +42,16 @@ class Codes:
     why: str = ""
 
 
-@functools.cache
 def read_codes() -> tuple[Codes, ...]:
-    """Every line of every ledger, in the order of the files; TypeError for a field that does not exist."""
-    found = []
-    for mock in _OPERATIONS:
-        rows = tomllib.loads((_MOCKS / mock / "ledger.toml").read_text("utf-8")).get("code", [])
-        found += [_read(row) for row in rows]
-    return tuple(found)
+    """Every line of every ledger, in the order of the files."""
+    return tuple(one for mock in _OPERATIONS for one in codes_in(mock))
+
+
+@functools.cache
+def codes_in(ledger: str) -> tuple[Codes, ...]:
+    """The lines of one ledger, in its order; TypeError for a field that does not exist."""
+    rows = tomllib.loads((_MOCKS / ledger / "ledger.toml").read_text("utf-8")).get("code", [])
+    return tuple(_read(row) for row in rows)
 
 
 def _read(row: dict[str, Any]) -> Codes:
@@ -69,8 +71,13 @@ def steps_of(operation: str) -> tuple[str, ...]:
     return STEPS.get(operation, ())
 
 
+def default_step(operation: str) -> str:
+    """Where a fault acts that names no step: empty for what is no mail dialogue."""
+    return next(iter(steps_of(operation)), "")
+
+
 def codes_of(operation: str, step: str = "") -> tuple[str, ...]:
     """What may be answered to this operation, at this step: the default one when it names none."""
-    place = step or next(iter(steps_of(operation)), "")
+    place = step or default_step(operation)
     rows = (row for row in read_codes() if operation in row.operations and (not row.steps or place in row.steps))
     return tuple(dict.fromkeys(code for row in rows for code in row.codes))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from mocks.sandbox.codes import default_step
 from mocks.sandbox.latency import Latency
 from mocks.sandbox.who import Who
 
@@ -21,8 +22,6 @@ _LOST: dict[str, Literal["timeout", "reset"]] = {
     **dict.fromkeys(("timeout", "latency", "bandwidth", "dribble", "slow_close"), "timeout"),
     **dict.fromkeys(("reset", "empty", "garbage", "half_close", "tls", "long_length"), "reset"),
 }
-#: Where in a dialogue a fault acts when it does not say.
-_PLACES = {"MSS.SOUMISSION": "end", "MSS.SESSION_SMTP": "session"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ class Fault:
             return step == "tls" and operation[:4] == self.operation[:4]
         if self.operation not in (operation, f"{operation[:4]}*"):
             return False
-        return (self.step or _PLACES.get(operation, "")) == step
+        return (self.step or default_step(operation)) == step
 
     def concerns(self, who: Callable[[], Who]) -> bool:
         """``who`` is asked only when somebody in particular is meant."""

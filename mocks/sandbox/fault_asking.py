@@ -139,15 +139,13 @@ def _check_place(fault: Fault) -> None:
 def _check_kind(fault: Fault) -> None:
     """What it answers, or how."""
     match fault.kind:
-        case "status" if fault.operation.startswith(f"{MAIL}."):
+        case "status" | "business" | "soap" if fault.operation.startswith(f"{MAIL}."):
             _check_smtp(fault)
         case "status":
             if not (fault.value.isascii() and fault.value.isdecimal() and 400 <= int(fault.value[:4]) <= 599):
                 raise _refused("pour « status », « value » est un statut HTTP de 400 à 599.")
             if fault.retry_after_s is not None and not 0 <= fault.retry_after_s <= MAX_ARMED_S:
                 raise _refused("« retry_after_s » est un nombre de secondes, de 0 à 86400.")
-        case "business" | "soap" if fault.operation.startswith(f"{MAIL}."):
-            _check_smtp(fault)
         case "business" | "soap":
             _check_code(fault, fault.value)
         case "malformed":

@@ -186,9 +186,9 @@ async def disarm_told(world: World, fault_id: str | None = None) -> None:
 
 
 async def _arm(world: World, wanted: dict[str, Any], answer: Injected | None) -> FaultTold:
-    _check_names(world, wanted)
     if (mine := view().tenant_for(wanted.get("tenant"))) is not None:
         wanted = {**wanted, "tenant": mine}
+    _check_names(world, wanted)
     if any(one["id"] == wanted.get("id") and not view().owned(str(one["tenant"])) for one in world.faults.to_json()):
         raise NotYours(409, "« id » : une panne a déjà ce nom ; donnez-en un autre.", ANOTHERS)
     try:
@@ -202,7 +202,6 @@ async def _arm(world: World, wanted: dict[str, Any], answer: Injected | None) ->
 def _check_names(world: World, wanted: Mapping[str, Any]) -> None:
     """Only who is of this sandbox: nobody else's number is held, even in memory."""
     callers = known_callers(world, view())
-    view().tenant_for(wanted.get("tenant"))
     person, caller, tenant = wanted.get("person"), wanted.get("caller"), wanted.get("tenant")
     bearer = None if person is None else world.population.bearer(person)
     if person is not None and (bearer is None or not view().meets(bearer)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -112,24 +113,21 @@ class _Paths:
 
     def __init__(self, app: FastAPI) -> None:
         self._app = app
-        self._read: list[tuple[re.Pattern[str], dict[str, set[str]]]] = []
-        self._templates: list[tuple[str, re.Pattern[str], dict[str, set[str]]]] = []
+
+    @cached_property
+    def _described(self) -> list[tuple[str, re.Pattern[str], dict[str, set[str]]]]:
+        described = self._app.openapi()["paths"].items()
+        return [(template, compile_path(template)[0], _parameters(methods)) for template, methods in described]
 
     def template(self, path: str, method: str) -> str | None:
         """The described path that this one is of; the plain ones come before those with a name in them."""
-        self.methods(path)
-        fitting = [template for template, pattern, known in self._templates if pattern.match(path) and method in known]
+        fitting = [template for template, pattern, known in self._described if pattern.match(path) and method in known]
         return min(fitting, key=lambda template: template.count("{"), default=None)
 
     def methods(self, path: str) -> dict[str, set[str]]:
         """Method → names of its parameters in the query string; every template that fits the path counts."""
-        if not self._read:
-            described = self._app.openapi()["paths"].items()
-            self._read = [(compile_path(template)[0], _parameters(methods)) for template, methods in described]
-            self._templates = [
-                (template, *one) for template, one in zip(self._app.openapi()["paths"], self._read, strict=True)
-            ]
-        return {method: names for pattern, known in self._read if pattern.match(path) for method, names in known.items()}
+        fitting = [known for _, pattern, known in self._described if pattern.match(path)]
+        return {method: names for known in fitting for method, names in known.items()}
 
 
 def _parameters(methods: Mapping[str, Any]) -> dict[str, set[str]]:

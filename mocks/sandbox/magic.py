@@ -1,7 +1,7 @@
 """The page of magic data and of the codes that armed faults answer, made from the ledgers (docs/magic-data.md, French)."""
 from __future__ import annotations
 
-from mocks.sandbox.codes import Codes, read_codes
+from mocks.sandbox.codes import Codes, codes_in
 from mocks.sandbox.fidelity import TITLES, cited, table, text
 from mocks.sandbox.ledger import LEDGERS, Behaviour, read_ledger
 
@@ -14,7 +14,6 @@ Page tirée des registres `mocks/*/ledger.toml` par `python -m mocks magic > doc
 Les commandes `curl` passent par les portes simples : `export PORTE=http://127.0.0.1:8080 CLE=…`, la clé étant
 `cle_portes_simples` de `socle up --json`. Une panne armée vaut pour le prochain appel de votre DUI, par n'importe quelle porte.
 """
-_SERVICES = {"INS": "insi", "DMP": "dmp", "MSS": "mssante", "PSC": "psc", "ANN": "annuaire"}
 
 
 def page() -> str:
@@ -24,7 +23,7 @@ def page() -> str:
 
 def _service(name: str) -> str:
     claims = [claim for claim in read_ledger(name) if claim.magic]
-    codes = [row for row in read_codes() if _SERVICES[row.operations[0][:3]] == name]
+    codes = codes_in(name)
     shown = ["\n".join(_claim(claim) for claim in claims)] if claims else []
     if codes:
         rows = table(["opération", "étape", "codes", "ce qu'ils disent"], map(_row, codes))

@@ -15,7 +15,7 @@ from typing import Any
 from connectors.nomenclatures.identifiers import is_matricule, matricule_key
 from connectors.nomenclatures.names import InvalidName, normalise_birth_name, normalise_first_names
 from connectors.nomenclatures.oids import INS_NIA, INS_NIR
-from mocks.sandbox.persons import number, published_persons
+from mocks.sandbox.persons import number, published_persons, traits_of
 from mocks.sandbox.places import birth_department, is_nowhere, nowhere
 from mocks.sandbox.population import Population
 
@@ -236,9 +236,9 @@ def _check_traits(rows: Sequence[Row], persons: Sequence[dict[str, Any]], people
     """``insi`` must say what INSi will answer: two persons with the same traits are ambiguous, both, and born elsewhere."""
     groups: dict[tuple[Any, ...], list[int]] = {}
     for index, one in enumerate(persons):
-        groups.setdefault(_traits(one), []).append(index)
+        groups.setdefault(traits_of(one), []).append(index)
     for traits, indexes in groups.items():
-        known = any(_traits(other) == traits for other in people.born(str(traits[0]), str(traits[3])))
+        known = any(traits_of(other) == traits for other in people.born(str(traits[0]), str(traits[3])))
         places = {persons[index]["birth_place"] for index in indexes}
         for index in indexes:
             alone, ambiguous = len(indexes) == 1, persons[index]["insi"] == "ambiguous"
@@ -248,7 +248,3 @@ def _check_traits(rows: Sequence[Row], persons: Sequence[dict[str, Any]], people
                 rows[index].wrong("insi", "« ambiguous » demande, dans le même envoi, une personne de mêmes traits née ailleurs")
             elif not alone and not ambiguous:
                 rows[index].wrong("insi", "une autre ligne a les mêmes traits : mettez « ambiguous » aux deux, avec deux lieux")
-
-
-def _traits(person: Mapping[str, Any]) -> tuple[Any, ...]:
-    return person["birth_name"], (person["first_names"] or [""])[0], person["sex"], person["birth_date"]

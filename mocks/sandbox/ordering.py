@@ -8,11 +8,11 @@ from typing import Any
 from mocks.sandbox.api import Refused
 from mocks.sandbox.authority import person_marks, person_name
 from mocks.sandbox.orders import OTHER_USE, Kind, Order
-from mocks.sandbox.pki import Subject, server_name
+from mocks.sandbox.pki import IDENTITIES, Subject, server_name
 from mocks.sandbox.profiles import Profile
 from mocks.sandbox.world import World
 
-_NAMES = {"auth_cli": "INSI-AUTO", "sign": "SOCLE-SIGN"}
+_NAMES = {part: cn for part, _, cn in IDENTITIES}
 _OWN_DATES = ("expired", "not_yet_valid")
 
 

@@ -147,7 +147,7 @@ class Crowd:
 
 def traits_of(person: Person) -> tuple[str, str, str, str]:
     """What a search without the place compares: a second first name does not tell two persons apart (insi §9.3)."""
-    return person["birth_name"], person["first_names"][0], person["sex"], person["birth_date"]
+    return person["birth_name"], (person["first_names"] or [""])[0], person["sex"], person["birth_date"]
 
 
 def number(sex: str, born: date, place: str, draw: random.Random, *, month: int | None = None, provisional: bool = False) -> str:

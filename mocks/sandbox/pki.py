@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 
 from mocks.sandbox.authority import Authority, Pair, new_authority, new_key, now, organisation_name
 from mocks.sandbox.office import Office
-from mocks.sandbox.orders import OTHER_USE
+from mocks.sandbox.orders import FOREIGN, OTHER_USE
 from mocks.sandbox.papers import encryption, key_pem, pem_of, read_pair, write, write_identity
 from mocks.sandbox.places import department_label
 from mocks.sandbox.profiles import Profile
@@ -194,6 +194,6 @@ class _Writer:
         chain = [authority.issuing.cert, authority.root.cert]
         written = write_identity(self._folder, stem, pair, chain, self._password)
         files = {kind: f"pki/{name}" for kind, name in written.items()}
-        branch = self._authority.branch.stem if authority is self._authority else "foreign"
+        branch = self._authority.branch.stem if authority is self._authority else FOREIGN
         self.register.add(row_of(pair.cert, name=stem, profile=profile, branch=branch, refused=refused, files=files))
         return {"cn": cn, **files, "password": self._password, "fingerprint": pair.cert.fingerprint(hashes.SHA256()).hex()}

@@ -100,6 +100,11 @@ class Population:
         """Whether it is a professional's own mailbox."""
         return bool(self._value("SELECT count(*) FROM boxes WHERE address = ?", normalise(address)))
 
+    def holder(self, address: str) -> Professional | None:
+        """The professional whose own mailbox it is."""
+        held = "SELECT row FROM professionals WHERE id_nat = (SELECT id_nat FROM boxes WHERE address = ?)"
+        return self._one(held, normalise(address))
+
     def opens(self, id_nat: str) -> frozenset[str]:
         """The mailboxes that a professional may open: own ones and shared ones."""
         found = self.professional(id_nat)

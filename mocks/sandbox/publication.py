@@ -24,7 +24,7 @@ from mocks.sandbox.lists import read_lists
 from mocks.sandbox.marking import Send, marked
 from mocks.sandbox.office import Office
 from mocks.sandbox.papers import read_cert
-from mocks.sandbox.profiles import OCSP_PATH
+from mocks.sandbox.profiles import OCSP_PATH, Branch
 from mocks.sandbox.published import BRANCHES, LISTS, exists
 from mocks.sandbox.world import World
 
@@ -45,7 +45,7 @@ class Publication:
         self._as_of: Stamp | None = None
         self._published: dict[str, tuple[str, Callable[[], bytes | None]]] = {}
         for branch in BRANCHES:
-            self._published[branch.issuer_path] = (_CERTIFICATE, partial(self._certificate, branch.stem))
+            self._published[branch.issuer_path] = (_CERTIFICATE, partial(self._certificate, branch))
         for file, branches in LISTS.items():
             for index, branch in enumerate(branches):
                 self._published[branch.crl_path] = (_LIST, partial(self._list, file, index))
@@ -100,9 +100,9 @@ class Publication:
         lists = read_lists(path.read_bytes()) if path.exists() else []
         return lists[index].public_bytes(Encoding.DER) if index < len(lists) else None
 
-    def _certificate(self, stem: str) -> bytes | None:
-        known = any(branch.stem == stem and exists(self._folder, branch) for branch in BRANCHES)
-        return read_cert(self._folder / f"{stem}.pem").public_bytes(Encoding.DER) if known else None
+    def _certificate(self, branch: Branch) -> bytes | None:
+        known = exists(self._folder, branch)
+        return read_cert(self._folder / f"{branch.stem}.pem").public_bytes(Encoding.DER) if known else None
 
 
 def _answer(content: bytes, media_type: str, status: int = 200) -> Response:

@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
 
+from mocks.sandbox.authority import struct_id_of
 from mocks.sandbox.kept import read
 from mocks.sandbox.lists import Revoked
 from mocks.sandbox.papers import write
@@ -83,11 +84,10 @@ class Issued:
 
 def row_of(cert: x509.Certificate, **known: Any) -> Issued:
     """The row of a certificate; ``known`` is what it does not say itself: name, profile, branch, files …"""
-    units = cert.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
     names = cert.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return Issued(
         cn=str(names[0].value), subject=cert.subject.rfc4514_string(_ATTRIBUTES), serial=_hexadecimal(cert.serial_number),
-        fingerprint=cert.fingerprint(SHA256()).hex(), struct_id=str(units[0].value) if len(units) == 1 else None,
+        fingerprint=cert.fingerprint(SHA256()).hex(), struct_id=struct_id_of(cert),
         not_before=rfc3339(cert.not_valid_before_utc), not_after=rfc3339(cert.not_valid_after_utc), **known,
     )  # fmt: skip
 

@@ -31,6 +31,7 @@ from mocks.sandbox.tenants import (
     domains_of,
     new_secrets,
     numbers_in,
+    rows_of,
     structures_of,
     with_secrets,
     without,
@@ -77,7 +78,7 @@ class Tenancy:
     async def rotate(self, name: str) -> Secrets:
         """Other secrets and certificates for the same structures; the former ones open nothing any more."""
         world = self._world
-        mine = {row["finess_et"]: await self._with_identities(row) for row in of(world.manifest, name)}
+        mine = {row["finess_et"]: await self._with_identities(row) for row in rows_of(world.manifest["structures"], name)}
         new = {row[part]["fingerprint"] for row in mine.values() for part, _, _ in IDENTITIES}
         secrets = new_secrets(name, mine)
         structures = [mine.get(row["finess_et"], row) for row in world.manifest["structures"]]
@@ -89,7 +90,7 @@ class Tenancy:
         """Nobody calls in its name from now on, and the mocks forget what was its. Raises TenantRefused."""
         world = self._world
         check_removable(world.manifest, name)
-        owned = {row["struct_id"] for row in of(world.manifest, name)}
+        owned = {row["struct_id"] for row in rows_of(world.manifest["structures"], name)}
         world.use(without(world.manifest, name))
         await self._revoke(name, owned, "cessation_of_operation")
         forget(world, self._mocks, name)
@@ -111,11 +112,6 @@ class Tenancy:
             return (row.tenant == name or row.struct_id in owned) and row.refused is None and row.fingerprint not in kept
 
         await asyncio.to_thread(self._office.revoke_all, wanted, reason)
-
-
-def of(manifest: Mapping[str, Any], name: str) -> list[Row]:
-    """The structures of a tenant."""
-    return [row for row in manifest["structures"] if row["tenant"] == name]
 
 
 def check_removable(manifest: Mapping[str, Any], name: str) -> None:

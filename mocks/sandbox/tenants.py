@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from connectors.nomenclatures.identifiers import luhn_key
+from connectors.nomenclatures.mssante import domain_of
 from mocks.sandbox.build import own_key, psc_clients
 from mocks.sandbox.structures import DOMAIN, TENANT, Structure
 
@@ -93,21 +94,27 @@ def with_secrets(manifest: Manifest, name: str, made: Secrets) -> dict[str, Any]
 
 def without(manifest: Manifest, name: str) -> dict[str, Any]:
     """The manifest as the tenant leaves it: what it had cannot become another's."""
-    gone = [row for row in manifest["structures"] if row["tenant"] == name]
+    gone = rows_of(manifest["structures"], name)
+    domains = domains_of(gone)
     kept = ("finess_et", "finess_ej", "struct_id", "mailboxes")
     left = {"id": name, "structures": [{column: row[column] for column in kept} for row in gone]}
     columns = ("psc_clients", "annuaire_keys", "own_keys", "structures")
     return {
         **manifest, **{column: _others(manifest.get(column, ()), name) for column in columns},
         "tenants": [row for row in manifest["tenants"] if row["id"] != name],
-        "white_list": [domain for domain in manifest["white_list"] if domain not in domains_of(gone)],
+        "white_list": [domain for domain in manifest["white_list"] if domain not in domains],
         "removed_tenants": [*manifest.get("removed_tenants", ()), left],
     }  # fmt: skip
 
 
+def rows_of(rows: Iterable[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    """Those of a tenant, among rows of a manifest."""
+    return [row for row in rows if row["tenant"] == name]
+
+
 def domains_of(structures: Iterable[Mapping[str, Any]]) -> set[str]:
     """Domains of the mailboxes of these rows of a manifest."""
-    return {box["address"].rpartition("@")[2] for row in structures for box in row.get("mailboxes", ())}
+    return {domain_of(box["address"]) for row in structures for box in row.get("mailboxes", ())}
 
 
 def _others(rows: Iterable[dict[str, Any]], name: str) -> list[dict[str, Any]]:

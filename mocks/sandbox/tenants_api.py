@@ -12,8 +12,8 @@ from mocks.sandbox.api import Asked, Refused, Told, refusals, with_body
 from mocks.sandbox.console import tell_tenant
 from mocks.sandbox.pki import IDENTITIES
 from mocks.sandbox.structures import TENANT
-from mocks.sandbox.tenancy import Tenancy, check_removable, of
-from mocks.sandbox.tenants import MAX_STRUCTURES, Secrets, TenantRefused
+from mocks.sandbox.tenancy import Tenancy, check_removable
+from mocks.sandbox.tenants import MAX_STRUCTURES, Secrets, TenantRefused, rows_of
 from mocks.sandbox.world import Mock, World
 
 _PATTERN = f"^{TENANT.pattern}$"
@@ -138,19 +138,20 @@ async def _tell(world: World, act: str, name: str) -> None:
 
 
 def _tenant(world: World, row: Mapping[str, Any]) -> TenantTold:
+    structures = [one["finess_et"] for one in rows_of(world.manifest["structures"], row["id"])]
     return TenantTold(
-        name=row["id"], product=row["product"], structures=[one["finess_et"] for one in of(world.manifest, row["id"])],
+        name=row["id"], product=row["product"], structures=structures,
         added=row.get("added", False), has_key="control_sha256" in row,
     )  # fmt: skip
 
 
 def _secrets(world: World, name: str, made: Secrets) -> TenantSecrets:
-    clients = [row for row in world.manifest["psc_clients"] if row["tenant"] == name]
+    clients = rows_of(world.manifest["psc_clients"], name)
     columns = ("client_id", "client_secret", "redirect_uris", "follows_business_time")
     return TenantSecrets(
         name=name, control_key=made.control_key, annuaire_key=made.annuaire_key["key"], own_key=made.own_key["key"],
         psc_clients=[ClientTold(**{column: row[column] for column in columns}) for row in clients],
-        structures=[_structure(world, row) for row in of(world.manifest, name)],
+        structures=[_structure(world, row) for row in rows_of(world.manifest["structures"], name)],
     )  # fmt: skip
 
 

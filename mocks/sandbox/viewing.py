@@ -6,7 +6,7 @@ closed to tenants until somebody says what of it is theirs.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from connectors.nomenclatures.mssante import domain_of
 from mocks.sandbox.api import Refused
 from mocks.sandbox.console import tell_refusal
-from mocks.sandbox.tenants import digest, domains_of
+from mocks.sandbox.tenants import digest, domains_of, rows_of
 from mocks.sandbox.who import Callers
 from mocks.sandbox.world import World
 
@@ -125,16 +125,12 @@ def known_callers(world: World, seen: View) -> Callers:
     if seen.tenant is None:
         return Callers(world.manifest, world.population, world.psc_claims)
     columns = ("structures", "psc_clients", "annuaire_keys")
-    manifest = {column: _mine(world.manifest[column], seen.tenant) for column in columns}
+    manifest = {column: rows_of(world.manifest[column], seen.tenant) for column in columns}
     return Callers({**manifest, "tenants": [{"id": seen.tenant}]}, world.population, world.psc_claims)
 
 
 def _of(world: World, tenant: str) -> View:
-    rows = _mine(world.manifest["structures"], tenant)
-    clients = frozenset(row["client_id"] for row in _mine(world.manifest["psc_clients"], tenant))
+    rows = rows_of(world.manifest["structures"], tenant)
+    clients = frozenset(row["client_id"] for row in rows_of(world.manifest["psc_clients"], tenant))
     finess, ids = (frozenset(row[column] for row in rows) for column in ("finess_et", "struct_id"))
     return View(tenant, finess, ids, frozenset(domains_of(rows)), clients)
-
-
-def _mine(rows: Iterable[Mapping[str, Any]], tenant: str) -> list[Mapping[str, Any]]:
-    return [row for row in rows if row["tenant"] == tenant]

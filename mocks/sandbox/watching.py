@@ -30,8 +30,14 @@ class Search(BaseModel):
 
 async def watched(requests: Requests, asked: Search, find: Callable[[], Sequence[_Row]]) -> tuple[list[_Row], int, bool]:
     """The rows, latest first and cut; how many there are in all; whether there are as many as was asked for."""
-    reached = await requests.until(lambda: len(find()) >= asked.at_least, asked.wait_s)
-    found = find()
+    found: Sequence[_Row] = ()
+
+    def enough() -> bool:
+        nonlocal found
+        found = find()
+        return len(found) >= asked.at_least
+
+    reached = await requests.until(enough, asked.wait_s)
     return list(reversed(found[-asked.limit :])), len(found), reached
 
 

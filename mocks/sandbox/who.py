@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote_plus
 
 from cryptography import x509
-from cryptography.x509.oid import NameOID
 
-from mocks.sandbox.population import Population, own_boxes
+from mocks.sandbox.authority import struct_id_of
+from mocks.sandbox.population import Population
 
 _FORM = "application/x-www-form-urlencoded"
 _CREDENTIALS = {"psc_clients": "client_id", "annuaire_keys": "key"}
@@ -87,8 +87,8 @@ class Callers:
         for one in self._rows("structures"):
             if any(box.get("address") == mailbox for box in one.get("mailboxes", ())):
                 return one
-        holders = (one.get("structure") for one in self.people.professionals() if mailbox in own_boxes(one))
-        return self._one("finess_et", next(holders, None))
+        holder = self.people.holder(mailbox)
+        return None if holder is None else self._one("finess_et", holder.get("structure"))
 
     def _one(self, column: str, value: str | None) -> Mapping[str, Any] | None:
         return next((one for one in self._rows("structures") if value is not None and one.get(column) == value), None)
@@ -110,12 +110,11 @@ def _names(structure: Mapping[str, Any] | None, der: bytes | None) -> set[str]:
 
 
 def _unit(der: bytes) -> str | None:
-    """The only OU of the subject: the structure's (psc-annuaire §23.3). A certificate that cannot be read names none."""
+    """The structure that a certificate names; one that cannot be read names none."""
     try:
-        units = x509.load_der_x509_certificate(der).subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
+        return struct_id_of(x509.load_der_x509_certificate(der))
     except ValueError:
         return None
-    return str(units[0].value) if len(units) == 1 else None
 
 
 def _basic_user(encoded: str) -> str:
