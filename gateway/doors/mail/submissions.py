@@ -96,9 +96,7 @@ class Submissions:
         try:
             answer = await self._command(line, operator)
         except Lost as lost:
-            lost.fault = self._door.touched(lost, OPERATION.id)
-            submission.lost_before_end(lost, self._door.registry, self._door.clock.business())
-            await self._door.close(submission.record)
+            await self._lose(submission, lost)
             raise
         submission.answered("mail", answer)
         if answer.reply.positive:
@@ -241,9 +239,12 @@ class Submissions:
         """The operator is lost before the final dot."""
         if self._open is not None:
             submission, self._open = self._open, None
-            lost.fault = self._door.touched(lost, OPERATION.id)
-            submission.lost_before_end(lost, self._door.registry, self._door.clock.business())
-            await self._door.close(submission.record)
+            await self._lose(submission, lost)
+
+    async def _lose(self, submission: Submission, lost: Lost) -> None:
+        lost.fault = self._door.touched(lost, OPERATION.id)
+        submission.lost_before_end(lost, self._door.registry, self._door.clock.business())
+        await self._door.close(submission.record)
 
     async def _command(self, line: bytes, operator: Upstream) -> Answer:
         answer = await operator.command(line)
