@@ -43,6 +43,10 @@ class Operation:
 
 _ROWS = (
     Operation("INS.RECHERCHE_TRAITS", "INS", "Recherche de l'INS par les traits d'identité"),
+    Operation("INS.RECHERCHE_VITALE", "INS", "Recherche de l'INS par les données de la carte Vitale"),
+    Operation("INS.VERIFICATION", "INS", "Vérification d'un INS et de ses traits"),
+    Operation("INS.LOT_DEPOT", "INS", "Dépôt d'un lot d'INS à vérifier", deadline_s=30.0),
+    Operation("INS.LOT_RETRAIT", "INS", "Retrait des résultats d'un lot d'INS vérifiés", deadline_s=30.0),
     Operation("INS.DECISION", "INS", "Décision sur une identité", body_policy="none"),
     Operation("INS.INCONNUE", "INS", "Appel INSi non reconnu"),
     Operation("DMP.TD0.2", "DMP", "Test d'existence et d'autorisation du DMP"),
