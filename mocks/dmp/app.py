@@ -13,6 +13,7 @@ from mocks.dmp.behaviour import Policy, Registry
 from mocks.dmp.frame import Faulted, Message
 from mocks.dmp.state import Documents, People
 from mocks.sandbox.faults import Fault
+from mocks.sandbox.signatures import Trust
 from mocks.sandbox.tls_faults import refusable
 from mocks.sandbox.trace import hashed
 from mocks.sandbox.web import Exchange, Reply, WebMock, plain_reply
@@ -95,12 +96,12 @@ class DmpMock:
             raise Faulted("Sender", "Simulateur DMP : panne armée.", fault.code)
         return _soap(200, _enveloped(call, body), fault.code)
 
-    def _trusted(self) -> vihf.Trust:
+    def _trusted(self) -> Trust:
         """Who may sign, by the lists as they are published now."""
         ca, crl = (self._world.path(self._world.pki[name]) for name in ("ca", "crl"))
         published = stamp(crl)
         if published is not None and published != self._lists_read:
-            self._trust = vihf.Trust.from_files(ca, crl, accept_sha1=self._policy.accept_sha1)
+            self._trust = Trust.from_files(ca, crl)
             self._lists_read = published
         return self._trust
 
@@ -112,7 +113,7 @@ class DmpMock:
         frame.check_addressing(message)
         behaviour.check_endpoint(call.path.removeprefix(BASE_PATH), message)
         clock = self._world.clock
-        identity = vihf.check(message.assertion, self._trusted(), clock.real())
+        identity = vihf.check(message.assertion, self._trusted(), clock.real(), accept_sha1=self._policy.accept_sha1)
         registry = Registry(self._people, self._structures, self.documents.knows, self.documents.find, self._policy)
         reply = behaviour.decide(registry, message, identity, clock.business())
         if reply.stored:

@@ -1,28 +1,22 @@
 """Checks a VIHF as the DMP would: signature, signer, attributes (reference dmp §4, §22.2).
 
-Verified by signxml, whereas the connectors sign with their own code. Only what the signature covers is read.
+Only what the signature covers is read (mocks/sandbox/signatures.py).
 """
 from __future__ import annotations
 
-import base64
 import re
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature as WrongIssuer
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from lxml import etree
+from cryptography.x509.oid import NameOID
 from signxml.algorithms import DigestAlgorithm, SignatureMethod
-from signxml.exceptions import InvalidCertificate, InvalidDigest, InvalidInput, InvalidSignature
-from signxml.verifier import SignatureConfiguration, XMLVerifier
 
 from connectors.nomenclatures.xds import NS_DS, NS_HL7, NS_SAML, OID_PURPOSE, OID_SECTOR
 from mocks.dmp.frame import Element, Faulted
+from mocks.sandbox.signatures import CoversSomethingElse, SignatureFails, Trust, covered, is_name_of, signer, why_untrusted
 
 _DS = {"ds": NS_DS}
 _SUBJECT_ID = "urn:oasis:names:tc:xspa:1.0:subject:subject-id"
@@ -41,25 +35,6 @@ _SHA1 = re.compile(r"sha1$")
 
 
 @dataclass(frozen=True, slots=True)
-class Trust:
-    """Who may sign. ``revoked`` are serial numbers; ``accept_sha1`` opens the algorithms of the samples of 2019 (§4.3)."""
-
-    authorities: tuple[x509.Certificate, ...]
-    revoked: frozenset[int] = frozenset()
-    accept_sha1: bool = False
-
-    @classmethod
-    def from_files(cls, ca: Path, crl: Path | None, *, accept_sha1: bool = False) -> Trust:
-        authorities = tuple(x509.load_pem_x509_certificates(ca.read_bytes()))
-        revoked: set[int] = set()
-        if crl is not None:
-            blocks = re.findall(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----\n?", crl.read_bytes(), re.DOTALL)
-            for block in blocks:
-                revoked |= {entry.serial_number for entry in x509.load_pem_x509_crl(block)}
-        return cls(authorities, frozenset(revoked), accept_sha1)
-
-
-@dataclass(frozen=True, slots=True)
 class Identity:
     """What a checked VIHF says."""
 
@@ -70,12 +45,15 @@ class Identity:
     patient: tuple[str, str] | None = field(repr=False)  # (matricule, OID)
 
 
-def check(assertion: Element | None, trust: Trust, at: datetime) -> Identity:
-    """The whole pipeline; ``at`` is real time. Raises Faulted, each refusal with its own text."""
+def check(assertion: Element | None, trust: Trust, at: datetime, *, accept_sha1: bool = False) -> Identity:
+    """The whole pipeline; ``at`` is real time. Raises Faulted, each refusal with its own text.
+
+    accept_sha1  opens the algorithms of the samples of 2019 (§4.3)
+    """
     if assertion is None:
         raise Faulted("Sender", "VIHF absent : wsse:Security ne contient pas d'assertion SAML 2.0.", "InvalidSecurity")
     certificate = _signer(assertion, trust, at)
-    signed = _verified(assertion, certificate, trust)
+    signed = _verified(assertion, certificate, accept_sha1=accept_sha1)
     _check_issuer(signed, certificate)
     attributes = _attributes(signed)
     _check_attributes(attributes)
@@ -96,91 +74,38 @@ def _signer(assertion: Element, trust: Trust, at: datetime) -> x509.Certificate:
     signature = assertion.find("ds:Signature", _DS)
     if signature is None:
         raise Faulted("Sender", "Signature absente : le VIHF n'est pas signé.", "InvalidSecurity")
-    try:
-        text = signature.findtext("ds:KeyInfo/ds:X509Data/ds:X509Certificate", "", _DS)
-        certificate = x509.load_der_x509_certificate(base64.b64decode(text))
-        _ = certificate.subject, certificate.extensions
-    except ValueError:
-        raise _bad_certificate("KeyInfo ne contient pas un certificat lisible") from None
-    if not any(_issued(certificate, authority) for authority in trust.authorities):
-        raise _bad_certificate("il n'est pas émis par une autorité reconnue")
-    if not certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc:
-        raise _bad_certificate("il n'est pas dans sa période de validité")
-    if certificate.serial_number in trust.revoked:
-        raise _bad_certificate("il est révoqué")
-    if not _may_sign(certificate):
-        raise _bad_certificate("Not a valid signature certificate")
+    certificate = signer(signature)
+    if certificate is None:
+        raise _bad_certificate("KeyInfo ne contient pas un certificat lisible")
+    why = why_untrusted(certificate, trust, at)
+    if why is not None:
+        raise _bad_certificate(why)
     return certificate
 
 
-def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(authority)
-    except (ValueError, TypeError, WrongIssuer):
-        return False
-    return True
-
-
-def _may_sign(certificate: x509.Certificate) -> bool:
-    """A signature certificate: non-repudiation, or digital signature without being made for client authentication."""
-    try:
-        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
-    except x509.ExtensionNotFound:
-        return False
-    try:
-        extended = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-        authenticates = ExtendedKeyUsageOID.CLIENT_AUTH in extended
-    except x509.ExtensionNotFound:
-        authenticates = False
-    return not authenticates and (usage.content_commitment or usage.digital_signature)
-
-
-def _verified(assertion: Element, certificate: x509.Certificate, trust: Trust) -> Element:
+def _verified(assertion: Element, certificate: x509.Certificate, *, accept_sha1: bool) -> Element:
     """The subtree that the signature covers; it must be the assertion itself."""
     signature = assertion.find("ds:Signature", _DS)
     assert signature is not None
     used = [one.get("Algorithm", "") for one in signature.iter(f"{{{NS_DS}}}SignatureMethod", f"{{{NS_DS}}}DigestMethod")]
-    if not trust.accept_sha1 and any(_SHA1.search(one) for one in used):
+    if not accept_sha1 and any(_SHA1.search(one) for one in used):
         raise Faulted("Sender", "Signature du VIHF en SHA-1 : utilisez RSA-SHA256.", "UnsupportedAlgorithm")
     methods, digests = {SignatureMethod.RSA_SHA256, SignatureMethod.RSA_SHA384, SignatureMethod.RSA_SHA512}, {
         DigestAlgorithm.SHA256, DigestAlgorithm.SHA384, DigestAlgorithm.SHA512}  # fmt: skip
-    if trust.accept_sha1:
+    if accept_sha1:
         methods.add(SignatureMethod.RSA_SHA1)
         digests.add(DigestAlgorithm.SHA1)
-    config = SignatureConfiguration(
-        location="./", expect_references=1, signature_methods=frozenset(methods), digest_algorithms=frozenset(digests)
-    )
     try:
-        result = XMLVerifier().verify(
-            etree.tostring(assertion), x509_cert=certificate, id_attribute="ID", validate_schema=False, expect_config=config
-        )
-    except (InvalidSignature, InvalidDigest, InvalidInput, InvalidCertificate, ValueError, etree.LxmlError):
+        return covered(assertion, certificate, methods, digests)
+    except CoversSomethingElse:
+        raise Faulted("Sender", "La Signature ne porte pas sur l'assertion.", "FailedCheck") from None
+    except SignatureFails:
         raise Faulted("Sender", "Signature du VIHF invalide : le message a été modifié ou mal canonisé.", "FailedCheck") from None
-    signed: Element | None = None if isinstance(result, list) else result.signed_xml
-    if signed is None or signed.tag != assertion.tag or signed.get("ID") != assertion.get("ID"):
-        raise Faulted("Sender", "La Signature ne porte pas sur l'assertion.", "FailedCheck")
-    return signed
 
 
 def _check_issuer(signed: Element, certificate: x509.Certificate) -> None:
-    written = _parsed_name(signed.findtext(f"{{{NS_SAML}}}Issuer", ""))
-    if written is None or written != _name_parts(certificate.subject):
+    if not is_name_of(signed.findtext(f"{{{NS_SAML}}}Issuer", ""), certificate):
         raise _invalid("Issuer n'est pas le nom (DN) du certificat qui signe")
-
-
-def _parsed_name(text: str) -> Counter[tuple[str, str]] | None:
-    """Both orders and both separators are seen (§4.1): the parts are compared, not the string."""
-    tidy = re.sub(r",\s+(?=[A-Za-z0-9.]+=)", ",", text.strip())
-    tidy = re.sub(r"(?:^|(?<=[,+]))[A-Za-z]+=", lambda one: one[0].upper(), tidy)
-    overrides = {"S": NameOID.STATE_OR_PROVINCE_NAME, "G": NameOID.GIVEN_NAME, "GN": NameOID.GIVEN_NAME, "SN": NameOID.SURNAME}
-    try:
-        return _name_parts(x509.Name.from_rfc4514_string(tidy, overrides))
-    except ValueError:
-        return None
-
-
-def _name_parts(name: x509.Name) -> Counter[tuple[str, str]]:
-    return Counter((one.oid.dotted_string, " ".join(str(one.value).split()).casefold()) for one in name)
 
 
 def _attributes(signed: Element) -> dict[str, list[str]]:
