@@ -1,14 +1,26 @@
-"""Calls INSi by traits: one call per attempt, and the whole search strategy imposed on software (reference: insi §8)."""
+"""Calls INSi, in any of its operations and by any of its three authentications (reference: insi §2, §3, §7, §8).
+
+Nothing is retried here, though nothing here has a side effect: whoever waits knows better whether to ask again, and every
+request is one that the service traces (decision 0050).
+"""
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
-from connectors.insi import codes, errors, messages
+from connectors.insi import answers, codes, contexts, errors, messages
+from connectors.insi.answers import Fault, Lot, Result, Verification
+from connectors.insi.authentication import Authentication
+from connectors.insi.identities import Identity
+from connectors.insi.messages import Person as Person
+from connectors.insi.strategy import Difference, differences, following
+from connectors.insi.strategy import search_plan as search_plan
 from connectors.wire import soap
 from connectors.wire.clock import Clock
 from connectors.wire.http import Answer, Headers
+
+R = TypeVar("R", bound=Result | Verification | Lot)
 
 
 class Transport(Protocol):
@@ -20,22 +32,10 @@ class Transport(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
-    """Whom one looks for: the local civil identity, normalised. First names in civil order; ``JEAN-PAUL`` is one."""
+class Exchange(Generic[R]):
+    """One request and its answer, raw and read. ``reply`` is what the operation answers, or a Fault, never an exception."""
 
-    birth_name: str = field(repr=False)
-    first_names: tuple[str, ...] = field(repr=False)
-    sex: str = field(repr=False)
-    birth_date: str = field(repr=False)
-    birth_place: str | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One request and its answer, raw and read. ``reply`` is a Result (CR 00, 01, 02) or a Fault, never an exception."""
-
-    traits: messages.Traits = field(repr=False)
-    reply: messages.Result | messages.Fault
+    reply: R | Fault
     http_status: int
     message_id: str
     request: bytes = field(repr=False)
@@ -43,98 +43,123 @@ class Attempt:
 
     @property
     def service_code(self) -> str:
-        """Verbatim: ``CR00``, ``CR01``, ``CR02``, ``insi_19``, ``desir_550`` …"""
+        """Verbatim: ``CR00``, ``CR01``, ``CR02``, ``insi_19``, ``desir_550`` …, and ``CR00 OK`` or ``CR00 KO``."""
         return self.reply.service_code
 
     @property
     def cr(self) -> str | None:
-        return self.reply.code if isinstance(self.reply, messages.Result) else None
+        return None if isinstance(self.reply, Fault) else self.reply.code
 
-    @property
-    def identity(self) -> messages.Identity | None:
-        return self.reply.identity if isinstance(self.reply, messages.Result) else None
-
-    def raise_for_fault(self) -> Attempt:
-        """Itself, or the error of its fault: InvalidTraits, NotAuthorised, Unavailable."""
-        if isinstance(self.reply, messages.Fault):
+    def answered(self) -> R:
+        """The reply, or the error of its fault: InvalidTraits, NotAuthorised, Unavailable."""
+        if isinstance(self.reply, Fault):
             kind = errors.error_class(self.reply.family)
             raise kind(self.reply.text or self.reply.reason, service_code=self.service_code, http_status=self.http_status)
-        return self
+        return self.reply
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One exchange of a search by traits, with those that it sent."""
+
+    traits: messages.Traits = field(repr=False)
+    exchange: Exchange[Result]
+
+    @property
+    def service_code(self) -> str:
+        return self.exchange.service_code
+
+    @property
+    def cr(self) -> str | None:
+        return self.exchange.cr
+
+    @property
+    def identity(self) -> Identity | None:
+        reply = self.exchange.reply
+        return reply.identity if isinstance(reply, Result) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A whole search: each of its attempts, in order; the last one carries the outcome."""
+
+    person: Person
+    attempts: tuple[Attempt, ...]
+
+    @property
+    def last(self) -> Attempt:
+        return self.attempts[-1]
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """Between the person that was looked for and the one found; none when nobody was."""
+        return () if self.last.identity is None else differences(self.person, self.last.identity)
 
 
 class InsiClient:
-    """INSi at one URL, for one software and one organisation certificate (held by the transport)."""
+    """INSi at one URL, for one software and one caller. A client certificate, where one is needed, is the transport's."""
 
     def __init__(
-        self, transport: Transport, url: str, *, software: messages.Software, emetteur: str, clock: Clock, timeout_s: float = 15.0
-    ) -> None:
+        self, transport: Transport, url: str, *, software: contexts.Software, authentication: Authentication, clock: Clock,
+        timeout_s: float = 15.0,
+    ) -> None:  # fmt: skip
         self._transport = transport
         self._url = url
         self._software = software
-        self._emetteur = emetteur
+        self._authentication = authentication
         self._clock = clock
         self._timeout_s = timeout_s
 
     async def search_traits(self, traits: messages.Traits) -> Attempt:
-        """One call. Nothing is retried.
+        """One call (WS_INS2). As every method here:
 
-        Raises connectors.wire.http.UpstreamError when no answer came, errors.Unreadable when it is not SOAP.
+        Raises connectors.wire.http.UpstreamError when no answer came, errors.Unreadable when it is not this operation's.
         """
-        stamp = messages.new_stamp(self._clock.business())
-        request = messages.search_request(traits, self._software, self._emetteur, stamp)
-        answer = await self._transport.send("POST", self._url, headers=_HEADERS, body=request, timeout_s=self._timeout_s)
-        try:
-            reply = messages.read_answer(answer.body)
-        except errors.Unreadable as error:
-            raise errors.Unreadable(str(error), service_code=error.service_code, http_status=answer.status) from None
-        return Attempt(traits, reply, answer.status, stamp.message_id, request, answer.body)
+        return Attempt(traits, await self._call(codes.ACTION_TRAITS, messages.search_body(traits), Result))
 
-    async def search_person(self, person: Person) -> list[Attempt]:
-        """The whole strategy; the last attempt carries the outcome. It stops at the first CR 00 and at the first fault."""
+    async def search_person(self, person: Person) -> Search:
+        """The whole strategy. It stops at the first CR 00 and at the first fault: a fault never means « nobody »."""
         attempts: list[Attempt] = []
         plan = search_plan(person)
         traits: messages.Traits | None = next(plan)
         while traits is not None:
-            attempt = await self.search_traits(traits)
-            attempts.append(attempt)
-            traits = _next(plan, attempt.cr)
-        return attempts
+            attempts.append(await self.search_traits(traits))
+            traits = following(plan, attempts[-1].cr)
+        return Search(person, tuple(attempts))
 
+    async def search_card(self, card: messages.VitaleCard) -> Exchange[Result]:
+        """By what a carte Vitale holds (WS_INS1). Without a reader, that is simulated."""
+        return await self._call(codes.ACTION_VITALE, messages.vitale_body(card), Result, messages.vitale_coverage(card))
 
-def search_plan(person: Person) -> Generator[messages.Traits, str, None]:
-    """The attempts in order; send each one's CR code back (insi §8).
+    async def verify(self, individual: messages.Individual) -> Exchange[Verification]:
+        """Whether an INS and these traits are one person's (WS_INS3, assumed)."""
+        return await self._call(codes.ACTION_VERIFY, messages.verification_body(individual), Verification)
 
-    Each first name alone, then all of them joined; several people found: all first names, then the birth place too.
-    """
-    cr, first_name = codes.INSI_NOBODY, ""
-    joined = " ".join(person.first_names)
-    for first_name in dict.fromkeys([*person.first_names, joined]):
-        cr = yield _traits(person, first_name)
-        if cr != codes.INSI_NOBODY:
-            break
-    if cr == codes.INSI_SEVERAL and first_name != joined:
-        cr = yield _traits(person, joined)
-        if cr == codes.INSI_OK:
-            return
-        # The local list may hold a first name that the national one has not: the place then narrows the shorter one.
-        first_name = joined if cr == codes.INSI_SEVERAL else first_name
-        cr = codes.INSI_SEVERAL
-    if cr == codes.INSI_SEVERAL and person.birth_place is not None:
-        yield _traits(person, first_name, person.birth_place)
+    async def deposit(self, lot: Sequence[tuple[str, messages.Individual]]) -> Exchange[Lot]:
+        """1 to 1000 of them at once, each under an Id of the caller (WS_INS4, assumed). Keep the ``lot_id`` of the reply."""
+        return await self._call(codes.ACTION_DEPOSIT, messages.deposit_body(lot), Lot)
 
+    async def retrieve(self, lot_id: str) -> Exchange[Lot]:
+        """What became of a lot (WS_INS5, assumed): its state, and its results once it is TERMINE."""
+        exchange = await self._call(codes.ACTION_RETRIEVE, messages.retrieval_body(lot_id), Lot)
+        if isinstance(exchange.reply, Lot) and exchange.cr == codes.INSI_OK and exchange.reply.state is None:
+            raise errors.Unreadable(
+                "answer: a lot without Etat", service_code=exchange.service_code, http_status=exchange.http_status
+            )
+        return exchange
 
-_HEADERS: Headers = [(b"content-type", soap.content_type(codes.ACTION_TRAITS).encode("ascii"))]
-
-
-def _traits(person: Person, first_name: str, birth_place: str | None = None) -> messages.Traits:
-    return messages.Traits(person.birth_name, first_name, person.sex, person.birth_date, birth_place)
-
-
-def _next(plan: Generator[messages.Traits, str, None], cr: str | None) -> messages.Traits | None:
-    if cr is None or cr == codes.INSI_OK:
-        plan.close()
-        return None
-    try:
-        return plan.send(cr)
-    except StopIteration:
-        return None
+    async def _call(
+        self, action: str, body: soap.Element, kind: type[R], coverage: soap.Element | None = None
+    ) -> Exchange[R]:
+        stamp, caller = contexts.new_stamp(self._clock.business()), self._authentication
+        header = contexts.Header(self._software, caller.emetteur, stamp, caller.security(self._clock.real()))
+        request = header.envelope(action, body, coverage)
+        headers = [(b"content-type", soap.content_type(action).encode("ascii")), *caller.headers()]
+        answer = await self._transport.send("POST", self._url, headers=headers, body=request, timeout_s=self._timeout_s)
+        try:
+            reply = answers.read(answer.readable())
+            if not isinstance(reply, kind | Fault):
+                raise errors.Unreadable("answer: another operation's")
+        except errors.Unreadable as error:
+            raise errors.Unreadable(str(error), service_code=error.service_code, http_status=answer.status) from None
+        return Exchange(reply, answer.status, stamp.message_id, request, answer.body)

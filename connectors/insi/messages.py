@@ -1,31 +1,26 @@
-"""INSi messages: the traits search by organisation certificate (variant A), its answer, both shapes of fault.
+"""INSi requests: both searches, the verification of an identity, and lots of them (reference: insi §4, §7).
 
-Reference: insi §3.4 (header blocks), §4 (request), §5 (response), §6.2 (faults). Everything is read by namespace and
-local name; answers are returned as received: a key that does not check or odd dates are not repaired (§5, notes).
+Writing only; what comes back is read by connectors.insi.answers. A search changes nothing anywhere, nor does a verification.
 """
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from uuid import uuid4
 
 from lxml import etree
 
 from connectors.insi import codes
-from connectors.insi.errors import Unreadable
-from connectors.nomenclatures.identifiers import matricule_key
+from connectors.insi.answers import Fault as Fault
+from connectors.insi.answers import Result as Result
+from connectors.insi.answers import read_answer as read_answer
+from connectors.insi.contexts import Header, new_coverage, sub
+from connectors.insi.contexts import Software as Software
+from connectors.insi.contexts import Stamp as Stamp
+from connectors.insi.contexts import new_stamp as new_stamp
+from connectors.insi.identities import Identity as Identity
+from connectors.insi.identities import Ins as Ins
+from connectors.insi.identities import read_identity
 from connectors.wire import soap
-from connectors.wire.xmlsafe import MalformedXml
-
-
-@dataclass(frozen=True, slots=True)
-class Software:
-    """What ContexteLPS says of the calling software. ``instance`` is a UUID that stays for one installation."""
-
-    idam: str  # authorisation number given by the CNDA
-    name: str
-    version: str
-    instance: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,212 +35,138 @@ class Traits:
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
-    """What changes at each request. ``message_id`` may be reused for the attempts of one search."""
+class Person:
+    """Whom one looks for: the local civil identity, normalised. First names in civil order; ``JEAN-PAUL`` is one."""
 
-    at: datetime
-    message_id: str
-    lps_id: str
-    bam_id: str
+    birth_name: str = field(repr=False)
+    first_names: tuple[str, ...] = field(repr=False)
+    sex: str = field(repr=False)
+    birth_date: str = field(repr=False)
+    birth_place: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Ins:
-    """A matricule as returned; ``key`` is text, its leading zero counts."""
+class CardNumber:
+    """13 characters and their key, without an OID: a card holds none."""
 
     number: str = field(repr=False)
-    key: str | None = field(repr=False)
-    oid: str
-    start: str | None = None
-    end: str | None = None
-
-    @property
-    def matricule(self) -> str:
-        """The 15 characters of the INS, or 13 when the service gave no key."""
-        return self.number + (self.key or "")
-
-    @property
-    def completed(self) -> str:
-        """The 15 characters under which every service knows the person: the key is optional in an answer (insi §5), and is
-        computed when absent. As returned when the number is none that has a key."""
-        if self.key is not None:
-            return self.matricule
-        try:
-            return self.number + matricule_key(self.number)
-        except ValueError:
-            return self.number
+    key: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """INDIVIDU: the active INS, former ones, and the reference traits (TIQ). ``first_names`` is ListePrenom, split."""
+class VitaleCard:
+    """What the search needs of a carte Vitale; where no card is read, somebody typed or made it up.
 
-    active: Ins
-    history: tuple[Ins, ...] = field(repr=False)
-    birth_name: str | None = field(repr=False)
-    first_names: tuple[str, ...] = field(repr=False)
-    sex: str | None = field(repr=False)
-    birth_date: str | None = field(repr=False)
-    birth_place: str | None = field(repr=False)
+    holder      of the insurance (*ouvrant droit*), who may be the person
+    birth_date  as the card has it: a lunar date is one
+    rank        among the children born on that day
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """RESULTAT. ``identity`` only with code 00."""
-
-    code: str
-    label: str
-    identity: Identity | None = None
-
-    @property
-    def service_code(self) -> str:
-        return f"CR{self.code}"
+    person: CardNumber
+    holder: CardNumber
+    birth_name: str = field(repr=False)
+    birth_date: str = field(repr=False)
+    rank: str = "1"
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """A SOAP fault of INSi or of the front gateway. ``error_code`` is None on a fault without ``siram:Erreur``."""
+class Individual:
+    """An INS with the person it is said to belong to: what a verification asks about."""
 
-    role: str  # Sender or Receiver
-    subcode: str | None
-    reason: str
-    error_code: str | None = None
-    severity: str | None = None
-    text: str = ""
-    message_id: str | None = None  # echoed by the front gateway only
-
-    @property
-    def family(self) -> str | None:
-        return codes.family(self.error_code, self.subcode)
-
-    @property
-    def service_code(self) -> str:
-        """The most precise code answered, verbatim."""
-        return self.error_code or self.subcode or self.role
-
-
-def new_stamp(at: datetime) -> Stamp:
-    """Fresh identifiers. The MessageID is ``uuid:…``, not ``urn:uuid:…`` (insi §22.3)."""
-    return Stamp(at, f"uuid:{uuid4()}", str(uuid4()), str(uuid4()))
+    ins: Ins
+    person: Person
 
 
 def search_request(traits: Traits, software: Software, emetteur: str, stamp: Stamp) -> bytes:
-    """A complete request by traits.
-
-    emetteur  the structure identifier of the certificate's OU: ``1`` + FINESS or ``3`` + SIRET
-    """
-    action = etree.Element(f"{{{soap.WSA}}}Action", nsmap={"wsa": soap.WSA})
-    action.text = codes.ACTION_TRAITS
-    message_id = etree.Element(f"{{{soap.WSA}}}MessageID", nsmap={"wsa": soap.WSA})
-    message_id.text = stamp.message_id
-    blocks = [action, message_id, _context_lps(software, emetteur, stamp), _context_bam(emetteur, stamp)]
-    return soap.envelope(blocks, _body(traits))
+    """A complete request by traits of a software that its certificate alone names (variant A)."""
+    return Header(software, emetteur, stamp).envelope(codes.ACTION_TRAITS, search_body(traits))
 
 
-def read_answer(data: bytes) -> Result | Fault:
-    """Read an answer. Raises Unreadable when it is neither a result nor a SOAP 1.2 fault."""
-    try:
-        message = soap.read_envelope(data)
-    except (MalformedXml, soap.NotAnEnvelope) as error:
-        raise Unreadable(f"answer: {error}") from None
-    fault = soap.read_fault(message)
-    if fault is not None:
-        return _fault(fault)
-    if message.body is None or message.body.tag != f"{{{codes.RESULT}}}RESULTAT":
-        raise Unreadable("answer: the Body carries neither RESULTAT nor Fault")
-    return _result(message.body)
-
-
-def _context_lps(software: Software, emetteur: str, stamp: Stamp) -> soap.Element:
-    block = etree.Element(
-        f"{{{codes.LPS}}}ContexteLPS", nsmap={"lps": codes.LPS}, attrib={"Nature": "CTXLPS", "Version": codes.CONTEXT_LPS_VERSION}
-    )
-    _add(block, "Id", stamp.lps_id)
-    _add(block, "Temps", _instant(stamp.at))
-    _add(block, "Emetteur", emetteur)
-    lps = _add(block, "LPS")
-    _add(lps, "IDAM", software.idam).set("R", "4")
-    _add(lps, "Version", software.version)
-    _add(lps, "Instance", software.instance)
-    _add(lps, "Nom", f"urn:lps:{software.name}:{software.version}")
-    return block
-
-
-def _context_bam(emetteur: str, stamp: Stamp) -> soap.Element:
-    block = etree.Element(
-        f"{{{codes.BAM}}}ContexteBAM", nsmap={"bam": codes.BAM}, attrib={"Nature": "CTXBAM", "Version": codes.CONTEXT_BAM_VERSION}
-    )
-    _add(block, "Id", stamp.bam_id)
-    _add(block, "Temps", _instant(stamp.at))
-    _add(block, "Emetteur", emetteur)
-    _add(block, "COUVERTURE")  # compulsory, empty for a search by traits
-    return block
-
-
-def _body(traits: Traits) -> soap.Element:
+def search_body(traits: Traits) -> soap.Element:
     body = etree.Element(codes.ROOT_TRAITS, nsmap={"t": codes.TRAITS})
-    _add(body, "NomNaissance", traits.birth_name)
-    _add(body, "Prenom", traits.first_name)
-    _add(body, "Sexe", traits.sex)
-    _add(body, "DateNaissance", traits.birth_date)
-    if traits.birth_place is not None:
-        _add(body, "LieuNaissance", traits.birth_place)
+    sub(body, "NomNaissance", traits.birth_name)
+    sub(body, "Prenom", traits.first_name)
+    _rest(body, traits)
     return body
 
 
-def _add(parent: soap.Element, name: str, text: str | None = None) -> soap.Element:
-    child = etree.SubElement(parent, f"{{{etree.QName(parent).namespace}}}{name}")
-    child.text = text
-    return child
+def vitale_body(card: VitaleCard) -> soap.Element:
+    body = etree.Element(codes.ROOT_VITALE, nsmap={"v": codes.VITALE})
+    for name, number in (("MatriculeIndividu", card.person), ("MatriculeOD", card.holder)):
+        _number(sub(body, name), number)
+    sub(body, "NomNaissance", card.birth_name)
+    sub(body, "DateNaissance", card.birth_date)
+    sub(body, "RangNaissance", card.rank)
+    return body
 
 
-def _instant(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def vitale_coverage(card: VitaleCard) -> soap.Element:
+    """ContexteBAM/COUVERTURE, which repeats what the card says (insi §4)."""
+    coverage = new_coverage()
+    sub(sub(sub(coverage, "ASSURE"), "Id"), "Num", card.holder.number)
+    person = sub(coverage, "BENEFICIAIRE")
+    sub(sub(person, "Nir"), "Num", card.person.number)
+    sub(person, "DateNai", card.birth_date)
+    sub(person, "Rang", card.rank)
+    return coverage
 
 
-def _result(root: soap.Element) -> Result:
-    code = _text(root, "CR", "CodeCR")
-    if code is None:
-        raise Unreadable("answer: RESULTAT without CodeCR")
-    individu = root.find(f"{{{codes.RESULT}}}INDIVIDU")
-    if individu is None and code == codes.INSI_OK:
-        raise Unreadable("answer: CR 00 without INDIVIDU", service_code=f"CR{code}")
-    return Result(code, _text(root, "CR", "LibelleCR") or "", None if individu is None else _identity(individu))
+def verification_body(individual: Individual) -> soap.Element:
+    body = etree.Element(codes.ROOT_VERIFY, nsmap={"v": codes.VERIFY})
+    _individual(body, individual)
+    return body
 
 
-def _identity(individu: soap.Element) -> Identity:
-    active = individu.find(f"{{{codes.RESULT}}}INSACTIF")
-    if active is None:
-        raise Unreadable("answer: INDIVIDU without INSACTIF", service_code=f"CR{codes.INSI_OK}")
-    return Identity(
-        active=_ins(active),
-        history=tuple(_ins(former) for former in individu.findall(f"{{{codes.RESULT}}}INSHISTO")),
-        birth_name=_text(individu, "TIQ", "NomNaissance"),
-        first_names=tuple((_text(individu, "TIQ", "ListePrenom") or _text(individu, "TIQ", "Prenom") or "").split()),
-        sex=_text(individu, "TIQ", "Sexe"),
-        birth_date=_text(individu, "TIQ", "DateNaissance"),
-        birth_place=_text(individu, "TIQ", "LieuNaissance"),
-    )
+def deposit_body(lot: Sequence[tuple[str, Individual]]) -> soap.Element:
+    """``lot``: 1 to 1000 individuals, each under the Id that its result will bear. ValueError for any other."""
+    if not 1 <= len(lot) <= codes.LOT_MAX or len(dict(lot)) != len(lot):
+        raise ValueError(f"a lot has 1 to {codes.LOT_MAX} individuals, each with an Id of its own")
+    body = etree.Element(codes.ROOT_DEPOSIT, nsmap={"l": codes.LOT})
+    for name, individual in lot:
+        _individual(body, individual).set("Id", name)
+    return body
 
 
-def _ins(holder: soap.Element) -> Ins:
-    number, oid = _text(holder, "IdIndividu", "NumIdentifiant"), _text(holder, "OID")
-    if number is None or oid is None:
-        raise Unreadable("answer: an INS without NumIdentifiant or OID", service_code=f"CR{codes.INSI_OK}")
-    return Ins(number, _text(holder, "IdIndividu", "Cle"), oid, _text(holder, "DateDeb"), _text(holder, "DateFin"))
+def retrieval_body(lot_id: str) -> soap.Element:
+    body = etree.Element(codes.ROOT_RETRIEVE, nsmap={"l": codes.LOT})
+    sub(body, "IdLot", lot_id)
+    return body
 
 
-def _fault(fault: soap.Fault) -> Fault:
-    error = next((part for part in fault.detail if part.tag == f"{{{codes.SIRAM}}}Erreur"), None)
-    if error is None:
-        return Fault(fault.code, fault.subcode, fault.reason)
-    return Fault(
-        fault.code, fault.subcode, fault.reason,
-        error_code=error.get("code"), severity=error.get("severite"), text=(error.text or "").strip(),
-        message_id=error.get("messageID"),
-    )  # fmt: skip
+def read_individuals(body: soap.Element) -> tuple[tuple[str | None, Identity], ...]:
+    """Whom a verification or a deposit asks about, each with its Id (None in a unit request).
+
+    Who has no number or no OID is left out: it is nobody's INS. Anything else may be missing, as sent.
+    """
+    holders = [one for one in body if one.tag in (f"{{{codes.VERIFY}}}IndividuVerifie", f"{{{codes.LOT}}}IndividuVerifie")]
+    read = [(one.get("Id"), read_identity(one, "INSFourni", "TraitsIdentiteIndividu")) for one in holders]
+    return tuple((name, identity) for name, identity in read if identity is not None)
 
 
-def _text(root: soap.Element, *path: str) -> str | None:
-    text = root.findtext("/".join(f"{{{codes.RESULT}}}{name}" for name in path))
-    return None if text is None else text.strip() or None
+def _individual(body: soap.Element, individual: Individual) -> soap.Element:
+    ins, person = individual.ins, individual.person
+    holder = sub(body, "IndividuVerifie")
+    given = sub(holder, "INSFourni")
+    named = sub(given, "IdIndividu")
+    sub(named, "NumIdentifiant", ins.number)
+    if ins.key is not None:
+        sub(named, "Cle", ins.key)
+    sub(given, "OID", ins.oid)
+    civil = sub(holder, "TraitsIdentiteIndividu")
+    sub(civil, "NomNaissance", person.birth_name)
+    sub(civil, "Prenom", person.first_names[0])
+    sub(civil, "ListePrenom", " ".join(person.first_names))
+    _rest(civil, person)
+    return holder
+
+
+def _rest(holder: soap.Element, traits: Traits | Person) -> None:
+    sub(holder, "Sexe", traits.sex)
+    sub(holder, "DateNaissance", traits.birth_date)
+    if traits.birth_place is not None:
+        sub(holder, "LieuNaissance", traits.birth_place)
+
+
+def _number(holder: soap.Element, number: CardNumber) -> None:
+    sub(holder, "NumIdentifiant", number.number)
+    sub(holder, "Cle", number.key)

@@ -88,7 +88,7 @@ class Vihf:
 def assertion(vihf: Vihf, signer: Signer, *, at: datetime, logged_in_at: datetime) -> Element:
     """The signed assertion, to be moved into wsse:Security as it is. Times are aware; both are written in UTC (§4.1)."""
     root = _unsigned(vihf, signer.subject, at=at, logged_in_at=logged_in_at)
-    _sign(root, signer)
+    sign(root, signer)
     return root
 
 
@@ -141,8 +141,11 @@ def _coded(statement: Element, name: str, tag: str, values: Iterable[tuple[str, 
         element.set("displayName", label)
 
 
-def _sign(root: Element, signer: Signer) -> None:
-    """Put ds:Signature after Issuer. The digest is taken before: the enveloped transform removes the signature."""
+def sign(root: Element, signer: Signer) -> None:
+    """Put ds:Signature after the Issuer of an assertion that is not signed yet, whatever it says: the VIHF's, INSi's (insi §2.5).
+
+    The digest is taken before: the enveloped transform removes the signature.
+    """
     signature = etree.Element(f"{{{NS_DS}}}Signature", nsmap={"ds": NS_DS})
     info = _ds(signature, "SignedInfo")
     _ds(info, "CanonicalizationMethod", Algorithm=_EXC_C14N)

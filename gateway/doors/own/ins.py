@@ -4,7 +4,7 @@ Wire facts: reference insi §8 (strategy), §10 (what a DUI is given), §6.5 (wh
 """
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
@@ -13,8 +13,10 @@ from uuid import NAMESPACE_OID, uuid5
 from pydantic import Field, field_validator
 
 from connectors.insi import codes
+from connectors.insi.authentication import Organisation
 from connectors.insi.client import Attempt, InsiClient
 from connectors.insi.client import Person as Wanted
+from connectors.insi.client import Search as Searched
 from connectors.insi.errors import Unreadable
 from connectors.insi.messages import Fault, Identity, Ins, Software, Traits
 from connectors.nomenclatures.names import InvalidName, normalise_birth_name, normalise_first_names
@@ -36,6 +38,7 @@ _PATH = "/lps"
 _STATUS: dict[str, Literal["found", "not_found", "multiple"]] = {"00": "found", "01": "not_found", "02": "multiple"}
 _TRAITS = ("nom_naissance", "prenoms", "sexe", "date_naissance", "lieu_naissance")
 _FIELDS = dict(zip(("birth_name", "first_name", "sex", "birth_date", "birth_place"), _TRAITS, strict=True))
+_OF_PERSON = dict(zip(("birth_name", "first_names", "sex", "birth_date", "birth_place"), _TRAITS, strict=True))
 _SERVICE_DOWN = "INSi est en panne : cela ne veut pas dire que la personne n'existe pas. Renouvelez l'appel plus tard."
 
 
@@ -133,20 +136,21 @@ class SearchDoor:
         if caller.identity is None or caller.struct_id is None:
             raise Refused("identite", "Cette structure n'a pas déposé de certificat AUTH_CLI : rien ne peut être demandé à INSi.")
         client = InsiClient(
-            _Passage(self.road, _Relay(self.base, record), call), _PATH, emetteur=caller.struct_id, clock=self.clock,
+            _Passage(self.road, _Relay(self.base, record), call), _PATH, authentication=Organisation(caller.struct_id),
+            clock=self.clock,
             software=Software(self.idam, dui.product or "Socle", dui.version or "1.0", str(uuid5(NAMESPACE_OID, record.tenant))),
         )  # fmt: skip
         try:
-            attempts = await client.search_person(_wanted(call.message))
+            searched = await client.search_person(_wanted(call.message))
         except _Stopped as stopped:
             return Passed(stopped.answer)
         except Unreadable as error:
             raise _unreadable(record, error) from None
         record.dui = dui  # the message was ours: what it says of the software is what the key says
-        last = attempts[-1]
-        if isinstance(last.reply, Fault):
-            raise _fault(last.reply, attempts)
-        return Passed(_reply(call.message, attempts, self.clock).answer(record.id))
+        reply = searched.last.exchange.reply
+        if isinstance(reply, Fault):
+            raise _fault(reply, searched.attempts)
+        return Passed(_reply(searched, self.clock).answer(record.id))
 
 
 def _wanted(message: Search) -> Wanted:
@@ -155,7 +159,7 @@ def _wanted(message: Search) -> Wanted:
     )
 
 
-def _fault(fault: Fault, attempts: list[Attempt]) -> Refused:
+def _fault(fault: Fault, attempts: Sequence[Attempt]) -> Refused:
     """The table of insi §6.5; the code and the text are the service's own."""
     known = codes.FAULTS.get(fault.service_code)
     more: dict[str, Any] = {
@@ -177,30 +181,24 @@ def _unreadable(record: Record, error: Unreadable) -> Refused:
     return Refused("indisponible" if (error.http_status or 0) >= 500 else "illisible", _SERVICE_DOWN, code=error.service_code)
 
 
-def _reply(message: Search, attempts: list[Attempt], clock: Clock) -> Reply:
-    last = attempts[-1]
+def _reply(searched: Searched, clock: Clock) -> Reply:
+    last = searched.last
     content: dict[str, Any] = {"statut": _STATUS.get(last.cr or "", "not_found"), "code_service": last.service_code}
     if last.identity is not None:
-        content |= _identity(last.identity, message) | {"patient": _patient(last.identity, clock.business().date())}
-    content |= {"tentatives": _attempts(attempts), "provenance": {"methode": "INSI", "horodatage": clock.business().isoformat()}}
+        content |= _identity(last.identity, searched) | {"patient": _patient(last.identity, clock.business().date())}
+    content |= {"tentatives": _attempts(searched.attempts)}
+    content |= {"provenance": {"methode": "INSI", "horodatage": clock.business().isoformat()}}
     return Reply(200, content)
 
 
-def _identity(identity: Identity, message: Search) -> dict[str, Any]:
-    traits = dict(zip(_TRAITS, (
-        identity.birth_name, list(identity.first_names), identity.sex, identity.birth_date, identity.birth_place,
-    ), strict=True))  # fmt: skip
-    sent = dict(zip(_TRAITS, (
-        message.nom_naissance, message.prenoms, message.sexe, message.date_naissance.isoformat(), message.lieu_naissance,
-    ), strict=True))  # fmt: skip
+def _identity(identity: Identity, searched: Searched) -> dict[str, Any]:
+    traits = (identity.birth_name, identity.first_names, identity.sex, identity.birth_date, identity.birth_place)
     return {
         "ins": _ins(identity.active),
-        "traits": traits,
+        "traits": dict(zip(_TRAITS, traits, strict=True)),
         "historique": [_ins(one) | {"debut": one.start, "fin": one.end} for one in identity.history],
         "differences": [
-            {"champ": name, "envoye": sent[name], "recu": traits[name]}
-            for name in _TRAITS
-            if sent[name] is not None and sent[name] != traits[name]
+            {"champ": _OF_PERSON[one.trait], "envoye": one.sent, "recu": one.received} for one in searched.differences
         ],
     }
 
@@ -231,7 +229,7 @@ def _ins(ins: Ins) -> dict[str, Any]:
     return {"matricule": ins.number, "cle": ins.key, "oid": ins.oid}
 
 
-def _attempts(attempts: list[Attempt]) -> list[dict[str, Any]]:
+def _attempts(attempts: Sequence[Attempt]) -> list[dict[str, Any]]:
     return [{"code": attempt.service_code, "traits": _sent(attempt.traits)} for attempt in attempts]
 
 

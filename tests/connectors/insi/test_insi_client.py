@@ -7,6 +7,7 @@ import pytest
 from lxml import etree
 
 from connectors.insi import codes, errors, messages
+from connectors.insi.authentication import Organisation
 from connectors.insi.client import InsiClient, Person, search_plan
 from connectors.wire.clock import SystemClock
 from connectors.wire.http import Answer, Headers, NotSent
@@ -54,7 +55,7 @@ class Wire:
 
 def client(wire: Wire) -> InsiClient:
     software = messages.Software("SOCLEDUI0001", "DUI", "2.3", "44444444-4444-4444-8444-444444444444")
-    return InsiClient(wire, "https://insi.test/lps", software=software, emetteur="1130000018", clock=Noon())
+    return InsiClient(wire, "https://insi.test/lps", software=software, authentication=Organisation("1130000018"), clock=Noon())
 
 
 def found() -> Answer:
@@ -74,11 +75,12 @@ async def test_an_attempt_has_the_identity_and_the_bytes() -> None:
 
     attempt = await client(wire).search_traits(TRAITS)
 
-    assert (attempt.service_code, attempt.cr, attempt.http_status) == ("CR00", "00", 200)
+    exchange = attempt.exchange
+    assert (attempt.service_code, attempt.cr, exchange.http_status) == ("CR00", "00", 200)
     assert attempt.identity is not None and attempt.identity.birth_name == "CORSE"
-    assert attempt.raise_for_fault() is attempt
-    assert [attempt.request] == wire.sent
-    assert b"2026-03-02T12:00:00.000Z" in attempt.request and attempt.message_id.encode() in attempt.request
+    assert exchange.answered() is exchange.reply
+    assert [exchange.request] == wire.sent
+    assert b"2026-03-02T12:00:00.000Z" in exchange.request and exchange.message_id.encode() in exchange.request
     assert dict(wire.headers)[b"content-type"].decode() == f'application/soap+xml; charset=utf-8; action="{codes.ACTION_TRAITS}"'
 
 
@@ -89,9 +91,9 @@ async def test_an_attempt_has_the_identity_and_the_bytes() -> None:
 async def test_a_fault_is_an_attempt_that_can_be_raised(name: str, code: str, kind: type[errors.InsiError]) -> None:
     attempt = await client(Wire(fault(name))).search_traits(TRAITS)
 
-    assert (attempt.service_code, attempt.cr, attempt.identity, attempt.http_status) == (code, None, None, 500)
+    assert (attempt.service_code, attempt.cr, attempt.identity, attempt.exchange.http_status) == (code, None, None, 500)
     with pytest.raises(kind) as caught:
-        attempt.raise_for_fault()
+        attempt.exchange.answered()
     assert (caught.value.service_code, caught.value.http_status) == (code, 500)
 
 
@@ -100,7 +102,7 @@ async def test_an_invalid_field_is_named() -> None:
     attempt = await client(Wire(Answer(500, [], body))).search_traits(TRAITS)
 
     with pytest.raises(errors.InvalidTraits) as caught:
-        attempt.raise_for_fault()
+        attempt.exchange.answered()
     assert caught.value.trait == "sex"
 
 
@@ -128,10 +130,10 @@ def person(*first_names: str, birth_place: str | None = None) -> Person:
 async def test_first_names_go_one_by_one_until_the_first_match() -> None:
     wire = Wire(cr(b"01"), found())
 
-    attempts = await client(wire).search_person(person("OLA", "CATARINA", "BELLA"))
+    search = await client(wire).search_person(person("OLA", "CATARINA", "BELLA"))
 
     assert wire.searched() == [("OLA", None), ("CATARINA", None)]
-    assert [attempt.service_code for attempt in attempts] == ["CR01", "CR00"]
+    assert [attempt.service_code for attempt in search.attempts] == ["CR01", "CR00"]
 
 
 async def test_nobody_takes_all_first_names_joined_at_last() -> None:
@@ -151,9 +153,9 @@ async def test_a_single_first_name_is_asked_once() -> None:
 async def test_a_technical_fault_stops_the_search() -> None:
     wire = Wire(cr(b"01"), fault("fault-application.xml"))
 
-    attempts = await client(wire).search_person(person("PIERRE", "PAUL", "JACQUES"))
+    search = await client(wire).search_person(person("PIERRE", "PAUL", "JACQUES"))
 
-    assert [attempt.service_code for attempt in attempts] == ["CR01", "insi_102"]
+    assert [attempt.service_code for attempt in search.attempts] == ["CR01", "insi_102"]
 
 
 @pytest.mark.parametrize(
@@ -182,5 +184,5 @@ def test_several_people_are_narrowed_never_chosen(answers: list[str], expected: 
 
 async def test_several_people_without_a_birth_place_stay_several() -> None:
     wire = Wire(cr(b"02"))
-    attempts = await client(wire).search_person(person("LEONARDO"))
-    assert [attempt.cr for attempt in attempts] == ["02"]
+    search = await client(wire).search_person(person("LEONARDO"))
+    assert [attempt.cr for attempt in search.attempts] == ["02"]

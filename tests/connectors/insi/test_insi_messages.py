@@ -158,10 +158,10 @@ def test_every_fault_code_of_the_reference_is_in_the_table(reference: Path) -> N
         (lambda data: data[:-9], "not well-formed"),
         (lambda data: data.replace(b"?>", b"?><!DOCTYPE x>", 1), "DOCTYPE"),
         (lambda data: data.replace(soap.SOAP12.encode(), soap.SOAP11.encode()), "SOAP 1.1"),
-        (lambda data: data.replace(b"INSiResultat", b"Autre"), "neither RESULTAT nor Fault"),
+        (lambda data: data.replace(b"INSiResultat", b"Autre"), "neither RESULTAT, "),
         (lambda data: data.replace(b"CodeCR", b"Code"), "without CodeCR"),
-        (lambda data: data.replace(b"INDIVIDU", b"PERSONNE"), "CR 00 without INDIVIDU"),
-        (lambda data: data.replace(b"INSACTIF", b"INSACTU"), "without INSACTIF"),
+        (lambda data: data.replace(b"INDIVIDU", b"PERSONNE"), "CR 00 with 0 INDIVIDU"),
+        (lambda data: data.replace(b"INSACTIF", b"INSACTU"), "without one INSACTIF"),
         (lambda data: data.replace(b"NumIdentifiant", b"Num"), "without NumIdentifiant"),
     ],
 )

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from connectors.insi import messages
+from connectors.insi.authentication import Organisation
 from connectors.insi.client import InsiClient
 from connectors.wire import tls
 from connectors.wire.clock import SystemClock
@@ -60,8 +61,8 @@ class Stage:
         known = {"idam": self.world.manifest["idam"], "name": "DUI", "version": "2.3", "instance": "i"} | software
         async with Client(self.identity()) as transport:
             client = InsiClient(
-                transport, f"{self.url}/lps", software=messages.Software(**known), emetteur=self.structure["struct_id"],
-                clock=SystemClock(), timeout_s=5,
+                transport, f"{self.url}/lps", software=messages.Software(**known),
+                authentication=Organisation(self.structure["struct_id"]), clock=SystemClock(), timeout_s=5,
             )  # fmt: skip
             return (await client.search_traits(traits)).service_code
 

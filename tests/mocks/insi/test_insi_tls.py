@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from connectors.insi import messages
+from connectors.insi.authentication import Organisation
 from connectors.insi.client import InsiClient
 from connectors.wire import tls
 from connectors.wire.clock import SystemClock
@@ -89,7 +90,10 @@ def context(pki: Path, identity: str | None) -> ssl.SSLContext:
 
 async def search(url: str, pki: Path, identity: str) -> str:
     async with Client(context(pki, identity)) as transport:
-        client = InsiClient(transport, f"{url}/lps", software=SOFTWARE, emetteur="1130000018", clock=SystemClock(), timeout_s=5)
+        client = InsiClient(
+            transport, f"{url}/lps", software=SOFTWARE, authentication=Organisation("1130000018"), clock=SystemClock(),
+            timeout_s=5,
+        )  # fmt: skip
         return (await client.search_traits(TRAITS)).service_code
 
 

@@ -11,6 +11,7 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
+from connectors.insi.authentication import Organisation
 from connectors.insi.client import InsiClient
 from connectors.insi.client import Person as Wanted
 from connectors.insi.messages import Software
@@ -64,7 +65,7 @@ async def native_search(bench: Bench) -> None:
     software = Software(str(bench.world.manifest["idam"]), "DUI Test", "1.0", str(uuid4()))
     async with Client(tls.client_context(ca, cert=folder / auth["cert"], key=folder / auth["key"])) as http:
         url, clock = bench.urls["insi"] + "/lps", bench.world.clock
-        client = InsiClient(http, url, software=software, emetteur=row["struct_id"], clock=clock)
+        client = InsiClient(http, url, software=software, authentication=Organisation(row["struct_id"]), clock=clock)
         await client.search_person(Wanted("ADRUN", ("ZOE",), "F", "1975-12-31", "63220"))
 
 
