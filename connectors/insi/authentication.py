@@ -131,7 +131,7 @@ class ProSanteConnect:
 
 
 def subject_name(certificate: x509.Certificate) -> str:
-    """The DN as clients write it, the most precise part first: ``CN=…,SN=…,GN=…,T=…,C=FR``."""
+    """The DN in RFC 4514 order with the short names that clients write, where the RFC has numbers: SN, GN, T."""
     return certificate.subject.rfc4514_string(_NAMES)
 
 

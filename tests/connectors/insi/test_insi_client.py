@@ -1,18 +1,19 @@
 from __future__ import annotations
 
+import gzip
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from lxml import etree
 
 from connectors.insi import codes, errors, messages
-from connectors.insi.authentication import Organisation
+from connectors.insi.authentication import Authentication, Organisation, Professional, ProSanteConnect
 from connectors.insi.client import InsiClient, Person, search_plan
+from connectors.wire import soap
 from connectors.wire.clock import SystemClock
 from connectors.wire.http import Answer, Headers, NotSent
+from tests.connectors.insi.samples import DARTAGNAN, DATA, NESSI, OK, answer_of
 
-DATA = Path(__file__).parent / "data"
 TRAITS = messages.Traits("CORSE", "ANTHONY", "M", "1980-03-02")
 CR = (
     b'<e:Envelope xmlns:e="http://www.w3.org/2003/05/soap-envelope"><e:Body><RESULTAT xmlns="http://www.cnamts.fr/INSiResultat">'
@@ -53,9 +54,10 @@ class Wire:
         ]
 
 
-def client(wire: Wire) -> InsiClient:
+def client(wire: Wire, authentication: Authentication | None = None) -> InsiClient:
     software = messages.Software("SOCLEDUI0001", "DUI", "2.3", "44444444-4444-4444-8444-444444444444")
-    return InsiClient(wire, "https://insi.test/lps", software=software, authentication=Organisation("1130000018"), clock=Noon())
+    caller = authentication or Organisation("1130000018")
+    return InsiClient(wire, "https://insi.test/lps", software=software, authentication=caller, clock=Noon())
 
 
 def found() -> Answer:
@@ -186,3 +188,75 @@ async def test_several_people_without_a_birth_place_stay_several() -> None:
     wire = Wire(cr(b"02"))
     search = await client(wire).search_person(person("LEONARDO"))
     assert [attempt.cr for attempt in search.attempts] == ["02"]
+
+
+async def test_what_came_back_otherwise_than_sent_is_a_difference() -> None:
+    sought = Person("CORSE", ("ANTHONY",), "F", "1980-03-02")  # the answer has M, two first names, and a place
+
+    search = await client(Wire(found())).search_person(sought)
+
+    assert [(one.trait, one.sent, one.received) for one in search.differences] == [
+        ("first_names", ("ANTHONY",), ("ANTHONY", "PAUL")), ("sex", "F", "M"),
+    ]  # fmt: skip
+    assert (await client(Wire(cr(b"01"))).search_person(sought)).differences == ()
+    assert "CORSE" not in repr(search) and "ANTHONY" not in repr(search)
+
+
+async def test_a_compressed_answer_is_read_and_kept_as_it_came() -> None:
+    plain = found()
+    packed = gzip.compress(plain.body)
+    attempt = await client(Wire(Answer(200, [(b"content-encoding", b"gzip")], packed))).search_traits(TRAITS)
+    assert (attempt.service_code, attempt.exchange.response) == ("CR00", packed)
+
+
+def lot_answer(content: str) -> Answer:
+    return Answer(200, [], answer_of(codes.ROOT_LOT, OK + content))
+
+
+async def test_each_operation_has_its_action_and_its_root() -> None:
+    verified = Answer(200, [], answer_of(codes.ROOT_VERIFIED, f"{OK}<Resultat>KO</Resultat>"))
+    lots = ["", "<Etat>EN_COURS</Etat>", '<Etat>TERMINE</Etat><Resultat Id="a">OK</Resultat>']
+    wire = Wire(found(), verified, *[lot_answer(f"<IdLot>L1</IdLot>{content}") for content in lots])
+    one, said = client(wire), []
+
+    assert (await one.search_card(NESSI)).answered().identity is not None
+    said.append(wire.headers[0][1])
+    assert (await one.verify(DARTAGNAN)).answered().holds is False
+    said.append(wire.headers[0][1])
+    assert (await one.deposit([("a", DARTAGNAN)])).answered().lot_id == "L1"
+    said.append(wire.headers[0][1])
+    assert [(await one.retrieve("L1")).answered().state for _ in range(2)] == ["EN_COURS", "TERMINE"]
+    said.append(wire.headers[0][1])
+
+    roots = [codes.ROOT_VITALE, codes.ROOT_VERIFY, codes.ROOT_DEPOSIT, codes.ROOT_RETRIEVE]
+    actions = [codes.ACTION_VITALE, codes.ACTION_VERIFY, codes.ACTION_DEPOSIT, codes.ACTION_RETRIEVE]
+    for body, root, action, header in zip(wire.sent, roots, actions, said, strict=False):
+        message = soap.read_envelope(body)
+        assert (message.body is not None and message.body.tag) == root
+        assert message.text(soap.WSA, "Action") == action and f'action="{action}"'.encode() in header
+
+
+async def test_an_answer_to_something_else_is_unreadable() -> None:
+    with pytest.raises(errors.Unreadable, match="another operation's") as caught:
+        await client(Wire(found())).verify(DARTAGNAN)
+    assert caught.value.http_status == 200
+    with pytest.raises(errors.Unreadable, match="without Etat"):  # as if the deposit were answered again
+        await client(Wire(lot_answer("<IdLot>L1</IdLot>"))).retrieve("L1")
+
+
+async def test_a_fault_of_a_verification_is_an_exchange_that_can_be_raised() -> None:
+    exchange = await client(Wire(fault("fault-application.xml"))).verify(DARTAGNAN)
+    assert (exchange.service_code, exchange.cr) == ("insi_102", None)
+    with pytest.raises(errors.Unavailable):
+        exchange.answered()
+
+
+async def test_a_token_goes_in_the_headers_and_its_professional_in_both_contexts() -> None:
+    wire = Wire(found())
+    psc = ProSanteConnect("899900000000", "CN=899900000000", Professional("750000001", "SA30"), "jeton")
+
+    await client(wire, psc).search_traits(TRAITS)
+
+    assert (b"authorization", b"Bearer jeton") in wire.headers
+    assert wire.sent[0].count(b"Emetteur>899900000000<") == 2 and b"jeton" not in wire.sent[0]
+    assert b'IssueInstant="2026-03-02T12:00:00.000Z"' in wire.sent[0]

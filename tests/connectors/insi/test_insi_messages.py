@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,8 +12,10 @@ from lxml import etree
 from connectors.insi import codes, messages
 from connectors.insi.errors import Unreadable
 from connectors.wire import soap
+from tests.connectors.insi import samples
+from tests.connectors.insi.samples import DATA, canonical
+from tests.connectors.insi.samples import reference as reference
 
-DATA = Path(__file__).parent / "data"
 SOFTWARE = messages.Software("SOCLEDUI0001", "DUI & Cie", "2.3", "44444444-4444-4444-8444-444444444444")
 STAMP = messages.Stamp(
     datetime(2026, 3, 2, 8, 5, 0, 7000, tzinfo=UTC),
@@ -24,25 +26,6 @@ STAMP = messages.Stamp(
 DARTAGNAN = messages.Traits("D'ARTAGNAN DE L'HERAULT", "PIERRE-ALAIN", "M", "2001-06-17")
 
 
-@pytest.fixture(scope="module")
-def reference() -> Path:
-    folder = os.environ.get("SOCLE_REFERENCE_DATA")
-    if not folder:
-        pytest.skip("SOCLE_REFERENCE_DATA does not name the folder of reference data")
-    return Path(folder) / "insi"
-
-
-def canonical(data: bytes) -> bytes:
-    """Canonical XML where prefixes and indentation no longer tell two documents apart."""
-    return b"\n".join(_lines(etree.fromstring(data, etree.XMLParser(remove_blank_text=True))))
-
-
-def _lines(element: etree._Element, depth: int = 0) -> list[bytes]:
-    attributes = "".join(f" {name}={value!r}" for name, value in sorted(element.attrib.items()))
-    line = f"{depth}{element.tag}{attributes} {(element.text or '').strip()!r}".encode()
-    return [line, *(inner for child in element for inner in _lines(child, depth + 1))]
-
-
 def test_a_request_is_the_golden_one() -> None:
     request = messages.search_request(DARTAGNAN, SOFTWARE, "1130000018", STAMP)
 
@@ -51,16 +34,9 @@ def test_a_request_is_the_golden_one() -> None:
 
 def test_a_request_is_the_one_of_the_reference(reference: Path) -> None:
     sample = (reference / "samples" / "request-traits-mtls.xml").read_bytes().replace(b"<wsse:Security/>", b"")
-    software = messages.Software("TESTDUI00001", "DUI EXEMPLE", "1.4.0", "0f6c9b7e-2c53-4e0a-b6f0-3d5a3c1d9a10")
-    stamp = messages.Stamp(
-        datetime(2026, 11, 21, 9, 15, 2, 123000, tzinfo=UTC),
-        "uuid:0d9cf7f2-6f0f-4c1b-9f0e-6f3f1a0f9b11",
-        "5b0c5d0e-4f2a-4a37-8d52-6d7a1f7f2c01",
-        "c1e2a7a4-9f0b-4d6c-8a35-0e6c2f5d7b22",
-    )
     traits = messages.Traits("D'ARTAGNAN DE L'HERAULT", "PIERRE-ALAIN", "M", "2001-06-17", "63220")
 
-    assert canonical(messages.search_request(traits, software, "1750000001", stamp)) == canonical(sample)
+    assert canonical(messages.search_request(traits, samples.SOFTWARE, "1750000001", samples.STAMP)) == canonical(sample)
 
 
 @pytest.mark.parametrize(
@@ -104,6 +80,16 @@ def test_an_answer_is_returned_as_received() -> None:
     assert (former.number, former.key, former.start, former.end) == ("2810363220456", "10", "2019-03-01", "2019-02-28")
     assert answer.identity.first_names == ("ANTHONY", "PAUL")
     assert (answer.identity.birth_name, answer.identity.birth_place) == ("CORSE", "2B020")
+
+
+def test_nobody_is_named_unless_one_person_was_found() -> None:
+    data = (DATA / "answer-00.xml").read_bytes()
+    assert isinstance(found := messages.read_answer(data), messages.Result) and found.identity is not None  # the twin
+
+    for code in (b"01", b"02"):
+        several = messages.read_answer(data.replace(b"<CodeCR>00<", b"<CodeCR>" + code + b"<"))
+        assert isinstance(several, messages.Result)
+        assert (several.code, several.identity) == (code.decode(), None)
 
 
 def test_a_matricule_and_traits_do_not_show_in_repr() -> None:
@@ -161,6 +147,8 @@ def test_every_fault_code_of_the_reference_is_in_the_table(reference: Path) -> N
         (lambda data: data.replace(b"INSiResultat", b"Autre"), "neither RESULTAT, "),
         (lambda data: data.replace(b"CodeCR", b"Code"), "without CodeCR"),
         (lambda data: data.replace(b"INDIVIDU", b"PERSONNE"), "CR 00 with 0 INDIVIDU"),
+        (lambda data: re.sub(b"(<INDIVIDU.*</INDIVIDU>)", rb"\1\1", data, flags=re.DOTALL), "CR 00 with 2 INDIVIDU"),
+        (lambda data: re.sub(b"(<INSACTIF.*</INSACTIF>)", rb"\1\1", data, flags=re.DOTALL), "without one INSACTIF"),
         (lambda data: data.replace(b"INSACTIF", b"INSACTU"), "without one INSACTIF"),
         (lambda data: data.replace(b"NumIdentifiant", b"Num"), "without NumIdentifiant"),
     ],
