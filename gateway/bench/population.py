@@ -31,6 +31,7 @@ from connectors.wire.saml import Role, load_signer
 from connectors.wire.serving import FIXED_PORTS
 from connectors.wire.tls import Profile, client_context
 from gateway.bench.figure import Figure, Target
+from gateway.bench.processes import ready, resident_bytes
 from gateway.population import People
 
 PERSONS = 100_000
@@ -91,10 +92,10 @@ async def _running(work: Path) -> dict[str, float]:
         stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        urls = await _ready(process)
-        ready = time.perf_counter() - started
+        urls = await ready(process)
+        started_s = time.perf_counter() - started
         called = await _calls(work, urls)
-        return {"demarrage_s": ready, **called, "memoire_mio": _resident(process.pid)}
+        return {"demarrage_s": started_s, **called, "memoire_mio": resident_bytes(process.pid) / (1 << 20)}
     finally:
         process.terminate()
         await process.wait()
@@ -102,22 +103,6 @@ async def _running(work: Path) -> dict[str, float]:
 
 def _environment(ports: str) -> dict[str, str]:
     return {**os.environ, "SOCLE_PORTS": ports}
-
-
-async def _ready(process: asyncio.subprocess.Process) -> dict[str, str]:
-    urls: dict[str, str] = {}
-    assert process.stdout is not None
-    async for line in process.stdout:
-        said = orjson.loads(line)
-        if said.get("pret"):
-            return urls
-        urls[said["ready"]] = said["url"]
-    raise RuntimeError("the mocks did not start")
-
-
-def _resident(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS"))
 
 
 async def _calls(work: Path, urls: dict[str, str]) -> dict[str, float]:

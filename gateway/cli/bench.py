@@ -11,16 +11,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gateway.bench import journal, population, retention, store, usage
+from gateway.bench import insi, journal, population, retention, store, usage
 from gateway.bench.figure import Figure
-from gateway.cli.common import BAD_INPUT, CHECK_FAILED, AsJson, DataFolder, fail, print_json
+from gateway.bench.processes import BenchFailed
+from gateway.cli.common import BAD_INPUT, CHECK_FAILED, UNAVAILABLE, AsJson, DataFolder, fail, print_json
 from gateway.journal.location import WrongStore
 from gateway.journal.record import JournalError
+from gateway.supervise import ChildFailed, PortTaken
 
 
 @dataclass(frozen=True, slots=True)
 class _Large:
-    """An area that loads journals of given sizes: how, how many entries by default, how many bytes of disk each takes."""
+    """An area measured at given sizes: how, how many entries (persons, calls) by default, how many bytes of disk each takes."""
 
     measure: Callable[[Path, list[int]], list[Figure]]
     entries: int
@@ -32,6 +34,7 @@ _LARGE = {
     "store": _Large(store.figures, store.ENTRIES, store.ROOM_PER_ENTRY),
     "population": _Large(population.figures, population.PERSONS, population.ROOM_PER_PERSON),
     "retention": _Large(retention.figures, retention.ENTRIES, retention.ROOM_PER_ENTRY),
+    "insi": _Large(insi.figures, insi.CALLS, insi.ROOM_PER_CALL),
 }
 _AREAS = ("journal", *_LARGE)
 _BY_DEFAULT = ("journal", "usage")  # the store's takes an hour
@@ -47,7 +50,9 @@ def bench(
     scale: Annotated[float, typer.Option("--scale", min=0.01, max=10, help="Multiplie les nombres et les durées.")] = 1.0,
     entries: Annotated[
         list[int] | None,
-        typer.Option("--entries", min=1000, metavar="N", help="Entrées du journal (population : personnes), répétable."),
+        typer.Option(
+            "--entries", min=1000, metavar="N", help="Entrées du journal (population : personnes ; insi : appels), répétable."
+        ),
     ] = None,
     store_address: Annotated[
         str | None, typer.Option("--store", help="store : base PostgreSQL vide à remplir, au lieu d'un fichier SQLite.")
@@ -75,6 +80,10 @@ def bench(
         fail("--store : cette base contient déjà un journal ; donnez-en une vide.", BAD_INPUT)
     except (JournalError, WrongStore) as error:
         fail(f"--store : {str(error).rstrip('.')}.", BAD_INPUT)
+    except ChildFailed as error:
+        fail(str(error), error.code)
+    except (BenchFailed, PortTaken) as error:
+        fail(str(error), UNAVAILABLE)
     finally:
         if folder_is_new and not any(data.iterdir()):
             data.rmdir()
