@@ -214,6 +214,18 @@ class Access:
         self.fresh()
         return self._clients.get(client_id, UNKNOWN)
 
+    def workplace(self, finess_et: str) -> Caller | None:
+        """A structure as who calls without showing its certificate names it: nothing of it is lent."""
+        self.fresh()
+        found = self._structures.get(finess_et)
+        return None if found is None else replace(found, identity=None)
+
+    def workplaces(self, id_nat: str) -> list[Caller]:
+        """The structures where a professional of the sandbox works, the usual one first; nothing of theirs is lent."""
+        row = None if self._people is None else self._people.professional(id_nat)
+        places = [] if row is None else [row["structure"], *(one["structure"] for one in row["also_in"])]
+        return [found for place in places if place and (found := self.workplace(place)) is not None]
+
     def acting(self, tenant: str, finess_et: str | None, service: str) -> Caller | None:
         """A structure of this tenant as it would call now, with the identity deposited for the service or the manifest's."""
         self.fresh()

@@ -25,7 +25,12 @@ _STRANGER = (
     "en production. Présentez la clé, le client_id ou le certificat déclarés à la passerelle."
 )
 #: Operations whose request names its caller. The steps of a browser, and what is published for all, name nobody.
-_NAMES_ITS_CALLER = frozenset({"PSC.AUTHORIZE", "PSC.TOKEN", "PSC.USERINFO", "ANN.RECHERCHE"})
+_NAMES_ITS_CALLER = frozenset({
+    "PSC.AUTHORIZE", "PSC.TOKEN", "PSC.USERINFO", "ANN.RECHERCHE",
+    "INS.RECHERCHE_TRAITS", "INS.RECHERCHE_VITALE", "INS.VERIFICATION", "INS.LOT_DEPOT", "INS.LOT_RETRAIT", "INS.INCONNUE",
+})  # fmt: skip
+#: Clients of SOAP services read faults at 500 (insi §3.3, dmp §15).
+_SOAP = ("INS", "DMP")
 _OF = {"sandbox": "d'un bac à sable", "test": "des plates-formes nationales d'essai", "production": "de la production nationale"}
 _IN_PRODUCTION: frozenset[Kind] = frozenset({"sandbox", "test"})
 _ELSEWHERE: frozenset[Kind] = frozenset({"production"})
@@ -65,15 +70,16 @@ class Profile:
         if why is not None:
             return self.refusal(service, why)
         stranger = self.production and tenant == UNKNOWN_TENANT and operation in _NAMES_ITS_CALLER
-        return Refusal(STRANGER, _STRANGER, status=403, fault_code="Sender") if stranger else None
+        status = 500 if service in _SOAP else 403
+        return Refusal(STRANGER, _STRANGER, status=status, fault_code="Sender") if stranger else None
 
     def refusal(self, service: str, why: str) -> Refusal:
-        """What the DUI is told of a call that is not made. Clients of SOAP services read faults at 500 (dmp §15)."""
+        """What the DUI is told of a call that is not made."""
         return Refusal(
             FLAG,
             f"Appel refusé par la passerelle avant le service : {why}, et l'environnement est « {self.environment} ». "
             "Prenez ce qui est de cet environnement, ou appelez la passerelle de l'autre.",
-            status=500 if service in ("INS", "DMP") else 403,
+            status=500 if service in _SOAP else 403,
             fault_code="Sender",
         )
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import re
 from html import escape
-from typing import Any
 from urllib.parse import parse_qsl, unquote_plus
 
 import orjson
@@ -16,6 +15,7 @@ import orjson
 from connectors.nomenclatures.psc import PROTOCOL, REALM_PATH, STANDARD_DISCOVERY, WALLET_DISCOVERY, WALLET_PATH
 from connectors.wire.http import Answer
 from gateway.access.callers import UNKNOWN, Access, Caller
+from gateway.access.tokens import bearing_client, claims, json_object
 from gateway.journal.record import Intent, Named, Outcome, Record
 from gateway.operations import Service
 from gateway.road import Refusal, Request
@@ -140,7 +140,7 @@ def _client_id(request: Request) -> str | None:
     if named is None and (request.header("content-type") or "").startswith("application/x-www-form-urlencoded"):
         named = _field(request.body.decode("latin-1"), "client_id")
     if named is None and scheme.lower() == "bearer":
-        named = _text(_claims(value).get("azp"))
+        named = bearing_client(authorization)
     return named
 
 
@@ -174,7 +174,7 @@ def _oauth_error(answer: Answer) -> str | None:
     if answer.status < 400:
         return None
     in_header = (answer.header("www-authenticate") or "").partition('error="')[2].partition('"')[0]
-    return _code(_json(answer.readable()).get("error")) or _code(in_header)
+    return _code(json_object(answer.readable()).get("error")) or _code(in_header)
 
 
 def _code(value: object) -> str | None:
@@ -185,32 +185,13 @@ def _code(value: object) -> str | None:
 def _professional(operation: str | None, answer: Answer) -> Named | None:
     if operation == "PSC.USERINFO":
         is_jwt = (answer.header("content-type") or "").startswith("application/jwt")
-        claims = _claims(answer.readable().decode("latin-1")) if is_jwt else _json(answer.readable())
+        told = claims(answer.readable().decode("latin-1")) if is_jwt else json_object(answer.readable())
     elif operation == "PSC.TOKEN":
-        claims = _claims(_text(_json(answer.readable()).get("id_token")) or "")
+        told = claims(_text(json_object(answer.readable()).get("id_token")) or "")
     else:
         return None
-    subject = _text(claims.get("SubjectNameID"))
+    subject = _text(told.get("SubjectNameID"))
     return Named("professional", subject) if subject else None
-
-
-def _claims(token: str) -> dict[str, Any]:
-    """The claims of a JWT, unchecked: they serve to say whose call it is, never to authorise it."""
-    parts = token.strip().split(".")
-    if len(parts) != 3:
-        return {}
-    try:
-        return _json(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except ValueError:
-        return {}
-
-
-def _json(body: bytes) -> dict[str, Any]:
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _text(value: object) -> str | None:
