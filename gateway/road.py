@@ -126,9 +126,9 @@ class Road:
         until = time.monotonic() + timeout_s
         while self._in_flight and (left_s := until - time.monotonic()) > 0:  # a call may leave a late answer behind
             await asyncio.wait(list(self._in_flight), timeout=left_s)
-        for client in self._clients.values():
+        while self._clients:  # a call that outlasts the wait may open another one meanwhile
+            _, client = self._clients.popitem()
             await client.close()
-        self._clients.clear()
 
     async def _accompany(
         self, record: Record, request: Request, steps: Steps, refuse: Callable[[Refusal, Request], Answer]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
 
-from tests import stores
+from tests import leftovers, stores
 
 settings.register_profile("same-cases", derandomize=True, deadline=None)
 settings.load_profile("same-cases")
@@ -60,7 +60,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fuzz-cases", type=int, default=0, help="run the property tests only, with this many new cases each")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Iterator[None]:
+    yield
+    leftovers.check()
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    leftovers.watch()
     config.addinivalue_line("markers", "sqlite(why): of SQLite by nature, left out of a run on another store")
 
 
