@@ -16,7 +16,8 @@ from gateway.journal.filters import EVERYTHING
 from gateway.journal.filters import Filters as Filters
 from gateway.journal.location import FILE_NAME, present
 from gateway.journal.record import Entry, JournalError
-from gateway.journal.search import Index, Seek, agreed, chosen
+from gateway.journal.search import Index, chosen
+from gateway.journal.sifting import NEAREST, RUN, THERE, Found, sift
 from gateway.journal.store import POS_BITS
 from gateway.journal.units import Unit
 
@@ -59,14 +60,6 @@ class KeptMessage:
     key: bytes = field(repr=False)
     sealed: bytes = field(repr=False)
     salt: bytes = field(repr=False)
-
-
-@dataclass(slots=True)
-class _Found:
-    """Entries met on the way, and where a search that stopped goes on; None when it came to the end."""
-
-    rows: list[tuple[int, bytes, dict[str, Any]]]
-    resume: int | None
 
 
 class JournalReader:
@@ -149,53 +142,15 @@ class JournalReader:
         newest = self._db.execute("SELECT pos FROM entries ORDER BY pos DESC LIMIT 1").get
         return 0 if newest is None else newest + 1
 
-    def _search(self, filters: Filters, start: int, *, down: bool, limit: int, effort: int | None) -> _Found:
+    def _search(self, filters: Filters, start: int, *, down: bool, limit: int, effort: int | None) -> Found:
         try:
             with self._index.seeks(filters, down=down) as seeks:
                 if filters.id_prefix is not None:
                     seeks = [chosen(self._with_prefix(filters.id_prefix), down=down), *seeks]
-                return self._sift(filters, seeks, start, down=down, limit=limit, effort=effort)
+                return sift(self._db, filters, seeks, start, down=down, limit=limit, effort=effort)
         except (apsw.CorruptError, apsw.NotADBError):
             self._index.give_up()
             return self._search(filters, start, down=down, limit=limit, effort=effort)
-
-    def _sift(
-        self, filters: Filters, seeks: list[Seek], start: int, *, down: bool, limit: int, effort: int | None
-    ) -> _Found:
-        """Follow the seeks from place to place, and keep the entries that really are what is asked."""
-        if not seeks:
-            return self._stroll(filters, start, down=down, limit=limit, effort=effort)
-        rows: list[tuple[int, bytes, dict[str, Any]]] = []
-        nearest, step, place, spent = _NEAREST[down], -1 if down else 1, start, 0
-        while len(rows) < limit and (effort is None or spent <= effort):
-            candidate, asked = agreed(seeks, place)
-            row = None if candidate is None else self._db.execute(nearest, (candidate,)).fetchone()
-            if row is None:
-                return _Found(rows, None)
-            spent += asked + 1
-            pos, body = row
-            if pos != candidate:  # the seek passed the end of a log: ask again from the entry that is there
-                place = pos
-                continue
-            entry = orjson.loads(body)
-            if filters.admit(entry):
-                rows.append((pos, body, entry))
-            place = pos + step
-        return _Found(rows, place)
-
-    def _stroll(self, filters: Filters, start: int, *, down: bool, limit: int, effort: int | None) -> _Found:
-        """Entry after entry, for want of anything to seek by: as many at once as are still wanted, and looked at."""
-        rows: list[tuple[int, bytes, dict[str, Any]]] = []
-        step, place, spent = -1 if down else 1, start, 0
-        while len(rows) < limit and (effort is None or spent <= effort):
-            asked = limit - len(rows) if effort is None else min(limit - len(rows), effort - spent + 1)
-            run = self._db.execute(_RUN[down], (place, asked)).fetchall()
-            read = ((pos, body, orjson.loads(body)) for pos, body in run)
-            rows += [row for row in read if filters.admit(row[2])]
-            if len(run) < asked:
-                return _Found(rows, None)
-            place, spent = run[-1][0] + step, spent + len(run)
-        return _Found(rows, place)
 
     def _with_prefix(self, prefix: str) -> list[int]:
         rows = self._db.execute(_WITH_PREFIX, (prefix, prefix + "~", _MOST_WITH_PREFIX + 1))
@@ -218,7 +173,7 @@ class JournalReader:
 
     def environments(self) -> set[str]:
         """Those of the first and of the last entry: one deployment seldom changes, and then these two differ."""
-        ends = [self._db.execute(_NEAREST[down], (place,)).fetchone() for down, place in ((False, 0), (True, _BEYOND))]
+        ends = [self._db.execute(NEAREST[down], (place,)).fetchone() for down, place in ((False, 0), (True, _BEYOND))]
         return {orjson.loads(row[1])["environment"] for row in ends if row is not None}
 
     def counted(self, unit: Unit) -> bool:
@@ -313,21 +268,13 @@ class JournalReader:
         return counts
 
 
-_NEAREST = {
-    True: "SELECT pos, body FROM entries WHERE pos <= ? ORDER BY pos DESC LIMIT 1",
-    False: "SELECT pos, body FROM entries WHERE pos >= ? ORDER BY pos LIMIT 1",
-}
-_RUN = {
-    True: "SELECT pos, body FROM entries WHERE pos <= ? ORDER BY pos DESC LIMIT ?",
-    False: "SELECT pos, body FROM entries WHERE pos >= ? ORDER BY pos LIMIT ?",
-}
 _WITH_PREFIX = "SELECT pos FROM entries WHERE id >= ? AND id < ? LIMIT ?"
 _KEPT = """
 SELECT blobs.n, role, sealed_key, sealed, salt FROM blobs JOIN bodies ON bodies.pos = blobs.pos AND bodies.n = blobs.n
 WHERE blobs.pos = ? ORDER BY blobs.n
 """
 #: What a page may execute on the journal itself. The test of the query plans reads this list.
-STATEMENTS = (*_NEAREST.values(), *_RUN.values(), _WITH_PREFIX)
+STATEMENTS = (*NEAREST.values(), *RUN.values(), *THERE.values(), _WITH_PREFIX)
 _COUNTS = """
 SELECT operation, outcome, count(*),
     CAST(sum(CASE WHEN service = 'MSS' AND exchanges > 0 THEN 1 ELSE exchanges END) AS bigint), CAST(sum(recovered) AS bigint)

@@ -16,7 +16,7 @@ from gateway.journal.connection import Connection, is_sqlite
 
 Order = Callable[[Sequence[Any]], Any]
 _AT_ONCE = (64, 16, 4, 1)  # a few fixed sizes, so that every statement is prepared once
-_LOOKED_UP = (4, 16, 64)
+LOOKED_UP = (4, 16, 64)
 
 
 class Rows:
@@ -73,9 +73,9 @@ def gathered(
 
 def in_groups(items: Sequence[Any]) -> Iterator[list[Any]]:
     """The items in groups of a few fixed sizes, the last filled up with NULL: for statements that look values up."""
-    for start in range(0, len(items), _LOOKED_UP[-1]):
-        group = list(items[start : start + _LOOKED_UP[-1]])
-        size = next(size for size in _LOOKED_UP if size >= len(group))
+    for start in range(0, len(items), LOOKED_UP[-1]):
+        group = list(items[start : start + LOOKED_UP[-1]])
+        size = next(size for size in LOOKED_UP if size >= len(group))
         yield group + [None] * (size - len(group))
 
 
