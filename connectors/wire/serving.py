@@ -29,7 +29,7 @@ FIXED_PORTS: dict[str, int] = {
 }  # fmt: skip
 
 #: Listeners that a process serves today; the one-way INSi door and IMAP come with their own issues.
-SERVED = tuple(name for name in FIXED_PORTS if not name.endswith(("insi-oneway", "imap")))
+SERVED = tuple(name for name in FIXED_PORTS if name not in ("insi-oneway", "imap", "mock-imap"))
 
 #: Listeners that speak plain HTTP, on loopback only.
 PLAIN_HTTP = frozenset({"console", "mock-control", "mock-crl"})

@@ -16,7 +16,16 @@ from signxml.algorithms import DigestAlgorithm, SignatureMethod
 
 from connectors.nomenclatures.xds import NS_DS, NS_HL7, NS_SAML, OID_PURPOSE, OID_SECTOR
 from mocks.dmp.frame import Element, Faulted
-from mocks.sandbox.signatures import CoversSomethingElse, SignatureFails, Trust, covered, is_name_of, signer, why_untrusted
+from mocks.sandbox.signatures import (
+    CoversSomethingElse,
+    SignatureFails,
+    Trust,
+    covered,
+    is_name_of,
+    may_sign,
+    signer,
+    why_untrusted,
+)
 
 _DS = {"ds": NS_DS}
 _SUBJECT_ID = "urn:oasis:names:tc:xspa:1.0:subject:subject-id"
@@ -78,8 +87,8 @@ def _signer(assertion: Element, trust: Trust, at: datetime) -> x509.Certificate:
     if certificate is None:
         raise _bad_certificate("KeyInfo ne contient pas un certificat lisible")
     why = why_untrusted(certificate, trust, at)
-    if why is not None:
-        raise _bad_certificate(why)
+    if why is not None or not may_sign(certificate):
+        raise _bad_certificate(why or "Not a valid signature certificate")
     return certificate
 
 

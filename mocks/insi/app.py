@@ -1,7 +1,8 @@
-"""The INSi mock on its mutual-TLS listener: recognises requests, and lets the armed faults act."""
+"""The INSi mock on its two listeners, over one state: recognises requests, and lets the armed faults act."""
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,18 +11,26 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from connectors.wire.serving import HttpService, Service
-from mocks.insi import behaviour, faults, wire
-from mocks.insi.state import Register, Rules, State
+from connectors.wire.tls import Stamp, stamp
+from mocks.insi import behaviour, faults, scenarios, wire
+from mocks.insi.callers import ByAssertion, ByCertificate, Caller
+from mocks.insi.lots import Lots
+from mocks.insi.operations import UNKNOWN
+from mocks.insi.rules import Rules
+from mocks.insi.state import Register, State
+from mocks.sandbox.authority import struct_id_of
 from mocks.sandbox.faults import Fault
+from mocks.sandbox.signatures import Trust
 from mocks.sandbox.tls_faults import refusable
 from mocks.sandbox.web import Exchange, Reply, WebMock, plain_reply
 from mocks.sandbox.world import World
 
 PATH = "/lps"
-SEARCH, UNKNOWN = "INS.RECHERCHE_TRAITS", "INS.INCONNUE"
 
 _MEDIA_TYPE = "application/soap+xml"
 _CONTENT_TYPE = f"{_MEDIA_TYPE}; charset=utf-8"
+#: Whose cards sign assertions: the authority of persons and its list, which the sandbox makes for the first who asks.
+_PERSONS = ("pki/persons.pem", "pki/crl-persons.pem")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,56 +42,99 @@ class _Call:
 
     @property
     def operation(self) -> str:
-        return SEARCH if self.message is not None and self.message.searches_traits else UNKNOWN
+        operation = None if self.message is None else self.message.operation
+        return UNKNOWN if operation is None else operation.id
+
+    @property
+    def scenario(self) -> str | None:
+        return self.exchange.headers.get(scenarios.HEADER)
 
 
 class InsiMock:
-    """INSi lot 1, search by traits, variant A (organisation certificate)."""
+    """INSi: variant A (organisation certificate) on mutual TLS, variants B and C (assertion) on server TLS alone.
+
+    app, one_way  the application of each listener
+    """
 
     name = "insi"
 
     def __init__(self, world: World, *, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep) -> None:
+        """Raises InvalidSwitch, DamagedState."""
         self._world = world
         self._state = State(self._register())
-        self.app = WebMock(
-            world, self.name, _read, self._answer, max_body=wire.MAX_BYTES, sleep=sleep,
-            persons=lambda call: behaviour.sought(call.message, self._state.register),
-        )  # fmt: skip
+        self._lists_read: tuple[Stamp | None, ...] = ()
+        self._trust = Trust(())
+        self.app = self._application(_certificate, sleep)
+        self.one_way = self._application(self._assertion, sleep)
 
     def services(self) -> list[Service]:
-        return [HttpService("mock-insi", self.app, refusable(self._world, self._world.server_tls(client="required"), "INS"))]
+        world = self._world
+        return [
+            HttpService("mock-insi", self.app, refusable(world, world.server_tls(client="required"), "INS")),
+            HttpService("mock-insi-oneway", self.one_way, refusable(world, world.server_tls(), "INS")),
+        ]
+
+    @property
+    def lots(self) -> Lots:
+        return self._state.register.lots
 
     def state(self) -> dict[str, Any]:
         return self._state.to_json()
 
     def reset(self) -> None:
-        self._state = State(self._register())
+        self.lots.clear()
+        self.reload()
 
     def reload(self) -> None:
-        """Nothing is kept on disk."""
-        self.reset()
+        """Read again what is on disk: it was put back there."""
+        self._state = State(self._register())
 
-    def _answer(self, call: _Call, fault: Fault | None) -> Reply:
-        reply = _refused(call) or self._decided(call, fault)
+    def _application(
+        self, caller: Callable[[Exchange], Caller], sleep: Callable[[float], Awaitable[object]]
+    ) -> WebMock[_Call]:
+        return WebMock(
+            self._world, self.name, _read, lambda call, fault: self._answer(call, caller, fault), max_body=wire.MAX_BYTES,
+            sleep=sleep, persons=lambda call: behaviour.sought(call.message, self._state.register),
+        )  # fmt: skip
+
+    def _answer(self, call: _Call, caller: Callable[[Exchange], Caller], fault: Fault | None) -> Reply:
+        reply = _refused(call) or self._decided(call, caller, fault)
         if isinstance(reply, behaviour.Reply):
             self._state.answered[reply.code] += 1
-            return Reply(reply.status, reply.body, _CONTENT_TYPE, delay_s=reply.delay_s, code=reply.code)
+            body = wire.clean(reply.body) if self._state.register.rules.style == "clean" else reply.body
+            return Reply(reply.status, body, _CONTENT_TYPE, delay_s=reply.delay_s, code=reply.code)
         self._state.answered[str(reply.status)] += 1
         return reply
 
-    def _decided(self, call: _Call, fault: Fault | None) -> behaviour.Reply | Reply:
+    def _decided(self, call: _Call, caller: Callable[[Exchange], Caller], fault: Fault | None) -> behaviour.Reply | Reply:
         if call.message is None:
             return behaviour.plain_fault(faults.NOT_SOAP)
         if fault is not None and fault.kind == "status":
             return plain_reply(int(fault.value), "Simulateur INSi : panne armée.")
         if fault is not None and fault.code is not None:
-            return behaviour.injected_fault(fault.code, call.message)
-        return behaviour.answer(call.message, _common_name(call.exchange.client_der), self._state.register)
+            return behaviour.forced(fault.code, call.message)
+        clock = self._world.clock
+        here = scenarios.Circumstances(clock.real(), clock.business(), call.scenario)
+        return behaviour.answer(call.message, caller(call.exchange), self._state.register, here)
+
+    def _assertion(self, exchange: Exchange) -> ByAssertion:
+        scheme, _, token = exchange.headers.get("authorization", "").partition(" ")
+        return ByAssertion(self._trusted(), self._world.psc_claims(token.strip()) if scheme.lower() == "bearer" else None)
+
+    def _trusted(self) -> Trust:
+        """Who may sign, by the authority and its list as they are published now; nobody before there is one."""
+        authority, crl = map(self._world.path, _PERSONS)
+        published = (stamp(authority), stamp(crl))
+        if published != self._lists_read:
+            self._trust = Trust.from_files(authority, crl) if None not in published else Trust(())
+            self._lists_read = published
+        return self._trust
 
     def _register(self) -> Register:
         manifest = self._world.manifest
-        rules = Rules.from_json(manifest.get("insi", {}))
-        return Register(frozenset([manifest["idam"]]), self._world.population, rules)
+        rules, lots = Rules.from_json(manifest.get("insi", {})), Lots(self._world.state_folder(self.name) / "lots")
+        dice = random.Random(f"{manifest['seed']}:insi")
+        return Register(frozenset([manifest["idam"]]), self._world.population, rules, lots, dice)
 
 
 def _read(exchange: Exchange) -> _Call:
@@ -104,15 +156,20 @@ def _refused(call: _Call) -> Reply | None:
         return plain_reply(405, "Simulateur INSi : POST attendu.", {"Allow": "POST"})
     if exchange.media_type != _MEDIA_TYPE:
         return plain_reply(415, f"Simulateur INSi : Content-Type {_MEDIA_TYPE} attendu (SOAP 1.2).")
+    operation = None if call.message is None else call.message.operation
+    if operation is not None and call.scenario is not None and call.scenario not in scenarios.possible(operation):
+        possible = ", ".join(scenarios.possible(operation))
+        return plain_reply(400, f"Simulateur INSi : X-Mock-Scenario inconnu pour {operation.id} ; possibles : {possible}.")
     return None
 
 
-def _common_name(der: bytes | None) -> str | None:
-    """CN of the client's certificate; None when it has none or cannot be read (reference: packages §4.1)."""
-    if der is None:
-        return None
+def _certificate(exchange: Exchange) -> ByCertificate:
+    """CN and OU of the client's certificate (reference: packages §4.1)."""
+    if exchange.client_der is None:
+        return ByCertificate(None)
     try:
-        names = x509.load_der_x509_certificate(der).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        certificate = x509.load_der_x509_certificate(exchange.client_der)
+        names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        return ByCertificate(str(names[0].value) if names else None, struct_id_of(certificate))
     except ValueError:
-        return None
-    return str(names[0].value) if names else None
+        return ByCertificate(None)

@@ -1,33 +1,28 @@
-"""What INSi answers to one request: order of checks (reference: insi §9.2), matching (§9.3), forced scenarios (§9.4).
+"""What INSi answers to one request: order of checks (reference: insi §9.2), then what each operation decides.
 
-Pure: no socket, no clock. Every line of ledger.toml cites a test of this module or of the application around it.
+Pure: no socket, no clock. Every line of ledger.toml cites a test of these modules or of the application around them.
 """
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
-from datetime import date
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from mocks.insi import faults, wire
-from mocks.insi.state import Person, Register
-
-ALLOWED_CN = frozenset({"INSI-AUTO", "INSI-MANU"})  # compared literally (insi §2.2)
-
-_SEQUENCE = ("NomNaissance", "Prenom", "Sexe", "DateNaissance", "LieuNaissance")
-MAGIC_FAULTS = {"FAUTE INSI102": "insi_102", "FAUTE DESIR1020": "desir_1020"}
-MAGIC_SLOW = "LENT"
+from mocks.insi import contexts, faults, fields, scenarios, search, verification, wire
+from mocks.insi.callers import Caller
+from mocks.insi.faults import Faulted
+from mocks.insi.operations import BY_CARD, BY_TRAITS, DEPOSIT, RETRIEVE, SEARCHES, VERIFY, Operation
+from mocks.insi.scenarios import ORDINARY, Circumstances
+from mocks.insi.state import Register
 
 _LABELS = {"CR01": "Aucune identite trouvee", "CR02": "Plusieurs identites trouvees"}
-
-_PLACE = re.compile(r"([0-9]{2}|2[AB])[0-9]{3}")
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_NORMALISED = re.compile(r"[A-Z'][A-Z' -]*")
-_MAX_NAME = 100
+_NO_LOT = "Aucun lot trouve"
+_OK = "OK"
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """``code`` is the most precise one answered: CR00, insi_19, desir_550, siram_10, Sender."""
+    """``code`` is the most precise one answered: CR00, CR00 OK, insi_19, desir_550, siram_10, Sender."""
 
     status: int
     code: str
@@ -36,36 +31,28 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """The traits of one request; None when absent or empty."""
+class _Request:
+    """A request that passed its checks. ``names``: birth names of those it is about; ``about``: as its operation reads it."""
 
-    birth_name: str | None = field(repr=False)
-    first_names: tuple[str, ...] = field(repr=False)
-    sex: str | None = field(repr=False)
-    birth_date: str | None = field(repr=False)
-    birth_place: str | None = field(repr=False)
+    operation: Operation
+    about: Any = field(repr=False)
+    names: tuple[str | None, ...] = field(repr=False)
+    owner: str = field(repr=False)
 
 
-def answer(message: wire.Message, cn: str | None, register: Register) -> Reply:
-    """Answer one well-formed request.
+def answer(message: wire.Message, caller: Caller, register: Register, here: Circumstances = ORDINARY) -> Reply:
+    """Answer one well-formed request."""
+    try:
+        request = _checked(message, caller, register, here)
+    except Faulted as refusal:
+        return fault(refusal.text, message)
+    code = scenarios.forced(request.names, here, register)
+    reply = forced(code, message) if code is not None else _DECIDE[request.operation](request, message, register, here)
+    return replace(reply, delay_s=scenarios.delay_s(request.names, here, register))
 
-    cn  common name of the client's certificate, None when it could not be read
-    """
-    if cn not in ALLOWED_CN:
-        return known_fault("desir_560", message)
-    if not _contexts_complete(message):
-        return plain_fault(faults.BAD_CONTEXT)
-    if _idam(message) not in register.idams:
-        return known_fault("desir_550", message)
-    if not message.searches_traits or message.body is None or message.body.tag != wire.ROOT_TRAITS:
-        return plain_fault(faults.UNKNOWN_OPERATION)
-    if not _in_sequence(message.body):
-        return plain_fault(faults.BAD_BODY)
-    asked = _asked(message.body)
-    refused = _field_fault(asked, strict=register.rules.strict)
-    if refused is not None:
-        return known_fault(refused, message)
-    return _forced(asked, message) or _search(asked, message, register)
+
+def fault(text: wire.FaultText, message: wire.Message) -> Reply:
+    return plain_fault(text) if text.code is None else known_fault(text.code, message)
 
 
 def known_fault(code: str, message: wire.Message) -> Reply:
@@ -80,122 +67,113 @@ def plain_fault(text: wire.FaultText) -> Reply:
     return Reply(500, text.subcode or text.role, wire.gateway_fault(text, None))
 
 
-def injected_fault(code: str, message: wire.Message) -> Reply:
-    """A business answer armed by the control API: a fault of the table, CR01 or CR02."""
-    if code in _LABELS:
-        return Reply(200, code, wire.result(code.removeprefix("CR"), _LABELS[code]))
-    return known_fault(code, message) if code in faults.FAULTS else plain_fault(faults.UNKNOWN_INJECTED)
+def forced(code: str, message: wire.Message) -> Reply:
+    """An answer armed by the control API or by a scenario: a fault of the table, or what the operation answers without one."""
+    if code in faults.FAULTS:
+        return known_fault(code, message)
+    operation = message.operation
+    if operation is None or code not in scenarios.ANSWERS.get(operation, ()):
+        return plain_fault(faults.UNKNOWN_INJECTED)
+    if operation is VERIFY:
+        return _verified(False)
+    return _no_lot("") if operation is RETRIEVE else _no_person(code)
 
 
 def sought(message: wire.Message | None, register: Register) -> list[str]:
-    """The matricules that a search would find, former ones included: whom a request is about."""
-    if message is None or message.body is None or message.body.tag != wire.ROOT_TRAITS:
+    """The matricules that a request is about, former ones included: who may be touched by a fault."""
+    operation = None if message is None else message.operation
+    if message is None or operation is None or operation is RETRIEVE or message.body is None:
         return []
-    found = _matching(_asked(message.body), register)
-    return [one["matricule"] for person in found for one in (person, *person.get("history", ()))]
-
-
-def _contexts_complete(message: wire.Message) -> bool:
-    """Required parts only: the real service takes any Version, Nature or Emetteur (insi §9.1)."""
-    for block, namespace, names in (
-        (message.lps, wire.LPS, ("Id", "Temps")),
-        (message.bam, wire.BAM, ("Id", "Temps", "COUVERTURE")),
-    ):
-        if block is None or block.get("Version") is None or any(block.find(f"{namespace}{name}") is None for name in names):
-            return False
-    return True
-
-
-def _idam(message: wire.Message) -> str | None:
-    idam = None if message.lps is None else message.lps.find(f"{wire.LPS}LPS/{wire.LPS}IDAM")
-    return None if idam is None or idam.get("R") != "4" else (idam.text or "").strip()
-
-
-def _in_sequence(body: wire.Element) -> bool:
-    places = [_SEQUENCE.index(name) if (name := _name(child)) in _SEQUENCE else -1 for child in body]
-    repeated = [place for place in set(places) if places.count(place) > 1]
-    return -1 not in places and places == sorted(places) and repeated in ([], [_SEQUENCE.index("Prenom")])
-
-
-def _name(child: wire.Element) -> str:
-    return child.tag.removeprefix(wire.TRAITS) if isinstance(child.tag, str) and child.tag.startswith(wire.TRAITS) else ""
-
-
-def _asked(body: wire.Element) -> Asked:
-    def text(name: str) -> str | None:
-        return body.findtext(f"{wire.TRAITS}{name}") or None
-
-    first_names = tuple(token for element in body.findall(f"{wire.TRAITS}Prenom") for token in (element.text or "").split())
-    return Asked(text("NomNaissance"), first_names, text("Sexe"), text("DateNaissance"), text("LieuNaissance"))
-
-
-def _field_fault(asked: Asked, *, strict: bool) -> str | None:
-    """The first field at fault, in the order of the fields."""
-    if asked.birth_name is None:
-        return "insi_19"
-    if not _is_name(asked.birth_name, strict=strict):
-        return "insi_20"
-    if not asked.first_names:
-        return "insi_21"
-    if not _is_name(" ".join(asked.first_names), strict=strict):
-        return "insi_22"
-    if asked.sex is None:
-        return "insi_23"
-    if asked.sex not in ("M", "F"):
-        return "insi_24"
-    if asked.birth_date is None:
-        return "insi_25"
-    if not _is_day(asked.birth_date):
-        return "insi_26"
-    if asked.birth_place is not None and not _PLACE.fullmatch(asked.birth_place):
-        return "insi_27"
-    return None
-
-
-def _is_name(text: str, *, strict: bool) -> bool:
-    return len(text) <= _MAX_NAME and (not strict or _NORMALISED.fullmatch(text) is not None)
-
-
-def _is_day(text: str) -> bool:
-    if not _DAY.fullmatch(text):
-        return False
     try:
-        date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
+        about = _read(operation, message.body, register)
+    except Faulted:
+        return []
+    if operation in SEARCHES:
+        found = search.by_traits(about, register) if operation is BY_TRAITS else search.by_card(about, register)
+        return [one["matricule"] for person in found for one in (person, *person.get("history", ()))]
+    return [one.matricule for one in (about if operation is DEPOSIT else [about])]
 
 
-def _forced(asked: Asked, message: wire.Message) -> Reply | None:
-    code = MAGIC_FAULTS.get(asked.birth_name or "")
-    return None if code is None else known_fault(code, message)
+def _checked(message: wire.Message, caller: Caller, register: Register, here: Circumstances) -> _Request:
+    """The checks of insi §9.2, in their order. Raises Faulted."""
+    caller.check_connection()
+    contexts.check(message)
+    if contexts.idam(message) not in register.idams:
+        raise Faulted(faults.FAULTS["desir_550"])
+    owner, emitter = caller.identified(message, register, here.real)
+    if register.rules.strict:
+        contexts.check_strictly(message, emitter)
+    operation, body = message.operation, message.body
+    if operation is None or body is None or body.tag != operation.root:
+        raise Faulted(faults.UNKNOWN_OPERATION)
+    about = _read(operation, body, register)
+    return _Request(operation, about, _names(about), owner)
 
 
-def _search(asked: Asked, message: wire.Message, register: Register) -> Reply:
-    delay_s = register.rules.slow_s if asked.birth_name == MAGIC_SLOW else 0.0
-    matches = _matching(asked, register)
-    if not matches and register.rules.unknown_person != "cr01":
+def _read(operation: Operation, body: wire.Element, register: Register) -> Any:
+    strict = register.rules.strict
+    if operation is BY_TRAITS:
+        return fields.read_search(body, strict=strict)
+    if operation is BY_CARD:
+        return search.read_card(body)
+    if operation is VERIFY:
+        return verification.read_unit(body, strict=strict)
+    return verification.read_lot(body, strict=strict) if operation is DEPOSIT else verification.read_retrieval(body)
+
+
+def _names(about: Any) -> tuple[str | None, ...]:
+    if isinstance(about, fields.Asked | search.Card):
+        return (about.birth_name,)
+    individuals = [about] if isinstance(about, verification.Individual) else about if isinstance(about, list) else []
+    return tuple(one.traits.birth_name for one in individuals)
+
+
+def _by_traits(request: _Request, message: wire.Message, register: Register, _here: Circumstances) -> Reply:
+    return _found(search.by_traits(request.about, register), message, register)
+
+
+def _by_card(request: _Request, message: wire.Message, register: Register, _here: Circumstances) -> Reply:
+    return _found(search.by_card(request.about, register), message, register)
+
+
+def _found(persons: list[Any], message: wire.Message, register: Register) -> Reply:
+    if not persons and register.rules.unknown_person != "cr01":
         return known_fault(register.rules.unknown_person, message)
-    if not matches:
-        return Reply(200, "CR01", wire.result("01", _LABELS["CR01"]), delay_s)
-    if len(matches) > 1:
-        return Reply(200, "CR02", wire.result("02", _LABELS["CR02"]), delay_s)
-    return Reply(200, "CR00", wire.result("00", "OK", matches[0]), delay_s)
+    code = scenarios.told("CR00", register) if len(persons) == 1 else "CR02" if persons else "CR01"
+    return Reply(200, code, wire.result("00", _OK, persons[0])) if code == "CR00" else _no_person(code)
 
 
-def _matching(asked: Asked, register: Register) -> list[Person]:
-    born = register.born(asked.birth_name or "", asked.birth_date or "")
-    return [person for person in born if _matches(person, asked, register)]
+def _no_person(code: str) -> Reply:
+    return Reply(200, code, wire.result(code.removeprefix("CR"), _LABELS[code]))
 
 
-def _matches(person: Person, asked: Asked, register: Register) -> bool:
-    """Plain equality, no folding of case or accents: a client that forgets to normalise finds nobody (insi §9.3)."""
-    if (person["sex"], person["birth_date"]) != (asked.sex, asked.birth_date):
-        return False
-    if asked.birth_place is not None and person["birth_place"] != asked.birth_place:
-        return False
-    known = " ".join(person["first_names"]).split()
-    wanted = list(asked.first_names)
-    if register.rules.any_token and len(wanted) == 1:
-        return wanted[0] in known
-    return known[: len(wanted)] == wanted
+def _verify(request: _Request, _message: wire.Message, register: Register, _here: Circumstances) -> Reply:
+    return _verified(verification.holds(request.about, register))
+
+
+def _verified(holds: bool) -> Reply:
+    return Reply(200, f"CR00 {'OK' if holds else 'KO'}", wire.verified(holds))
+
+
+def _deposit(request: _Request, _message: wire.Message, register: Register, here: Circumstances) -> Reply:
+    results = [(one.id, verification.holds(one, register)) for one in request.about]
+    lot = register.lots.deposit(request.owner, results, here.business)
+    return Reply(200, "CR00", wire.lot("00", _OK, lot.id))
+
+
+def _retrieve(request: _Request, _message: wire.Message, register: Register, here: Circumstances) -> Reply:
+    lot = register.lots.find(request.about, request.owner)
+    if lot is None:
+        return _no_lot(request.about)
+    if not lot.is_done(here.business, register.rules.batch_delay_s):
+        return Reply(200, "CR00", wire.lot("00", _OK, lot.id, "EN_COURS"))
+    return Reply(200, "CR00", wire.lot("00", _OK, lot.id, "TERMINE", lot.results))
+
+
+def _no_lot(lot_id: str) -> Reply:
+    return Reply(200, "CR01", wire.lot("01", _NO_LOT, lot_id))
+
+
+_DECIDE: dict[Operation, Callable[[_Request, wire.Message, Register, Circumstances], Reply]] = {
+    BY_TRAITS: _by_traits, BY_CARD: _by_card, VERIFY: _verify, DEPOSIT: _deposit, RETRIEVE: _retrieve,
+}  # fmt: skip

@@ -52,8 +52,30 @@ FAULTS: dict[str, FaultText] = {str(row.code): row for row in _ROWS}
 
 _NO_CODE = "(simulateur INSi : aucun code officiel n'est connu pour ce cas)"
 
+
+
+class Faulted(Exception):
+    """The request gets this fault and nothing else."""
+
+    def __init__(self, text: FaultText) -> None:
+        super().__init__(text.code or text.subcode or text.role)
+        self.text = text
+
+
 NOT_SOAP = FaultText("Sender", f"La requête n'est pas une enveloppe SOAP 1.2 lisible {_NO_CODE}.")
 BAD_CONTEXT = FaultText("Sender", f"ContexteLPS ou ContexteBAM absent ou incomplet {_NO_CODE}.", "siram_10")
-BAD_BODY = FaultText("Sender", f"RECSANSVITALE a un élément inconnu, répété ou mal placé {_NO_CODE}.", "siram_10")
 UNKNOWN_OPERATION = FaultText("Sender", f"Opération non reconnue {_NO_CODE}.")
 UNKNOWN_INJECTED = FaultText("Receiver", "Panne armée avec un code de faute que le simulateur INSi ne connaît pas.")
+
+
+def bad_request(why: str) -> FaultText:
+    """A context or a body outside its schema."""
+    return FaultText("Sender", f"{why} {_NO_CODE}.", "siram_10")
+
+
+def not_allowed(why: str) -> FaultText:
+    """An assertion that is refused; ``why`` is ours, for whoever repairs it."""
+    return FaultText("Sender", f"{_NOT_ALLOWED} {why} {_NO_CODE}.", "siram_100")
+
+
+BAD_BODY = bad_request("RECSANSVITALE a un élément inconnu, répété ou mal placé")

@@ -1,52 +1,31 @@
-"""What the INSi mock knows: the people of the sandbox, the authorised software, its switches, and what it answered."""
+"""What the INSi mock knows: the people of the sandbox, the authorised software, its switches, its lots, and what it answered."""
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, get_args
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
+from mocks.insi.lots import Lots
+from mocks.insi.rules import Rules
 from mocks.sandbox.population import Population
 
 Person = Mapping[str, Any]  # a row of the population (docs/population.md)
-UnknownPerson = Literal["cr01", "insi_102", "desir_1020"]
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """Switches, from the optional ``insi`` object of the manifest.
-
-    strict          refuse names that are not normalised (insi_20, insi_22) instead of finding nobody
-    any_token       a single first name other than the first one matches too
-    unknown_person  what a person who does not exist gets; the real qualification service has given all three (insi §6.4)
-    slow_s          how long the birth name LENT waits
-    """
-
-    strict: bool = False
-    any_token: bool = False
-    unknown_person: UnknownPerson = "cr01"
-    slow_s: float = 4.0
-
-    @classmethod
-    def from_json(cls, wanted: Mapping[str, Any]) -> Rules:
-        """Raises ValueError, in French, for a switch that does not exist or a value that it does not take."""
-        known = [row.name for row in fields(cls)]
-        for name in wanted:
-            if name not in known:
-                raise ValueError(f"sandbox.json, objet insi : réglage inconnu « {name} » ; attendus : {', '.join(known)}.")
-        rules = cls(**wanted)
-        if rules.unknown_person not in get_args(UnknownPerson):
-            raise ValueError(f"sandbox.json, objet insi : unknown_person vaut {', '.join(get_args(UnknownPerson))}.")
-        return rules
 
 
 @dataclass(slots=True)
 class Register:
-    """The people that the service knows, as the sandbox has them now."""
+    """What the service decides by: the people as the sandbox has them now, and the lots that it was given.
+
+    dice  what the switches draw from: the same seed and calls give the same answers
+    """
 
     idams: frozenset[str]
     population: Population = field(repr=False)
-    rules: Rules = Rules()
+    rules: Rules = field(default_factory=Rules)
+    lots: Lots = field(default_factory=Lots)
+    dice: random.Random = field(default_factory=lambda: random.Random(0))
 
     @classmethod
     def of(cls, persons: Iterable[dict[str, Any]], *, idams: Iterable[str], rules: Rules | None = None) -> Register:
@@ -54,8 +33,24 @@ class Register:
         return cls(frozenset(idams), Population.holding(persons), rules or Rules())
 
     def born(self, birth_name: str, birth_date: str) -> list[Person]:
-        """Persons whose ``insi`` is ``none`` are unknown to the service."""
-        return [person for person in self.population.born(birth_name, birth_date) if person["insi"] != "none"]
+        return _known(self.population.born(birth_name, birth_date))
+
+    def active(self, matricule: str) -> Person | None:
+        """Whose present INS it is."""
+        return next(iter(_known([self.population.person(matricule)])), None)
+
+    def bearers(self, matricule: str) -> list[Person]:
+        """Whose present or past INS it is."""
+        return _known([self.population.bearer(matricule)])
+
+    def covered_by(self, matricule: str) -> list[Person]:
+        """The *ouvrant droit* of this matricule, and whoever is on the same card."""
+        return _known([self.population.person(matricule), *self.population.covered_by(matricule)])
+
+
+def _known(persons: Iterable[Person | None]) -> list[Person]:
+    """Persons whose ``insi`` is ``none`` are unknown to the service."""
+    return [person for person in persons if person is not None and person["insi"] != "none"]
 
 
 @dataclass(slots=True)
@@ -66,6 +61,6 @@ class State:
     answered: Counter[str] = field(default_factory=Counter)
 
     def to_json(self) -> dict[str, Any]:
-        population = self.register.population
+        population, lots = self.register.population, self.register.lots
         people = population.counts()["persons"] - population.count_in("insi-inconnu")
-        return {"people": people, "rules": asdict(self.register.rules), "answered": dict(self.answered)}
+        return {"people": people, "rules": asdict(self.register.rules), "answered": dict(self.answered), **lots.counts()}

@@ -6,25 +6,23 @@ prefixes for one namespace. Open clients read it by regular expression, so the l
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from lxml import etree
 
+from connectors.nomenclatures.xds import NS_SOAP, NS_WSA, NS_WSSE
 from connectors.wire import xmlsafe
+from mocks.insi.operations import BY_TRAITS, Operation, recognised
 
 Element = etree._Element
 
-_SOAP = "{http://www.w3.org/2003/05/soap-envelope}"
-_WSA = "{http://www.w3.org/2005/08/addressing}"
+_SOAP = f"{{{NS_SOAP}}}"
+_WSA = f"{{{NS_WSA}}}"
 LPS = "{urn:siram:lps:ctxlps}"
 BAM = "{urn:siram:bam:ctxbam}"
-TRAITS = "{http://www.cnamts.fr/INSiRecSans}"
-
-ACTION_TRAITS = "urn:ServiceIdentiteCertifiee:1.0.0:rechercherInsAvecTraitsIdentite"
-ROOT_TRAITS = f"{TRAITS}RECSANSVITALE"
 
 MAX_BYTES = 2 * 1024 * 1024
 _ACTION_PARAMETER = re.compile(r';\s*action\s*=\s*"?([^";]+)', re.IGNORECASE)
@@ -36,6 +34,7 @@ _HEAD = (
 _BOTH = 'xmlns:S="http://www.w3.org/2003/05/soap-envelope" xmlns:env="http://www.w3.org/2003/05/soap-envelope">'
 _ENV = 'xmlns:env="http://www.w3.org/2003/05/soap-envelope">'
 _TAIL = "</env:Body></soap:Envelope>"
+_CODES = (f"{_SOAP}Code", f"{_SOAP}Subcode")
 _RESULTAT = (
     '<RESULTAT xmlns="http://www.cnamts.fr/INSiResultat" xmlns:ns0="http://www.cnamts.fr/INSiRecVit" '
     'xmlns:ns1="http://www.cnamts.fr/INSiRecSans">'
@@ -54,14 +53,17 @@ class Message:
     message_id: str | None
     lps: Element | None = field(repr=False)
     bam: Element | None = field(repr=False)
+    security: Element | None = field(repr=False)
     body: Element | None = field(repr=False)
 
     @property
+    def operation(self) -> Operation | None:
+        """None for what is none of INSi's."""
+        return recognised(self.action, None if self.body is None else str(self.body.tag))
+
+    @property
     def searches_traits(self) -> bool:
-        """The dispatch of insi §3.3: the action decides when there is one, else the root of the body."""
-        if self.action is not None:
-            return self.action == ACTION_TRAITS
-        return self.body is not None and self.body.tag == ROOT_TRAITS
+        return self.operation is BY_TRAITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ def read(body: bytes, action_parameter: str | None) -> Message:
         message_id=_header_text(header, f"{_WSA}MessageID"),
         lps=None if header is None else header.find(f"{LPS}ContexteLPS"),
         bam=None if header is None else header.find(f"{BAM}ContexteBAM"),
+        security=None if header is None else header.find(f"{{{NS_WSSE}}}Security"),
         body=holder[0] if len(holder) else None,
     )
 
@@ -104,8 +107,21 @@ def read(body: bytes, action_parameter: str | None) -> Message:
 def result(code: str, label: str, person: Mapping[str, Any] | None = None) -> bytes:
     """RESULTAT; ``person`` is a row of the population, given with CR 00 only."""
     individu = "" if person is None else _individu(person)
-    cr = f"<CR><CodeCR>{code}</CodeCR><LibelleCR>{escape(label)}</LibelleCR></CR>"
-    return f"{_HEAD}{_BOTH}{_RESULTAT}{cr}{individu}</RESULTAT>{_TAIL}".encode()
+    return f"{_HEAD}{_BOTH}{_RESULTAT}{_cr(code, label)}{individu}</RESULTAT>{_TAIL}".encode()
+
+
+def verified(holds: bool) -> bytes:
+    """REPUnitaire: OK or KO, CR 00 both times, never the right values (insi §7)."""
+    answer = f"{_cr('00', 'OK')}<Resultat>{'OK' if holds else 'KO'}</Resultat>"
+    return f'{_HEAD}{_BOTH}<REPUnitaire xmlns="http://www.cnamts.fr/INSiLot2/REPUnitaire">{answer}</REPUnitaire>{_TAIL}'.encode()
+
+
+def lot(code: str, label: str, lot_id: str, state: str = "", results: Iterable[tuple[str, bool]] = ()) -> bytes:
+    """REPLot: of a deposit without ``state``, of a retrieval with it; ``results`` are the Ids chosen by the caller."""
+    etat = f"<Etat>{state}</Etat>" if state else ""
+    lines = "".join(f"<Resultat Id={quoteattr(one)}>{'OK' if holds else 'KO'}</Resultat>" for one, holds in results)
+    answer = f"{_cr(code, label)}<IdLot>{escape(lot_id)}</IdLot>{etat}{lines}"
+    return f'{_HEAD}{_BOTH}<REPLot xmlns="http://www.cnamts.fr/INSiLot2/REPLot">{answer}</REPLot>{_TAIL}'.encode()
 
 
 def application_fault(fault: FaultText) -> bytes:
@@ -125,6 +141,20 @@ def gateway_fault(fault: FaultText, message_id: str | None) -> bytes:
         f"{escape(fault.text)}</siram:Erreur>"
     )
     return _fault("soap", "fr", f"{_ENV}<soap:Fault>", fault, error if fault.code else "")
+
+
+def clean(body: bytes) -> bytes:
+    """The same answer without the oddities of the live service: one prefix for the SOAP namespace, nothing declared in vain."""
+    root = etree.fromstring(body)  # ours
+    etree.cleanup_namespaces(root, top_nsmap={"soap": NS_SOAP})
+    for holder in _CODES:
+        for value in root.iterfind(f".//{holder}/{_SOAP}Value"):
+            value.text = f"soap:{(value.text or '').rpartition(':')[2]}"
+    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + etree.tostring(root, encoding="UTF-8")
+
+
+def _cr(code: str, label: str) -> str:
+    return f"<CR><CodeCR>{code}</CodeCR><LibelleCR>{escape(label)}</LibelleCR></CR>"
 
 
 def _fault(prefix: str, lang: str, opening: str, fault: FaultText, error: str) -> bytes:

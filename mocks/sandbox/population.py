@@ -23,6 +23,7 @@ ADDED = "added"
 _VERSION = 1
 _TABLES = ("persons", "professionals")
 _BUSY_MS = 5_000
+_COVERED = "json_extract(CAST(row AS TEXT), '$.ouvrant_droit')"
 _OWNED = "json_extract(CAST(row AS TEXT), '$.owner') = ?"
 
 #: ``row`` holds everything; the other columns are only what is looked up or filtered on.
@@ -32,6 +33,8 @@ CREATE TABLE persons (
   rank INTEGER PRIMARY KEY, matricule TEXT NOT NULL UNIQUE, birth_name TEXT NOT NULL, birth_date TEXT NOT NULL,
   structure TEXT, dmp TEXT NOT NULL, situations TEXT NOT NULL, source TEXT NOT NULL, row BLOB NOT NULL);
 CREATE INDEX persons_by_traits ON persons (birth_name, birth_date);
+CREATE INDEX persons_by_card ON persons (json_extract(CAST(row AS TEXT), '$.ouvrant_droit'))
+  WHERE json_extract(CAST(row AS TEXT), '$.ouvrant_droit') IS NOT NULL;
 CREATE TABLE former (matricule TEXT, person INTEGER, PRIMARY KEY (matricule, person)) WITHOUT ROWID;
 CREATE TABLE professionals (
   rank INTEGER PRIMARY KEY, id_nat TEXT NOT NULL UNIQUE, family TEXT NOT NULL, structure TEXT, source TEXT NOT NULL,
@@ -93,6 +96,10 @@ class Population:
         """Who was born under this name on this day, in the order of the population."""
         return self._rows("SELECT row FROM persons WHERE birth_name = ? AND birth_date = ? ORDER BY rank", birth_name, birth_date)
 
+    def covered_by(self, matricule: str) -> list[Person]:
+        """Who is on the carte Vitale of this *ouvrant droit*, he or she apart."""
+        return self._rows(f"SELECT row FROM persons WHERE {_COVERED} = ? ORDER BY rank", matricule)  # noqa: S608
+
     def professional(self, id_nat: str) -> Professional | None:
         return self._one("SELECT row FROM professionals WHERE id_nat = ?", id_nat)
 
@@ -128,11 +135,12 @@ class Population:
         asked = "SELECT row FROM {} WHERE source = ? ORDER BY rank"
         return {table: self._rows(asked.format(table), ADDED) for table in _TABLES}
 
-    def counts(self) -> dict[str, int]:
-        """How many of each, and how many of them were added."""
-        everybody, added = "SELECT count(*) FROM {}", "SELECT count(*) FROM {} WHERE source = ?"
-        counted = {table: self._value(everybody.format(table)) for table in _TABLES}
-        return counted | {f"{table}_{ADDED}": self._value(added.format(table), ADDED) for table in _TABLES}
+    def counts(self, where: str = "1", values: tuple[str, ...] = ()) -> dict[str, int]:
+        """How many of each, and how many of them were added; ``where`` is SQL of ours."""
+        everybody = f"SELECT count(*) FROM {{}} WHERE {where}"  # noqa: S608
+        counted = {table: self._value(everybody.format(table), *values) for table in _TABLES}
+        added = f"{everybody} AND source = ?"
+        return counted | {f"{table}_{ADDED}": self._value(added.format(table), *values, ADDED) for table in _TABLES}
 
     def count_in(self, situation: str) -> int:
         """How many persons are in this situation (``situations.py``)."""

@@ -61,14 +61,26 @@ def signer(signature: Element) -> x509.Certificate | None:
 
 
 def why_untrusted(certificate: x509.Certificate, trust: Trust, at: datetime) -> str | None:
-    """Why this certificate may not sign, in French; None when it may. ``at`` is real time."""
+    """Why nobody may rely on this certificate, in French; None when they may. ``at`` is real time."""
     if not any(_issued(certificate, authority) for authority in trust.authorities):
         return "il n'est pas émis par une autorité reconnue"
     if not certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc:
         return "il n'est pas dans sa période de validité"
-    if certificate.serial_number in trust.revoked:
-        return "il est révoqué"
-    return None if _may_sign(certificate) else "Not a valid signature certificate"
+    return "il est révoqué" if certificate.serial_number in trust.revoked else None
+
+
+def may_sign(certificate: x509.Certificate) -> bool:
+    """A signature certificate: non-repudiation, or digital signature without being made for client authentication."""
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound:
+        return False
+    try:
+        extended = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        authenticates = ExtendedKeyUsageOID.CLIENT_AUTH in extended
+    except x509.ExtensionNotFound:
+        authenticates = False
+    return not authenticates and (usage.content_commitment or usage.digital_signature)
 
 
 def covered(
@@ -109,20 +121,6 @@ def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
     except (ValueError, TypeError, WrongIssuer):
         return False
     return True
-
-
-def _may_sign(certificate: x509.Certificate) -> bool:
-    """A signature certificate: non-repudiation, or digital signature without being made for client authentication."""
-    try:
-        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
-    except x509.ExtensionNotFound:
-        return False
-    try:
-        extended = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-        authenticates = ExtendedKeyUsageOID.CLIENT_AUTH in extended
-    except x509.ExtensionNotFound:
-        authenticates = False
-    return not authenticates and (usage.content_commitment or usage.digital_signature)
 
 
 def _parts(name: x509.Name) -> Counter[tuple[str, str]]:

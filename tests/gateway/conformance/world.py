@@ -23,6 +23,7 @@ from connectors.wire import cda, mtom
 from gateway.conformance.facts import extract
 from gateway.conformance.model import Call, Eyes, Message
 from mocks.insi import behaviour, wire
+from mocks.insi.callers import ByCertificate
 from mocks.insi.state import Register
 from tests.connectors.dmp import samples
 
@@ -98,7 +99,7 @@ def search(person: Mapping[str, Any] = PERSON, *, answer: Callable[[bytes], byte
     traits = insi.Traits(person["birth_name"], person["first_names"][0], person["sex"], person["birth_date"])
     stamp = insi.Stamp(datetime(2026, 3, 2, tzinfo=UTC), "uuid:1", "2", "3")
     request = insi.search_request(traits, insi.Software("SOCLEDUI0001", "DUI EXEMPLE", "2.3.1", "0f6c9b7e"), "10B0990008", stamp)
-    reply = behaviour.answer(wire.read(request, None), "INSI-AUTO", Register.of([person], idams=["SOCLEDUI0001"]))
+    reply = behaviour.answer(wire.read(request, None), ByCertificate("INSI-AUTO"), Register.of([person], idams=["SOCLEDUI0001"]))
     return Message("INS.RECHERCHE_TRAITS", request=request, status=reply.status, response=answer(reply.body))
 
 

@@ -18,6 +18,7 @@ from gateway.doors.insi import InsiDoor
 from gateway.journal.record import Dui, Named, Record
 from gateway.road import Refusal, Request
 from mocks.insi import behaviour, faults, wire
+from mocks.insi.callers import ByCertificate
 from mocks.insi.state import Register
 
 DER = b"certificate of the EHPAD"
@@ -249,6 +250,6 @@ def test_the_whole_exchange_with_the_mock_of_a_person_unknown_to_it() -> None:
     register = Register.of([PERSON], idams=[SOFTWARE.idam])
     request = asked(messages.search_request(replace(TRAITS, first_name="OLA"), SOFTWARE, "1130000018", STAMP))
 
-    reply = behaviour.answer(wire.read(request.body, None), "INSI-AUTO", register)
+    reply = behaviour.answer(wire.read(request.body, None), ByCertificate("INSI-AUTO"), register)
 
     assert concluded(Answer(reply.status, [], reply.body), request).service_code == "CR01"

@@ -8,7 +8,8 @@ from xml.sax.saxutils import escape
 
 import pytest
 
-from mocks.insi.state import Register, Rules
+from mocks.insi.rules import Rules
+from mocks.insi.state import Register
 
 IDAM = "SOCLEDUI0001"
 TRAITS = {"NomNaissance": "ECETINSI", "Prenom": "PIERRE-ALAIN", "Sexe": "M", "DateNaissance": "2009-07-14"}
@@ -35,6 +36,17 @@ def contexts(idam: str = IDAM) -> str:
         "<b:Emetteur>contact@dui.test</b:Emetteur><b:COUVERTURE/></b:ContexteBAM>"
         '<l:ContexteLPS xmlns:l="urn:siram:lps:ctxlps" Version="01_00"><l:Id>1</l:Id><l:Temps>2026-03-02T08:05:00+01:00</l:Temps>'
         f'<l:Emetteur>contact@dui.test</l:Emetteur><l:LPS><l:IDAM R="4">{idam}</l:IDAM></l:LPS></l:ContexteLPS>'
+    )
+
+
+def strict_contexts(emitter: str = "1130000018") -> str:
+    """Every value as the published table writes it (insi §3.4)."""
+    said = "<x:Id>5b0c5d0e-4f2a-4a37-8d52-6d7a1f7f2c01</x:Id><x:Temps>2026-03-02T08:05:00.123Z</x:Temps>"
+    said += f"<x:Emetteur>{emitter}</x:Emetteur>"
+    return (
+        f'<x:ContexteBAM xmlns:x="urn:siram:bam:ctxbam" Version="01_02" Nature="CTXBAM">{said}<x:COUVERTURE/></x:ContexteBAM>'
+        f'<x:ContexteLPS xmlns:x="urn:siram:lps:ctxlps" Version="01_00" Nature="CTXLPS">{said}'
+        f'<x:LPS><x:IDAM R="4">{IDAM}</x:IDAM></x:LPS></x:ContexteLPS>'
     )
 
 

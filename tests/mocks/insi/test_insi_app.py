@@ -15,8 +15,8 @@ from cryptography.x509.oid import NameOID
 
 from connectors.wire.clock import SystemClock
 from mocks.insi.app import InsiMock
-from mocks.insi.behaviour import MAGIC_FAULTS, MAGIC_SLOW
-from mocks.insi.state import Rules
+from mocks.insi.rules import Rules
+from mocks.insi.scenarios import MAGIC_FAULTS, MAGIC_SLOW
 from mocks.sandbox.faults import FAULT_HEADER, Fault, Faults
 from mocks.sandbox.ledger import not_checked
 from mocks.sandbox.population import Population
@@ -90,7 +90,7 @@ async def test_every_reply_says_that_it_is_simulated(post: Post, make: Make) -> 
     for reply in (await post(make()), await post(make(Sexe="X")), await post(b"", method="GET")):
         assert reply.headers["X-Socle-Mock"] == "insi"
         assert reply.headers["X-Socle-Not-Checked"] == ", ".join(not_checked("insi"))
-    assert "insi-assertion" in not_checked("insi")
+    assert "insi-context-values" in not_checked("insi")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,10 @@ import pytest
 from lxml import etree
 
 from mocks.insi import behaviour, wire
+from mocks.insi.callers import ByCertificate
+from mocks.insi.operations import BY_TRAITS
 from mocks.insi.state import Register
+from tests.mocks.insi.conftest import strict_contexts
 
 R = "{http://www.cnamts.fr/INSiResultat}"
 S = "{http://www.w3.org/2003/05/soap-envelope}"
@@ -21,7 +24,7 @@ RegisterWith = Callable[..., Register]
 
 
 def ask(request: bytes, register: Register, cn: str | None = "INSI-AUTO", action: str | None = None) -> behaviour.Reply:
-    return behaviour.answer(wire.read(request, action), cn, register)
+    return behaviour.answer(wire.read(request, action), ByCertificate(cn), register)
 
 
 def field(reply: behaviour.Reply, path: str) -> str | None:
@@ -152,9 +155,10 @@ def test_the_two_known_labels_of_fields(make: Make, register: Register) -> None:
 def test_strict_refuses_names_that_are_not_normalised(
     make: Make, register: Register, register_with: RegisterWith, change: dict[str, str]
 ) -> None:
+    strict, header = register_with(strict=True), strict_contexts("")
     assert ask(make(**change), register).code == "CR01"
-    assert ask(make(**change), register_with(strict=True)).code in ("insi_20", "insi_22")
-    assert ask(make(), register_with(strict=True)).code == "CR00"
+    assert ask(make(header=header, **change), strict).code in ("insi_20", "insi_22")
+    assert ask(make(header=header), strict).code == "CR00"
 
 
 @pytest.mark.parametrize("cn", ["INSI-AUTO", "INSI-MANU"])
@@ -222,8 +226,8 @@ def test_checks_go_in_order(make: Make, header: Callable[..., str], register: Re
 @pytest.mark.parametrize(
     ("action", "parameter", "searches"),
     [
-        (wire.ACTION_TRAITS, None, True), (None, wire.ACTION_TRAITS, True), (None, None, True),
-        (wire.ACTION_TRAITS, "urn:other", True), ("urn:other", wire.ACTION_TRAITS, False), (None, "urn:other", False),
+        (BY_TRAITS.action, None, True), (None, BY_TRAITS.action, True), (None, None, True),
+        (BY_TRAITS.action, "urn:other", True), ("urn:other", BY_TRAITS.action, False), (None, "urn:other", False),
     ],
 )  # fmt: skip
 def test_the_operation_comes_from_the_action_then_its_parameter_then_the_body(

@@ -9,6 +9,7 @@ import pytest
 from connectors.insi import messages
 from connectors.insi.client import Person, search_plan
 from mocks.insi import behaviour, wire
+from mocks.insi.callers import ByCertificate
 from mocks.insi.state import Register
 from mocks.sandbox.build import init
 from mocks.sandbox.population import Population
@@ -28,7 +29,7 @@ def ask(sandbox: tuple[Register, str, Any], traits: messages.Traits) -> messages
     register, idam, _ = sandbox
     software = messages.Software(idam, "DUI", "1", "0f6c9b7e-2c53-4e0a-b6f0-3d5a3c1d9a10")
     request = messages.search_request(traits, software, "1130000018", STAMP)
-    return messages.read_answer(behaviour.answer(wire.read(request, None), "INSI-AUTO", register).body)
+    return messages.read_answer(behaviour.answer(wire.read(request, None), ByCertificate("INSI-AUTO"), register).body)
 
 
 def played(sandbox: tuple[Register, str, Any], person: Person) -> tuple[list[str], messages.Result | messages.Fault]:

@@ -1,0 +1,43 @@
+"""ContexteLPS and ContexteBAM: what the service needs of them, and what only the strict switch asks (insi §3.4, §9.1)."""
+from __future__ import annotations
+
+import re
+
+from mocks.insi.faults import BAD_CONTEXT, Faulted, bad_request
+from mocks.insi.wire import BAM, LPS, Element, Message
+
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def check(message: Message) -> None:
+    """Required parts only: the real service takes any Version, Nature or Emetteur (insi §9.1). Raises Faulted."""
+    for block, namespace, names in (
+        (message.lps, LPS, ("Id", "Temps")),
+        (message.bam, BAM, ("Id", "Temps", "COUVERTURE")),
+    ):
+        if block is None or block.get("Version") is None or any(block.find(f"{namespace}{name}") is None for name in names):
+            raise Faulted(BAD_CONTEXT)
+
+
+def idam(message: Message) -> str | None:
+    found = None if message.lps is None else message.lps.find(f"{LPS}LPS/{LPS}IDAM")
+    return None if found is None or found.get("R") != "4" else (found.text or "").strip()
+
+
+def check_strictly(message: Message, emitter: str) -> None:
+    """Every value as the table of insi §3.4 writes it; ``emitter``: who calls. Raises Faulted."""
+    _check_block(message.lps, LPS, "ContexteLPS", {"Version": "01_00", "Nature": "CTXLPS"}, emitter)
+    _check_block(message.bam, BAM, "ContexteBAM", {"Version": "01_02", "Nature": "CTXBAM"}, emitter)
+
+
+def _check_block(block: Element | None, namespace: str, name: str, fixed: dict[str, str], emitter: str) -> None:
+    assert block is not None  # ``check`` came before
+    for attribute, value in fixed.items():
+        if block.get(attribute, value) != value:
+            raise Faulted(bad_request(f"{name} : {attribute} doit être {value}"))
+    for element, form in (("Id", _UUID), ("Temps", _MOMENT)):
+        if not form.fullmatch(block.findtext(f"{namespace}{element}") or ""):
+            raise Faulted(bad_request(f"{name} : {element} est mal formé"))
+    if (block.findtext(f"{namespace}Emetteur") or "").strip() != emitter:
+        raise Faulted(bad_request(f"{name} : Emetteur n'est pas celui qui appelle"))
