@@ -44,6 +44,7 @@ from gateway.doors.own.dmp import FeedDoor
 from gateway.doors.own.dui import ExtractionDoor
 from gateway.doors.own.http import OwnDoors
 from gateway.doors.own.ins import SearchDoor
+from gateway.doors.own.ins_service import InsService
 from gateway.doors.own.mss import LetterDoor
 from gateway.doors.proof_api import ProofApi
 from gateway.doors.psc import PscDoor
@@ -195,8 +196,9 @@ class Gateway:
 
     def _own_doors(self, dmp: DmpDoor) -> dict[str, Any]:
         """Our own doors by their paths: the same operations, towards the same services, by the same road."""
+        insi = InsService(self.road, self._upstream("INS"), str(self.manifest["idam"]), self.clock)
         return {
-            SEARCH_PATH: SearchDoor(self.road, self._upstream("INS"), str(self.manifest["idam"]), self.clock),
+            SEARCH_PATH: SearchDoor(insi),
             "/ins/decision": DecisionDoor(self.road),
             "/dmp/documents": FeedDoor(self.road, dmp, str(self.manifest["dmp_homologation"]), self.access.signer),
             "/mss/messages": LetterDoor(self.smtp),

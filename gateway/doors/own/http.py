@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from connectors.wire.http import Answer
 from gateway.access.keys import KeyHolder, OwnKeys, Structure
 from gateway.doors.native import Cut, Receive, Scope, Send, TooLarge, read_body, request_of, send_answer
-from gateway.doors.own import once, problem
+from gateway.doors.own import once, places, problem
 from gateway.doors.own.call import FileDoor, Message, OwnCall, OwnDoor
-from gateway.doors.own.fields import said
+from gateway.doors.own.fields import field, said
 from gateway.doors.own.openapi import PATH as OPENAPI_PATH
 from gateway.doors.own.openapi import document
 from gateway.doors.own.problem import Refused, refuse_road
@@ -84,7 +84,7 @@ class OwnDoors:
         return replace(answer, body=orjson.dumps(orjson.loads(answer.body) | {"ecarts": shown}))
 
     def _record(self, path: str) -> Record:
-        door = self._doors.get(path)
+        door, _ = places.find(self._doors, path)
         operation = door.operation if door else _SERVICES[path.split("/")[1]]
         return Record(operation, environment=self._road.environment, clock_version=self._road.clock.version)
 
@@ -93,10 +93,10 @@ class OwnDoors:
             holder = self._holder(request, record)
             if early is not None:
                 raise _early(early)
-            door = self._door(path, request, record)
+            door, named = self._door(path, request, record)
             if isinstance(door, FileDoor):
                 return await door.take(request, record, holder)
-            message, body = _read(door, request)
+            message, body = _read(door, request, named)
             structure = _structure(holder, message).lent(self._road.access, OPERATIONS[door.operation].service)
             record.finess_et, record.attribution = message.finess_et, "appel"
             call = OwnCall(request, record, structure, message)
@@ -115,14 +115,14 @@ class OwnDoors:
         record.tenant, record.dui = holder.tenant, holder.dui
         return holder
 
-    def _door(self, path: str, request: Request, record: Record) -> OwnDoor[Any] | FileDoor:
-        door = self._doors.get(path)
+    def _door(self, path: str, request: Request, record: Record) -> tuple[OwnDoor[Any] | FileDoor, dict[str, str]]:
+        door, named = places.find(self._doors, path)
         if door is None:
             raise Refused("adresse", f"Adresses de cette porte : {', '.join(sorted(self._doors))}.")
         if request.method != "POST":
             record.operation = unknown_of(OPERATIONS[door.operation].service).id
             raise Refused("methode", "Cette adresse ne prend que POST.")
-        return door
+        return door, named
 
     async def _once(self, door: OwnDoor[Any], call: OwnCall[Any], tenant: str, body: dict[str, Any]) -> Passed:
         """A call with a side effect: made once for its key, or told what became of the first."""
@@ -164,15 +164,18 @@ def _in_progress() -> Refused:
     return Refused("en-cours", "L'appel qui porte cette clé n'est pas fini. Attendez, puis renvoyez avec la même clé.")
 
 
-def _read(door: OwnDoor[Any], request: Request) -> tuple[Message, dict[str, Any]]:
+def _read(door: OwnDoor[Any], request: Request, named: dict[str, str]) -> tuple[Message, dict[str, Any]]:
+    """``named``: what the path says of the request, and its body may not."""
     try:
         body = orjson.loads(request.body)
     except orjson.JSONDecodeError:
         raise Refused("json", "Le corps n'est pas un JSON lisible en UTF-8.") from None
     if not isinstance(body, dict):
         raise Refused("json", "Le corps est un objet JSON, pas une autre valeur.")
+    if twice := sorted(body.keys() & named.keys()):
+        raise bad_fields([field(name, "déjà dans l'adresse") for name in twice])
     try:
-        message: Message = door.model.model_validate(body)
+        message: Message = door.model.model_validate(body | named)
     except ValidationError as error:
         raise bad_fields(said(error)) from None
     return message, body
