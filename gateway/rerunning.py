@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from connectors.wire.http import Answer, Headers
 from gateway.access.callers import Access, Caller
 from gateway.access.keys import OwnKeys
+from gateway.doors.insi_calls import by_assertion
 from gateway.doors.own import problem
 from gateway.doors.own.call import OwnCall
 from gateway.doors.own.ins import SearchDoor
@@ -32,7 +33,7 @@ SEARCH_PATH = "/ins/recherche"
 _RERUN = ("INS.RECHERCHE_TRAITS", "PSC.DISCOVERY")
 _HEADER = "en-tête "  # how a copy names a header whose value was taken out
 _WHY_NOT = {
-    "INS": "l'opération n'a pas été reconnue, nul ne sait ce qu'elle ferait",
+    "INS": "seule la recherche par les traits d'identité se rejoue",
     "DMP": "son message porte la preuve signée d'un professionnel (VIHF), que nul ne présente à sa place et qui a expiré",
     "MSS": "le contenu d'un message n'est jamais gardé",
     "PSC": "codes, jetons et mots de passe ne sont jamais gardés",
@@ -109,6 +110,8 @@ class Reruns:
     def _native(self, entry: dict[str, Any], asked: Asked, record: Record) -> Callable[[], Awaitable[Answer]]:
         service = OPERATIONS[entry["operation"]].service
         door, request = self.natives[service], asked.request()
+        if service == "INS" and by_assertion(asked.body):
+            raise NotRerun("Son message porte l'assertion d'un professionnel, que nul ne présente à sa place et qui a expiré.")
         caller = self.access.acting(entry["tenant"], entry["finess_et"], service) if door.lends_identity else None
         if service == "INS" and caller is None:
             raise NotRerun("La structure de cet appel n'a plus d'identité déposée : il n'y a rien à présenter au service.")

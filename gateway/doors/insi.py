@@ -1,23 +1,21 @@
-"""The INSi door (design §8): relays a DUI's own SOAP message and reads what it was and what became of it.
+"""The two INSi doors (design §8): they relay a DUI's own SOAP message and read what it was and what became of it.
 
-Wire facts: reference insi §3.3 (dispatch), §6 (codes). INSi is a read: no intent, nothing to settle.
+By mutual TLS, the structure's certificate says who calls; with server TLS only, an assertion does (insi §2.2 to §2.4). INSi is
+a read: no intent, nothing to settle.
 """
 from __future__ import annotations
 
-import re
-from dataclasses import replace
-
-from connectors.insi import codes, messages
-from connectors.insi.errors import Unreadable
 from connectors.wire import soap
 from connectors.wire.http import Answer
-from connectors.wire.xmlsafe import MalformedXml
-from gateway.access.callers import Access, Caller
-from gateway.journal.record import Dui, Intent, Named, Outcome, Record
+from gateway.access.callers import UNKNOWN_TENANT, Access, Caller
+from gateway.access.profile import Profile
+from gateway.access.signers import Authorities, caller_of, read_assertion
+from gateway.door import Barred
+from gateway.doors.insi_calls import VERIFICATION, dui_of, matricule_of, message_of, operation_of, verified
+from gateway.doors.insi_outcomes import conclude
+from gateway.journal.record import Intent, Named, Record
 from gateway.operations import Service, unknown_of
 from gateway.road import Refusal, Request
-
-SEARCH = "INS.RECHERCHE_TRAITS"
 
 _NO_IDENTITY = Refusal(
     "V-IDENTITE",
@@ -26,12 +24,6 @@ _NO_IDENTITY = Refusal(
     status=500,  # INSi gives every fault with 500, and its clients read faults there (insi §3.3)
     fault_code="Sender",
 )
-
-_ACTION = re.compile(r';\s*action\s*=\s*"?([^";]+)', re.IGNORECASE)
-_NUMBERED = re.compile(r"[0-9]{1,4}(\.[0-9]{1,6}){0,3}")
-_CODE = re.compile(r"[A-Za-z0-9_.-]{1,40}")
-_OK = 200
-_VENDORS_HTTP_MISTAKES = range(400, 500)
 
 
 class InsiDoor:
@@ -52,37 +44,46 @@ class InsiDoor:
         return self._base + request.target
 
     def read(self, request: Request, record: Record, caller: Caller) -> Intent | None:
-        """Flags: V-SOAP (no SOAP 1.2 envelope to read), V-OPERATION (another method, action or body)."""
+        """Flags: V-SOAP (no SOAP 1.2 envelope to read), V-OPERATION (another method, action or body).
+
+        Raises Barred for the OID of a fictitious person, or a test signer, in production.
+        """
         record.operation = unknown_of(self.service).id
-        record.finess_et, record.attribution = caller.finess_et, "appel"
+        if caller.finess_et is not None:
+            record.finess_et, record.attribution = caller.finess_et, "appel"
         record.finess_ej = next(iter(caller.entitled_ej)) if len(caller.entitled_ej) == 1 else None
         if request.method != "POST":
             record.flag("V-OPERATION")
             return None
-        try:
-            message = soap.read_envelope(request.body)
-        except (MalformedXml, soap.NotAnEnvelope):
+        message = message_of(request.body)
+        if message is None:
             record.flag("V-SOAP")
             return None
-        record.dui = _dui(message, caller.dui)
-        if _searches_traits(message, request):
-            record.operation = SEARCH
-        else:
+        record.dui = dui_of(message, caller.dui)
+        operation = operation_of(message, request.header("content-type"))
+        if operation is None:
             record.flag("V-OPERATION")
+        else:
+            record.operation = operation
+        self._check(message, record, caller)
         return None
 
+    def _check(self, message: soap.Envelope, record: Record, caller: Caller) -> None:
+        """Whose assertion it is, when a known vendor sends one; what belongs to another environment. Raises Barred."""
+        profile, assertion = Profile(record.environment), read_assertion(message)
+        why = None if assertion is None else profile.why_not_certificate(assertion.certificate_der)
+        if assertion is not None and assertion.name_id and caller.tenant != UNKNOWN_TENANT:
+            record.professional = Named("professional", assertion.name_id)
+        asked = verified(message) if record.operation == VERIFICATION else None
+        why = why or (None if asked is None else profile.why_not_oid(asked.oid))
+        if why is not None:
+            raise Barred(why)
+
     def conclude(self, record: Record, request: Request, answer: Answer) -> None:
-        """The service's answer in the journal's words; the codes are kept verbatim (CR00, insi_19, desir_550 …)."""
-        try:
-            reply = messages.read_answer(answer.readable())
-        except Unreadable:
-            _conclude_http(record, answer.status)
-            return
-        record.service_code = reply.service_code if _CODE.fullmatch(reply.service_code) else None
-        if isinstance(reply, messages.Result):
-            _conclude_result(record, reply)
-        else:
-            _conclude_fault(record, reply)
+        """The service's answer in the journal's words; the codes are kept verbatim (CR00, CR00 KO, insi_19, desir_550 …)."""
+        message = message_of(request.body) if record.operation == VERIFICATION else None
+        asked = None if message is None else verified(message)
+        conclude(record, answer, None if asked is None else matricule_of(asked))
 
     def refuse(self, refusal: Refusal, request: Request) -> Answer:
         """A SOAP 1.2 fault without siram detail: the gateway does not speak with INSi's codes."""
@@ -90,66 +91,20 @@ class InsiDoor:
         return Answer(refusal.status, headers, soap.fault_bytes(refusal.fault_code, refusal.text))
 
 
-def _searches_traits(message: soap.Envelope, request: Request) -> bool:
-    """The action decides when there is one, in the header or in the Content-Type, else the root of the body (insi §3.3)."""
-    action = message.text(soap.WSA, "Action") or _action_parameter(request)
-    if action is not None:
-        return action == codes.ACTION_TRAITS
-    return message.body is not None and message.body.tag == codes.ROOT_TRAITS
+class InsiOneWayDoor(InsiDoor):
+    """INSi by an assertion: a professional's card signed it, or a Pro Santé Connect token comes with it (decision 0051).
 
-
-def _action_parameter(request: Request) -> str | None:
-    found = _ACTION.search(request.header("content-type") or "")
-    return found[1] if found else None
-
-
-def _dui(message: soap.Envelope, deposited: Dui) -> Dui:
-    """The deposited product at the version that the message states.
-
-    Only a dotted number is taken: any other text is the client's own and has no place in clear in an entry (design §5.6).
+    The gateway presents nothing of its own: bytes, assertion and token travel as they are, and the service judges them. Who
+    cannot be told is ``inconnu``, and is relayed but in production.
     """
-    block = message.block(codes.LPS, "ContexteLPS")
-    version = "" if block is None else block.findtext(f"{{{codes.LPS}}}LPS/{{{codes.LPS}}}Version", "").strip()
-    return replace(deposited, version=version) if _NUMBERED.fullmatch(version) else deposited
 
+    lends_identity = False
 
-def _conclude_result(record: Record, result: messages.Result) -> None:
-    if result.code == codes.INSI_OK and result.identity is not None:
-        record.outcome = "ok"
-        record.person = Named("person", result.identity.active.completed)
-    else:
-        record.outcome = "refused"  # CR 01 and 02: the service gives no INS, nobody is at fault
+    def __init__(self, base: str, authorities: Authorities) -> None:
+        super().__init__(base)
+        self._authorities = authorities
 
-
-#: By siram family: outcome, flag. Any other fault is the service's own.
-_FAMILIES: dict[str, tuple[Outcome, str]] = {
-    codes.SIRAM_INVALID: ("invalid", "V-TRAITS"),
-    codes.SIRAM_UNAUTHORISED: ("unauthorised", "V-AUTORISATION"),
-    codes.SIRAM_UNAVAILABLE: ("failed", "N-INDISPONIBLE"),
-}
-
-
-def _conclude_fault(record: Record, fault: messages.Fault) -> None:
-    outcome, flag = _FAMILIES.get(fault.family or "", ("failed", "N-INDISPONIBLE"))
-    if fault.role == "Sender" and (fault.family is None or (fault.family == codes.SIRAM_INVALID and fault.error_code is None)):
-        outcome, flag = "invalid", "V-SOAP"  # the message itself, not a trait of it
-    _end(record, outcome, flag)
-
-
-def _conclude_http(record: Record, status: int) -> None:
-    """An answer that is not SOAP: what HTTP said is the only code there is."""
-    record.service_code = None if status == _OK else f"HTTP {status}"
-    if status in (401, 403):
-        _end(record, "unauthorised", "V-AUTORISATION")
-    elif status in _VENDORS_HTTP_MISTAKES:
-        _end(record, "invalid", "V-SOAP")
-    elif status >= 500:
-        _end(record, "failed", "N-INDISPONIBLE")
-    else:
-        _end(record, "failed", "N-ILLISIBLE")
-
-
-def _end(record: Record, outcome: Outcome, flag: str) -> None:
-    record.outcome = outcome
-    if not (outcome == "invalid" and record.flags):  # ``read`` already said what is wrong with the message
-        record.flag(flag)
+    def identify(self, request: Request, access: Access) -> Caller:
+        message = message_of(request.body)
+        assertion = None if message is None else read_assertion(message)
+        return caller_of(assertion, request.header("authorization"), access, self._authorities)

@@ -1,0 +1,90 @@
+"""What an INSi request is, and whom it is about (reference: insi §3.3 dispatch, §3.4 contexts, §7 verification)."""
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from connectors.insi import codes, messages
+from connectors.nomenclatures.identifiers import matricule_key
+from connectors.wire import soap
+from connectors.wire.xmlsafe import MalformedXml
+from gateway.journal.record import Dui
+
+VERIFICATION = "INS.VERIFICATION"
+
+_BY_ACTION = {
+    codes.ACTION_TRAITS: "INS.RECHERCHE_TRAITS",
+    codes.ACTION_VITALE: "INS.RECHERCHE_VITALE",
+    codes.ACTION_VERIFY: VERIFICATION,
+    codes.ACTION_DEPOSIT: "INS.LOT_DEPOT",
+    codes.ACTION_RETRIEVE: "INS.LOT_RETRAIT",
+}
+_BY_ROOT = {
+    codes.ROOT_TRAITS: "INS.RECHERCHE_TRAITS",
+    codes.ROOT_VITALE: "INS.RECHERCHE_VITALE",
+    codes.ROOT_VERIFY: VERIFICATION,
+    codes.ROOT_DEPOSIT: "INS.LOT_DEPOT",
+    codes.ROOT_RETRIEVE: "INS.LOT_RETRAIT",
+}
+_ACTION = re.compile(r';\s*action\s*=\s*"?([^";]+)', re.IGNORECASE)
+_KEY = re.compile(r"[0-9]{2}")
+_NUMBERED = re.compile(r"[0-9]{1,4}(\.[0-9]{1,6}){0,3}")
+
+
+def message_of(body: bytes) -> soap.Envelope | None:
+    """The SOAP 1.2 envelope of a request; None when it is none."""
+    try:
+        return soap.read_envelope(body)
+    except (MalformedXml, soap.NotAnEnvelope):
+        return None
+
+
+def by_assertion(body: bytes) -> bool:
+    """Whether a request brings somebody's proof in ``wsse:Security``, of any kind (insi §2.3, §2.4)."""
+    message = message_of(body)
+    security = None if message is None else message.block(soap.WSSE, "Security")
+    return security is not None and len(security) > 0
+
+
+def operation_of(message: soap.Envelope, content_type: str | None) -> str | None:
+    """The action decides when there is one, in the header or in the Content-Type, else the root of the body.
+
+    None when it names nothing known.
+    """
+    action = message.text(soap.WSA, "Action") or _action_parameter(content_type or "")
+    if action is not None:
+        return _BY_ACTION.get(action)
+    return None if message.body is None else _BY_ROOT.get(str(message.body.tag))
+
+
+def dui_of(message: soap.Envelope, deposited: Dui) -> Dui:
+    """The deposited product at the version that the message states.
+
+    Only a dotted number is taken: any other text is the client's own and has no place in clear in an entry (design §5.6).
+    """
+    block = message.block(codes.LPS, "ContexteLPS")
+    version = "" if block is None else block.findtext(f"{{{codes.LPS}}}LPS/{{{codes.LPS}}}Version", "").strip()
+    return replace(deposited, version=version) if _NUMBERED.fullmatch(version) else deposited
+
+
+def verified(message: soap.Envelope) -> messages.Ins | None:
+    """The INS of which a unit verification asks whether it holds; None when the message gives no number or no OID."""
+    individuals = () if message.body is None else messages.read_individuals(message.body)
+    return individuals[0][1].active if individuals else None
+
+
+def matricule_of(ins: messages.Ins) -> str | None:
+    """The 15 characters under which the journal names a person; None when they have not that form.
+
+    The key may be wrong, as in some former INS (insi §5): who asks about it must find the call.
+    """
+    try:
+        matricule_key(ins.number)
+    except ValueError:
+        return None
+    return ins.completed if _KEY.fullmatch(ins.completed[13:]) else None
+
+
+def _action_parameter(content_type: str) -> str | None:
+    found = _ACTION.search(content_type)
+    return found[1] if found else None
