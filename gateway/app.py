@@ -44,7 +44,9 @@ from gateway.doors.own.dmp import FeedDoor
 from gateway.doors.own.dui import ExtractionDoor
 from gateway.doors.own.http import OwnDoors
 from gateway.doors.own.ins import SearchDoor
+from gateway.doors.own.ins_lots import DepositDoor, RetrievalDoor
 from gateway.doors.own.ins_service import InsService
+from gateway.doors.own.ins_verification import VerificationDoor
 from gateway.doors.own.mss import LetterDoor
 from gateway.doors.proof_api import ProofApi
 from gateway.doors.psc import PscDoor
@@ -199,6 +201,9 @@ class Gateway:
         insi = InsService(self.road, self._upstream("INS"), str(self.manifest["idam"]), self.clock)
         return {
             SEARCH_PATH: SearchDoor(insi),
+            "/ins/verification": VerificationDoor(insi),
+            "/ins/verification/lots": DepositDoor(insi),
+            "/ins/verification/lots/{lot}/resultats": RetrievalDoor(insi),
             "/ins/decision": DecisionDoor(self.road),
             "/dmp/documents": FeedDoor(self.road, dmp, str(self.manifest["dmp_homologation"]), self.access.signer),
             "/mss/messages": LetterDoor(self.smtp),

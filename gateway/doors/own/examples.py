@@ -19,6 +19,12 @@ _TRAITS = {"nom_naissance": "ADRUN", "prenoms": ["ZOE"], "sexe": "F", "date_nais
 
 _INS = {"matricule": "275126322074974", "oid": "1.2.250.1.213.1.4.8", "obtenue_le": "2026-11-22"}
 _PIECE = {"code": "CN", "controlee_le": "2026-11-22"}
+_HELD = {"traits": _TRAITS, "methode": "INSI", "ins": _INS, "piece": _PIECE}
+_LOT = "lot-0198a3f0"
+_PROVENANCE = {"methode": "INSI", "horodatage": "2026-11-22T09:15:00+00:00"}
+
+#: What stands in a path.
+PLACES: dict[str, dict[str, str]] = {"/ins/verification/lots/{lot}/resultats": {"lot": _LOT}}
 
 REQUESTS: dict[str, dict[str, Any]] = {
     "/ins/recherche": {"finess_et": _FINESS_ET, **_TRAITS},
@@ -27,6 +33,9 @@ REQUESTS: dict[str, dict[str, Any]] = {
         "identite": {"traits": _TRAITS, "methode": "SM", "piece": _PIECE},
         "evenement": {"type": "insi_accepte", "traits": _TRAITS, "ins": _INS},
     },
+    "/ins/verification": {"finess_et": _FINESS_ET, "identite": _HELD},
+    "/ins/verification/lots": {"finess_et": _FINESS_ET, "identites": [{"id": "dossier-4711", "identite": _HELD}]},
+    "/ins/verification/lots/{lot}/resultats": {"finess_et": _FINESS_ET},
     "/dmp/documents": {
         "finess_et": _FINESS_ET,
         "patient": {"matricule": "275126322074974", "oid": "1.2.250.1.213.1.4.8", **_TRAITS, "ipp": "U-4711"},
@@ -48,6 +57,8 @@ _QUALIFIED = Identity(
     Ins("275126322074974", "1.2.250.1.213.1.4.8", date(2026, 11, 22)), Evidence("CN", date(2026, 11, 22)),
 )  # fmt: skip
 
+_TOLD = {**_HELD, "piece": {**_PIECE, "tuteur": None, "ehpad": False}, "attributs": []}
+
 ANSWERS: dict[str, dict[str, Any]] = {
     "/ins/recherche": {
         "statut": "found", "code_service": "CR00",
@@ -57,18 +68,28 @@ ANSWERS: dict[str, dict[str, Any]] = {
         "tentatives": [
             {"code": "CR00", "traits": {"nom_naissance": "ADRUN", "prenom": "ZOE", "sexe": "F", "date_naissance": "1975-12-31"}}
         ],
-        "provenance": {"methode": "INSI", "horodatage": "2026-11-22T09:15:00+00:00"},
+        "provenance": _PROVENANCE,
         "entree": "0198a3f0-0000-7000-8000-000000000001",
     },
     "/ins/decision": {
-        "statut_avant": "VALI", "statut": "QUAL",
-        "identite": {
-            "traits": _TRAITS, "methode": "INSI", "ins": _INS, "piece": {**_PIECE, "tuteur": None, "ehpad": False},
-            "attributs": [],
-        },
+        "statut_avant": "VALI", "statut": "QUAL", "identite": _TOLD,
         "matricule_diffusable": True,
         "patient": patient(_QUALIFIED),
         "entree": "0198a3f0-0000-7000-8000-000000000005",
+    },
+    "/ins/verification": {
+        "resultat": "OK", "code_service": "CR00 OK", "statut_avant": "QUAL", "statut": "QUAL",
+        "suite": "L'INS et les traits envoyés sont bien ceux d'une même personne : rien ne change.",
+        "identite": _TOLD, "provenance": _PROVENANCE, "entree": "0198a3f0-0000-7000-8000-000000000006",
+    },
+    "/ins/verification/lots": {
+        "lot": _LOT, "code_service": "CR00", "provenance": _PROVENANCE, "entree": "0198a3f0-0000-7000-8000-000000000007",
+    },
+    "/ins/verification/lots/{lot}/resultats": {
+        "lot": _LOT, "code_service": "CR00", "etat": "TERMINE",
+        "resultats": [{"id": "dossier-4711", "resultat": "OK"}], "bilan": {"ok": 1, "ko": 0},
+        "suite": "Toutes les INS du lot sont bien celles de ces personnes : rien ne change.",
+        "provenance": _PROVENANCE, "entree": "0198a3f0-0000-7000-8000-000000000008",
     },
     "/dmp/documents": {
         "statut": "accepte", "code_service": "Success", "lot": "1.2.250.1.999.99.3.123456789",

@@ -7,7 +7,8 @@ from typing import Any
 import orjson
 
 from gateway.doors.own.call import FileDoor, OwnDoor
-from gateway.doors.own.examples import ANSWERS, REQUESTS
+from gateway.doors.own.examples import ANSWERS, PLACES, REQUESTS
+from gateway.doors.own.places import names_in
 from gateway.doors.own.problem import KINDS
 from gateway.operations import OPERATIONS
 
@@ -50,15 +51,23 @@ def _operation(path: str, door: OwnDoor[Any] | FileDoor) -> dict[str, Any]:
         return _file_operation(door)
     headers = ([_KEY] if operation.side_effect else []) + ([_TOKEN] if operation.service == "MSS" else [])
     success = "201" if operation.side_effect else "200"
-    body = {"schema": _schema(door), "examples": {"exemple": {"value": REQUESTS[path]}}}
+    schema, named = _schema(door), names_in(path)
+    places = [_segment(name, schema["properties"].pop(name), PLACES[path][name]) for name in named]
+    schema["required"] = [name for name in schema["required"] if name not in named]
+    body = {"schema": schema, "examples": {"exemple": {"value": REQUESTS[path]}}}
     return {
-        "operationId": operation.id, "summary": operation.label, "parameters": headers,
+        "operationId": operation.id, "summary": operation.label, "parameters": places + headers,
         "requestBody": {"required": True, "content": {"application/json": body}},
         "responses": {
             success: _response(success, "application/json", {"type": "object"}, ANSWERS[path]),
             "default": _response("default", "application/problem+json", {"$ref": "#/components/schemas/Probleme"}),
         },
     }  # fmt: skip
+
+
+def _segment(name: str, schema: dict[str, Any], example: str) -> dict[str, Any]:
+    about = schema.pop("description", "")
+    return {"name": name, "in": "path", "required": True, "description": about, "schema": schema, "example": example}
 
 
 def _file_operation(door: FileDoor) -> dict[str, Any]:

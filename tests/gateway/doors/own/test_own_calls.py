@@ -41,7 +41,8 @@ async def test_without_a_good_key_nothing_is_forwarded_and_the_entry_says_so(ben
         assert said(answer)["type"] == "docs/errors.md#probleme-cle-acces"
     entries = bench.entries()
     assert len(entries) == 2 * len(REQUESTS) and {entry["operation"] for entry in entries} == {
-        "INS.RECHERCHE_TRAITS", "INS.DECISION", "DMP.TD2.1", "MSS.SOUMISSION",
+        "INS.RECHERCHE_TRAITS", "INS.DECISION", "INS.VERIFICATION", "INS.LOT_DEPOT", "INS.LOT_RETRAIT", "DMP.TD2.1",
+        "MSS.SOUMISSION",
     }  # fmt: skip
     for entry in entries:
         assert (entry["outcome"], entry["flags"], entry["tenant"]) == ("unauthorised", ["V-CLE-PORTE"], "inconnu")
@@ -64,7 +65,7 @@ async def test_a_mailbox_of_another_structure_cannot_send(bench: Bench) -> None:
     assert bench.received("MSS.SESSION_SMTP") == 0
 
 
-@pytest.mark.parametrize("path", ["/ins/recherche", "/dmp/documents"])
+@pytest.mark.parametrize("path", ["/ins/recherche", "/ins/verification", "/ins/verification/lots", "/dmp/documents"])
 async def test_a_structure_without_a_deposited_identity_is_refused(
     bench: Bench, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,7 +81,7 @@ async def test_a_structure_without_a_deposited_identity_is_refused(
 @pytest.mark.parametrize(
     ("path", "method", "status", "operation", "flag"),
     [
-        ("/ins/verification", "POST", 404, "INS.INCONNUE", "V-CHEMIN"),
+        ("/ins/inconnue", "POST", 404, "INS.INCONNUE", "V-CHEMIN"),
         ("/dmp/documents", "GET", 405, "DMP.INCONNUE", "V-OPERATION"),
         ("/mss/messages", "PUT", 405, "MSS.INCONNUE", "V-OPERATION"),
     ],
