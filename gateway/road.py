@@ -44,6 +44,8 @@ _T = TypeVar("_T")
 
 #: Where a DUI speaks a national protocol itself, by listener; our own doors, whose messages the gateway writes, share some.
 _NATIVE = {"insi": "INS", "insi-oneway": "INS", "dmp": "DMP", "psc": "PSC", "psc-wallet": "PSC", "annuaire": "ANN"}
+#: Of an own door that sends nothing: what the DUI declares there is its own word, as it is.
+_DECLARED = frozenset({"INS.DECISION"})
 
 
 @dataclass(slots=True)
@@ -182,7 +184,7 @@ class Road:
                 return
             if wrote is not None:
                 await self.observer.observe(record, _seen(record, *wrote))
-            elif OPERATIONS[str(record.operation)].service == _NATIVE.get(request.listener):
+            elif record.operation in _DECLARED or OPERATIONS[str(record.operation)].service == _NATIVE.get(request.listener):
                 await self.observer.observe(record, _seen(record, request, answer))
         except Exception:
             log.exception("messages_not_kept", extra={"call_id": record.id})

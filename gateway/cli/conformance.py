@@ -16,9 +16,9 @@ from gateway.cli.common import BAD_INPUT, CHECK_FAILED, AsJson, DataFolder, fail
 from gateway.conformance import reports
 from gateway.conformance.declared import BadDeclaration, read_declaration
 from gateway.conformance.evidence import Evidence
-from gateway.conformance.layouts import LAYOUTS, warnings
+from gateway.conformance.layouts import FAMILIES, LAYOUTS, warnings
 from gateway.conformance.model import Vendor
-from gateway.conformance.rules import ALL, RuleSet, rule_set, set_names
+from gateway.conformance.rules import ALL, SMOKE, RuleSet, rule_set, set_names
 from gateway.conformance.running import Header, rule_item, run_item, run_rules
 from gateway.conformance.window import JournalWindow
 from gateway.grappes.reading import RegistryError
@@ -30,7 +30,10 @@ from gateway.settings import Environment
 
 app = typer.Typer(no_args_is_help=True)
 
-Suite = Annotated[str, typer.Option("--suite", help="Jeu de contrôles : smoke, journal ou tout.")]
+Suite = Annotated[
+    str | None, typer.Option("--suite", help="Jeu de contrôles : smoke (par défaut ; tout avec --service), journal ou tout.")
+]
+Service = Annotated[str | None, typer.Option("--service", help=f"Une famille de contrôles : {', '.join(FAMILIES)}.")]
 Start = Annotated[str | None, typer.Option("--from", metavar="DATE", help="Temps métier : à partir de (AAAA-MM-JJ, Paris).")]
 End = Annotated[str | None, typer.Option("--to", metavar="DATE", help="Temps métier : jusqu'à ce jour compris.")]
 Tenant = Annotated[str | None, typer.Option("--tenant", help="Éditeur, comme au journal.")]
@@ -47,7 +50,8 @@ _WORDS = {"conforme": "conforme", "non_conforme": "NON CONFORME", "non_observe":
 
 @app.command("run")
 def run(
-    suite: Suite = "smoke",
+    suite: Suite = None,
+    service: Service = None,
     start: Start = None,
     end: End = None,
     tenant: Tenant = None,
@@ -60,7 +64,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Juge les appels du journal. Code 1 dès qu'un contrôle n'est pas conforme."""
-    asked = _Asked(suite, start, end, tenant, environment, declared, Vendor(vendor_name, product, version), data)
+    asked = _Asked(_rules(suite, service), start, end, tenant, environment, declared, Vendor(vendor_name, product, version), data)
     found = _run(asked)
     if as_json:
         sys.stdout.buffer.write(reports.json(found))
@@ -72,10 +76,15 @@ def run(
 
 @app.command("report")
 def report(
-    layout: Annotated[str, typer.Option("--format", help="convergence, exigences, rem, csv, junit ou json.")],
-    out: Annotated[Path, typer.Option("-o", "--out", dir_okay=False, help="Fichier à écrire ; .xlsx : un classeur.")],
+    layout: Annotated[
+        str | None, typer.Option("--format", help="convergence, exigences, rem, csv (par défaut d'un fichier), junit ou json.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", dir_okay=False, help="Fichier à écrire ; .xlsx : un classeur. Sinon l'écran.")
+    ] = None,
     made: Annotated[Path | None, typer.Option("--run", dir_okay=False, help="Résultat déjà obtenu (run --json).")] = None,
-    suite: Suite = "smoke",
+    suite: Suite = None,
+    service: Service = None,
     start: Start = None,
     end: End = None,
     tenant: Tenant = None,
@@ -85,20 +94,25 @@ def report(
     product: Product = "",
     version: Version = "",
     data: DataFolder = Path(".socle"),
+    as_json: AsJson = False,
 ) -> None:
-    """Écrit le compte rendu dans un fichier. Code 1 dès qu'un contrôle n'est pas conforme."""
-    if layout not in reports.FORMATS:
+    """Écrit le compte rendu, dans un fichier ou à l'écran. Code 1 dès qu'un contrôle n'est pas conforme."""
+    layout = "json" if as_json else layout
+    if layout is not None and layout not in reports.FORMATS:
         fail(f"« {layout} » : format inconnu ; possibles : {', '.join(reports.FORMATS)}.", BAD_INPUT)
-    as_book = out.suffix.lower() == ".xlsx"
-    if as_book and layout not in LAYOUTS:
+    as_book = out is not None and out.suffix.lower() == ".xlsx"
+    if as_book and (layout or "csv") not in LAYOUTS:
         fail(f"« {layout} » ne se met pas en classeur ; possibles : {', '.join(LAYOUTS)}.", BAD_INPUT)
-    asked = _Asked(suite, start, end, tenant, environment, declared, Vendor(vendor_name, product, version), data)
+    asked = _Asked(_rules(suite, service), start, end, tenant, environment, declared, Vendor(vendor_name, product, version), data)
+    if made is not None and service is not None:
+        fail("--service choisit ce qui est jugé : donnez-le à « run », et pas ici avec --run.", BAD_INPUT)
     found = _run(asked) if made is None else _made(made)
-    try:
-        out.write_bytes(reports.build(found, layout, as_book=as_book))
-    except OSError as error:
-        fail(f"Écriture impossible : {out} ({error.strerror}) ; donnez un autre fichier par -o.", BAD_INPUT)
-    typer.echo(str(out))
+    if out is not None:
+        _write(out, reports.build(found, layout or "csv", as_book=as_book))
+    elif layout is not None:
+        sys.stdout.buffer.write(reports.build(found, layout))
+    else:
+        _show(found)
     for _, subject, text in warnings(found):
         if subject in asdict(Vendor()):
             typer.echo(f"{subject} {text}.", err=True)
@@ -106,10 +120,18 @@ def report(
         raise typer.Exit(CHECK_FAILED)
 
 
+def _write(out: Path, content: bytes) -> None:
+    try:
+        out.write_bytes(content)
+    except OSError as error:
+        fail(f"Écriture impossible : {out} ({error.strerror}) ; donnez un autre fichier par -o.", BAD_INPUT)
+    typer.echo(str(out))
+
+
 @app.command("rules")
-def rules(suite: Suite = ALL, as_json: AsJson = False) -> None:
+def rules(suite: Suite = ALL, service: Service = None, as_json: AsJson = False) -> None:
     """Liste les contrôles, leur texte et les exigences qu'ils citent."""
-    chosen = _rules(suite)
+    chosen = _rules(suite, service)
     if as_json:
         item = {
             "regles": {"nom": chosen.name, "version": chosen.version, "sha256": chosen.sha256, "libelle": chosen.label},
@@ -128,7 +150,7 @@ def rules(suite: Suite = ALL, as_json: AsJson = False) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    suite: str
+    rules: RuleSet
     start: str | None
     end: str | None
     tenant: str | None
@@ -139,7 +161,7 @@ class _Asked:
 
 
 def _run(asked: _Asked) -> dict[str, Any]:
-    chosen, event = _rules(asked.suite), _period(asked.start, asked.end)
+    chosen, event = asked.rules, _period(asked.start, asked.end)
     if asked.environment not in get_args(Environment):
         fail(f"« {asked.environment} » : environnement inconnu ; possibles : {', '.join(get_args(Environment))}.", BAD_INPUT)
     declaration = None if asked.declared is None else _declaration(asked.declared)
@@ -161,10 +183,17 @@ def _run(asked: _Asked) -> dict[str, Any]:
         fail(f"Le journal de {asked.data} ne se lit pas : {str(error).rstrip('.')}.", BAD_INPUT)
 
 
-def _rules(name: str) -> RuleSet:
+def _rules(suite: str | None, service: str | None) -> RuleSet:
+    """A set, or what it holds of one family: of them all when a family alone is named."""
+    name = suite or (SMOKE if service is None else ALL)
     if name not in set_names():
         fail(f"« {name} » : jeu de contrôles inconnu ; possibles : {', '.join(set_names())}.", BAD_INPUT)
-    return rule_set(name)
+    if service is not None and service not in FAMILIES:
+        fail(f"« {service} » : service inconnu ; possibles : {', '.join(FAMILIES)}.", BAD_INPUT)
+    chosen = rule_set(name) if service is None else rule_set(name).only(service)
+    if not chosen.rules:
+        fail(f"Le jeu « {name} » n'a aucun contrôle du service {service} ; prenez --suite {ALL}.", BAD_INPUT)
+    return chosen
 
 
 def _period(start: str | None, end: str | None) -> Period:

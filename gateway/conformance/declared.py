@@ -1,18 +1,24 @@
-"""What a DUI declares of a window, in one JSON file (docs/conformite.md): documents, sendings, events of accounts.
+"""What a DUI declares of a window, in one JSON file (docs/conformite.md): documents, sendings, events of accounts, its calls to
+INSi and the INS that it exchanged.
 
     {"documents": [{"unique_id", "bloque"?}], "envois": [{"finess_et", "canal", "issue", "nombre", "type_document"?,
-     "statut_ins"?}], "comptes": [{"date", "auteur", "nature", "resultat"}]}
+     "statut_ins"?}], "comptes": [{"date", "auteur", "nature", "resultat"}], "appels_insi": [{"date", "utilisateur"}],
+     "echanges_ins": [{"date", "sens", "matricule", "partenaire"}]}
 """
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from connectors.nomenclatures.identifiers import is_matricule
+
 _CHANNELS = ("dmp", "mss_pro", "mss_citoyenne")
 _ISSUES = ("succes", "echec")
-_LISTS = {"documents", "envois", "comptes"}
+_LISTS = {"documents", "envois", "comptes", "appels_insi", "echanges_ins"}
+_WAYS = ("recue", "emise")
 
 
 class BadDeclaration(ValueError):
@@ -26,7 +32,7 @@ def read_declaration(path: Path) -> dict[str, Any]:
     except orjson.JSONDecodeError as error:
         raise BadDeclaration(f"ce n'est pas du JSON (ligne {error.lineno})") from None
     if not isinstance(found, dict) or not found or found.keys() - _LISTS:
-        raise BadDeclaration("un objet est attendu, avec documents, envois ou comptes")
+        raise BadDeclaration("un objet est attendu, avec documents, envois, comptes, appels_insi ou echanges_ins")
     for name, rows in found.items():
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise BadDeclaration(f"{name} : une liste d'objets est attendue")
@@ -35,7 +41,31 @@ def read_declaration(path: Path) -> dict[str, Any]:
             raise BadDeclaration(f"documents, ligne {number} : unique_id (texte) et bloque (vrai ou faux) sont attendus")
     for number, row in enumerate(found.get("envois", []), start=1):
         _check_sending(row, number)
+    for number, row in enumerate(found.get("appels_insi", []), start=1):
+        _check_trace(row, f"appels_insi, ligne {number}", "utilisateur")
+    for number, row in enumerate(found.get("echanges_ins", []), start=1):
+        _check_exchange(row, f"echanges_ins, ligne {number}")
     return found
+
+
+def _check_trace(row: dict[str, Any], where: str, who: str) -> None:
+    """A trace without its ``who`` is one all the same: that is what a check looks for."""
+    try:
+        aware = datetime.fromisoformat(row["date"]).tzinfo is not None
+    except (KeyError, TypeError, ValueError):
+        aware = False
+    if not aware:
+        raise BadDeclaration(f"{where} : date est un instant avec son décalage, comme 2026-11-02T09:00:00+01:00")
+    if not isinstance(row.get(who), str):
+        raise BadDeclaration(f"{where} : {who} est un texte, vide quand la trace ne le dit pas")
+
+
+def _check_exchange(row: dict[str, Any], where: str) -> None:
+    _check_trace(row, where, "partenaire")
+    if row.get("sens") not in _WAYS:
+        raise BadDeclaration(f"{where} : sens est {' ou '.join(_WAYS)}")
+    if not isinstance(row.get("matricule"), str) or not is_matricule(row["matricule"]):
+        raise BadDeclaration(f"{where} : matricule a quinze caractères, clé comprise")
 
 
 def _check_sending(row: dict[str, Any], number: int) -> None:

@@ -15,7 +15,7 @@ Author = Literal["dui", "passerelle"]
 _SHOWN_LENGTH, _SHOWN_VALUES = 200, 8
 
 #: Form of the facts; a rule set names it, so that a verdict says which extractor it rests on.
-FACTS_VERSION = 2
+FACTS_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)

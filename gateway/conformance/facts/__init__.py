@@ -4,7 +4,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from gateway.conformance.facts import annuaire, dmp, ins, mss, psc
+from gateway.conformance.facts import annuaire, decision, dmp, ins, ins_checks, mss, psc
 from gateway.conformance.model import FACTS_VERSION, Eyes, Made, Message
 
 log = logging.getLogger(__name__)
@@ -13,6 +13,11 @@ Extractor = Callable[[Message, Eyes, Made], None]
 
 EXTRACTORS: dict[str, Extractor] = {
     "INS.RECHERCHE_TRAITS": ins.search_facts,
+    "INS.RECHERCHE_VITALE": ins.card_facts,
+    "INS.VERIFICATION": ins_checks.verification_facts,
+    "INS.LOT_DEPOT": ins_checks.deposit_facts,
+    "INS.LOT_RETRAIT": ins_checks.retrieval_facts,
+    "INS.DECISION": decision.decision_facts,
     "DMP.TD0.2": dmp.existence_facts,
     "DMP.TD2.1": dmp.feed_facts,
     "MSS.SOUMISSION": mss.submission_facts,

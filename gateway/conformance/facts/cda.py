@@ -15,8 +15,8 @@ from connectors.nomenclatures.identifiers import finess_of_struct_id
 from connectors.nomenclatures.oids import INS_OIDS
 from connectors.nomenclatures.xds import NS_DS, NS_HL7, NS_XSI, OID_STRUCTURE, code_list
 from connectors.wire import xmlsafe
-from gateway.conformance.facts.identity import OTHER, patient_facts, traits_facts
-from gateway.conformance.facts.places import CDA_MEDIA, CDA_PATIENT, CDA_REPRESENTATION
+from gateway.conformance.facts.identity import OTHER, leads, patient_facts, traits_facts
+from gateway.conformance.facts.places import CDA_FIRST_NAME, CDA_MEDIA, CDA_PATIENT, CDA_REPRESENTATION
 from gateway.conformance.model import Eyes, FactValues, Made
 
 MAX_BYTES = 12 * 1024 * 1024
@@ -115,7 +115,19 @@ def _identity(root: _Element, eyes: Eyes, made: Made) -> FactValues:
     made.show(CDA_PATIENT, None if ins is None else f"{matricule} ({oid})")
     person = None if role is None else role.find(f"{_H}patient")
     traits = {} if person is None else _traits(person)
-    return {**patient_facts((matricule, oid), eyes, made), **traits_facts(matricule, traits, eyes)}
+    return {
+        **patient_facts((matricule, oid), eyes, made),
+        **traits_facts(matricule, traits, eyes),
+        "first_in_list": None if person is None else _first_in_list(person, made),
+    }
+
+
+def _first_in_list(person: _Element, made: Made) -> bool | None:
+    """Of the first name by itself (``BR``) and the list of the civil register (no qualifier); None unless both are there."""
+    givens = person.findall(f"{_H}name/{_H}given")
+    first = next((one.text for one in givens if one.get("qualifier") == "BR"), None)
+    made.show(CDA_FIRST_NAME, first)
+    return leads(first, next((one.text for one in givens if one.get("qualifier") is None), None))
 
 
 def _traits(person: _Element) -> dict[str, str | None]:

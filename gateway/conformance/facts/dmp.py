@@ -13,7 +13,13 @@ from connectors.wire import mtom, saml, soap
 from gateway.conformance.facts import xds as entries
 from gateway.conformance.facts.cda import MAX_BYTES, read_cda
 from gateway.conformance.facts.identity import OTHER, patient_facts
-from gateway.conformance.facts.places import ENTRY_PATIENT, IDENTITIES, OWN_MATRICULE, VIHF_PATIENT
+from gateway.conformance.facts.places import (
+    ENTRY_PATIENT,
+    EXISTENCE_PATIENT,
+    IDENTITIES,
+    OWN_MATRICULE,
+    VIHF_PATIENT,
+)
 from gateway.conformance.model import Eyes, FactValues, Made, Message
 
 MAX_DOCUMENTS = 8  # read; a set with more is said to have more
@@ -29,6 +35,7 @@ def existence_facts(message: Message, eyes: Eyes, made: Made) -> None:
     made.values["vihf"] = _vihf(envelope, eyes, made)
     value = body.find(f".//{{{NS_HL7}}}patientIdentifier/{{{NS_HL7}}}value")
     asked = None if value is None else (value.get("extension"), value.get("root"))
+    made.show(EXISTENCE_PATIENT, None if asked is None else f"{asked[0]} ({asked[1]})")
     made.values["patient"] = patient_facts(asked, eyes, made)
 
 

@@ -1,12 +1,13 @@
 """The facts of a person's identity: which traits are there, and digests that only compare traits of the same person.
 
 A trait is digested together with the matricule: two persons born the same day have different digests, so that the facts
-cannot be read by counting. Without a matricule nothing is digested.
+cannot be read by counting. Without a matricule no trait is digested by itself: the four that name somebody are, as one
+(decision 0052).
 Normalisation: reference insi §15; a first name compares with hyphen, apostrophe and space alike (§15, EXI ID 10).
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from connectors.nomenclatures.identifiers import is_matricule
 from connectors.nomenclatures.names import InvalidName, normalise_birth_name, normalise_first_names
@@ -54,6 +55,27 @@ def normalised(name: str, text: str) -> str:
     if name == "birth_date":
         return text.replace("-", "")[:8]
     return text.upper()
+
+
+def people_digests(traits: Mapping[str, str | None], writings: Iterable[str], eyes: Eyes) -> list[str]:
+    """Whom traits name where there is no matricule: one digest of birth name, first names, sex and birth date together, for
+    each way of writing the first names. Nothing when one of the four is absent."""
+    rest = [normalised(name, text) for name in ("birth_name", "sex", "birth_date") if (text := (traits.get(name) or "").strip())]
+    names = [normalised("first_name", one.strip()) for one in writings if one.strip()] if len(rest) == 3 else []
+    return [eyes.digest("person.traits", "\n".join((*rest, one))) for one in dict.fromkeys(names)]
+
+
+def beginnings(first_names: Sequence[str]) -> list[str]:
+    """How the imposed strategy begins to look for somebody (insi §8): by the first one, then by more and more of them."""
+    return [" ".join(first_names[: end + 1]) for end in range(len(first_names))]
+
+
+def leads(first: str | None, listed: str | None) -> bool | None:
+    """Whether a list of first names begins with this one, hyphen, apostrophe and space alike; None when either is absent."""
+    if not (first or "").strip() or not (listed or "").strip():
+        return None
+    one, every = normalised("first_name", str(first).strip()), normalised("first_name", str(listed).strip())
+    return every == one or every.startswith(f"{one} ")
 
 
 def known_oid(oid: str | None) -> str | None:

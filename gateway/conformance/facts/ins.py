@@ -1,16 +1,28 @@
-"""Facts of a search of the INS by traits: what was asked, by class only, and what the answer holds (reference insi §4, §5)."""
+"""Facts of the searches of an INS: what was asked, by class only, by whom, and what the answer holds.
+
+Reference: insi §2.5 (assertion), §4 (requests), §5 (answer).
+"""
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from connectors.insi import codes, messages
+from connectors.insi import answers, codes
 from connectors.insi.errors import Unreadable
 from connectors.nomenclatures.identifiers import finess_of_struct_id
 from connectors.nomenclatures.names import InvalidName, normalise_birth_name, normalise_first_names
+from connectors.nomenclatures.xds import NS_SAML
 from connectors.wire import soap
 from gateway.conformance.facts.classes import class_of
-from gateway.conformance.facts.identity import OTHER, patient_facts, traits_facts
-from gateway.conformance.facts.places import CODE_CR, INSACTIF
+from gateway.conformance.facts.dmp import professional_facts
+from gateway.conformance.facts.identity import (
+    OTHER,
+    beginnings,
+    normalised,
+    patient_facts,
+    people_digests,
+    traits_facts,
+)
+from gateway.conformance.facts.places import CODE_CR, INSACTIF, NAME_ID
 from gateway.conformance.model import Eyes, FactValues, Made, Message
 
 _ASKED = {
@@ -21,30 +33,61 @@ _CODES = (codes.INSI_OK, codes.INSI_NOBODY, codes.INSI_SEVERAL)
 
 
 def search_facts(message: Message, eyes: Eyes, made: Made) -> None:
-    """``asked`` {finess_et, classes, normalised} and ``answer`` {kind, code, identity}. ``none``: nothing came back."""
-    made.values["asked"] = _asked(message.request)
-    if not message.response:
-        made.values["answer"] = {"kind": "none"}
-        return
-    try:
-        reply = messages.read_answer(message.response)
-    except Unreadable:
-        made.values["answer"] = {"kind": "unreadable"}
-        return
-    made.values["answer"] = {"kind": "fault"} if isinstance(reply, messages.Fault) else _result(reply, eyes, made)
-
-
-def _asked(request: bytes) -> FactValues:
-    envelope = soap.read_envelope(request)
-    body, context = envelope.body, envelope.block(codes.LPS, "ContexteLPS")
-    emetteur = None if context is None else (context.findtext(f"{{{codes.LPS}}}Emetteur") or "").strip()
-    traits = {name: None if body is None else body.findtext(f"{{{codes.TRAITS}}}{tag}") for name, tag in _ASKED.items()}
-    return {
-        "finess_et": finess_of_struct_id(emetteur or ""),
+    """``asked`` {finess_et, caller, classes, normalised, people}, ``answer`` {kind, code, identity}. ``none``: nothing came."""
+    envelope = soap.read_envelope(message.request)
+    traits = _traits(envelope, codes.TRAITS)
+    made.values["asked"] = {
+        **asker(envelope, eyes, made),
         "classes": {name: class_of(text) for name, text in traits.items() if text is not None},
         "normalised": _is_normalised(traits["birth_name"], normalise_birth_name)
         and _is_normalised(traits["first_name"], normalise_first_names),
+        "people": people_digests(traits, [traits["first_name"] or ""], eyes),
     }
+    made.values["answer"] = _answer(message.response, eyes, made)
+
+
+def card_facts(message: Message, eyes: Eyes, made: Made) -> None:
+    """Of a search by the data of a carte Vitale: ``asked`` {finess_et, caller, identity}; the answer is that of a search."""
+    envelope = soap.read_envelope(message.request)
+    holder = None if envelope.body is None else envelope.body.find(f"{{{codes.VITALE}}}MatriculeIndividu")
+    number, key = ("" if holder is None else holder.findtext(f"{{{codes.VITALE}}}{tag}", "").strip() for tag in _MATRICULE)
+    made.values["asked"] = {**asker(envelope, eyes, made), "identity": patient_facts((number + key, None), eyes, made)}
+    made.values["answer"] = _answer(message.response, eyes, made)
+
+
+_MATRICULE = ("NumIdentifiant", "Cle")
+
+
+def asker(envelope: soap.Envelope, eyes: Eyes, made: Made) -> FactValues:
+    """``finess_et`` of the contexts; ``caller`` {by: structure, carte or psc; user}: only an assertion names a user (§2)."""
+    context = envelope.block(codes.LPS, "ContexteLPS")
+    emetteur = "" if context is None else (context.findtext(f"{{{codes.LPS}}}Emetteur") or "").strip()
+    security = envelope.block(soap.WSSE, "Security")
+    assertion = None if security is None else security.find(f"{{{NS_SAML}}}Assertion")
+    caller: FactValues = {"by": "structure", "user": None}
+    if assertion is not None:
+        name = assertion.find(f"{{{NS_SAML}}}Subject/{{{NS_SAML}}}NameID")
+        id_nat = "" if name is None else (name.text or "").strip()
+        made.show(NAME_ID, id_nat or None)
+        by = "psc" if name is not None and name.get("NameQualifier") == "PSC" else "carte"
+        caller = {"by": by, "user": professional_facts(id_nat, eyes, made)}
+    return {"finess_et": finess_of_struct_id(emetteur), "caller": caller}
+
+
+def answered(response: bytes) -> answers.Answer | FactValues:
+    """What INSi answered, or the fact that stands for it when it is neither a result nor readable."""
+    if not response:
+        return {"kind": "none"}
+    try:
+        reply = answers.read(response)
+    except Unreadable:
+        return {"kind": "unreadable"}
+    return {"kind": "fault"} if isinstance(reply, answers.Fault) else reply
+
+
+def _traits(envelope: soap.Envelope, namespace: str) -> dict[str, str | None]:
+    body = envelope.body
+    return {name: None if body is None else body.findtext(f"{{{namespace}}}{tag}") for name, tag in _ASKED.items()}
 
 
 def _is_normalised(text: str | None, normalise: Callable[[str], str]) -> bool:
@@ -54,7 +97,14 @@ def _is_normalised(text: str | None, normalise: Callable[[str], str]) -> bool:
         return False
 
 
-def _result(result: messages.Result, eyes: Eyes, made: Made) -> FactValues:
+def _answer(response: bytes, eyes: Eyes, made: Made) -> FactValues:
+    reply = answered(response)
+    if isinstance(reply, dict):
+        return reply
+    return _result(reply, eyes, made) if isinstance(reply, answers.Result) else {"kind": "unreadable"}
+
+
+def _result(result: answers.Result, eyes: Eyes, made: Made) -> FactValues:
     code = result.code if result.code in _CODES else OTHER
     made.show(CODE_CR, result.code)
     if result.identity is None:
@@ -69,6 +119,10 @@ def _result(result: messages.Result, eyes: Eyes, made: Made) -> FactValues:
     facts = {
         **patient_facts((matricule, identity.active.oid), eyes, made),
         **traits_facts(matricule, traits, eyes),
+        "first_names": [
+            eyes.digest("trait.first_name", f"{matricule}\n{normalised('first_name', one)}")
+            for one in beginnings(identity.first_names)
+        ],
         "history": len(identity.history),
         "birth_date_00": "00" in (identity.birth_date or "").split("-")[1:],
     }

@@ -17,8 +17,8 @@ import orjson
 from gateway.conformance.model import FACTS_VERSION, Requirement, Rule
 from gateway.conformance.rules import ann, dmp, ins, jrn, mss, psc
 
-#: Everything; its name stands in the verdict of each entry.
-ALL = "tout"
+#: Everything; its name stands in the verdict of each entry. What is run when nothing is asked.
+ALL, SMOKE = "tout", "smoke"
 _MODULES = {"INS": ins, "DMP": dmp, "MSS": mss, "PSC": psc, "ANN": ann, "JRN": jrn}
 
 
@@ -29,6 +29,10 @@ class RuleSet:
     label: str
     sha256: str
     rules: tuple[Rule, ...]
+
+    def only(self, family: str) -> RuleSet:
+        """The checks of one family, under the name, version and hash of the set: it is the same judgement of fewer things."""
+        return replace(self, label=f"{self.label}, {family}", rules=tuple(one for one in self.rules if one.family == family))
 
 
 @cache
@@ -77,17 +81,13 @@ def _rule(row: dict[str, Any], cited: dict[str, Requirement]) -> Rule:
 def _hash(rules: tuple[Rule, ...]) -> str:
     rows = [{name: value for name, value in asdict(rule).items() if name not in ("on_call", "on_run")} for rule in rules]
     digest = hashlib.sha256(orjson.dumps([FACTS_VERSION, rows], option=orjson.OPT_SORT_KEYS))
-    for family in sorted({rule.family for rule in rules}):
-        digest.update(_source(f"{family.lower()}.py"))
-    digest.update(_source("base.py"))
-    for one in sorted(files("gateway.conformance.facts").iterdir(), key=lambda one: one.name):
-        if one.name.endswith(".py"):
-            digest.update(one.read_text("utf-8").encode())
+    judging = {"base", *(rule.family.lower() for rule in rules)}  # ins: ins.py, ins_message.py …
+    for package, modules in ((__package__, judging), ("gateway.conformance.facts", None)):
+        for one in sorted(files(package).iterdir(), key=lambda one: one.name):
+            name, _, ending = one.name.partition(".")
+            if ending == "py" and (modules is None or name.partition("_")[0] in modules):
+                digest.update(one.read_text("utf-8").encode())
     return digest.hexdigest()
-
-
-def _source(name: str) -> bytes:
-    return files(__package__).joinpath(name).read_text("utf-8").encode()
 
 
 @cache

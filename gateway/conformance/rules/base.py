@@ -8,6 +8,7 @@ from gateway.conformance.model import Call, FactValues, Finding, Rule
 
 #: The traits that a header must hold for an INS to be qualified there (mssante §7.4, dmp §18.1).
 QUALIFYING = frozenset({"birth_name", "first_name", "birth_date", "sex"})
+TOO_LARGE = "message trop grand pour être lu"
 IN_WORDS = {
     "birth_name": "nom de naissance", "first_name": "premier prénom", "birth_date": "date de naissance", "sex": "sexe",
     "birth_place": "lieu de naissance",

@@ -18,8 +18,10 @@ from gateway.conformance.facts.places import (
     XDM_PATIENT,
 )
 from gateway.conformance.model import Call, CallRule, FactValues, Finding, Run, RunRule
+from gateway.conformance.rules import ins_before, ins_message, ins_reuse
 from gateway.conformance.rules.base import (
     IN_WORDS,
+    TOO_LARGE,
     carries_ins,
     cdas,
     conforme,
@@ -31,8 +33,8 @@ from gateway.conformance.rules.base import (
     non_conforme,
     non_observe,
 )
+from gateway.conformance.rules.ins_steps import CARD, FEED, MAIL, SEARCH
 
-SEARCH, FEED, MAIL = "INS.RECHERCHE_TRAITS", "DMP.TD2.1", "MSS.SOUMISSION"
 _TRACED = frozenset({"birth_name", "first_name", "birth_date", "sex", "birth_place"})
 _PERSON = f"{PATIENT_ROLE}/patient"
 _PLACES = {
@@ -43,15 +45,21 @@ _PLACES = {
 
 
 def a_search_succeeds(run: Run) -> Iterator[Finding]:
-    """CHK-INS-01."""
+    """CHK-INS-01: by the traits; by a carte Vitale too, when somebody tried it."""
+    yield from _succeeds(run, SEARCH, "une recherche par traits aboutie (CR00)")
+    by_card = list(_succeeds(run, CARD, "une recherche par carte Vitale aboutie (CR00)"))
+    yield from by_card or [non_observe("recherche par carte Vitale non observée")]
+
+
+def _succeeds(run: Run, operation: str, expected: str) -> Iterator[Finding]:
     searches = 0
-    for call in run.calls(SEARCH):
+    for call in run.calls(operation):
         searches += 1
         if call.ok:
-            yield conforme(CODE_CR, "CR00 ; recherche par carte Vitale non observée", call)
+            yield conforme(CODE_CR, f"CR00, {operation}", call)
             return
     if searches:
-        yield non_conforme(CODE_CR, "une recherche par traits aboutie (CR00)", "aucune CR00")
+        yield non_conforme(CODE_CR, expected, "aucune CR00")
 
 
 def the_result_is_traced(facts: FactValues, entry: Mapping[str, Any]) -> Iterable[Finding]:
@@ -81,7 +89,7 @@ def _untraced(answer: FactValues) -> Iterator[Finding]:
 def unqualified_carries_no_ins(facts: FactValues, entry: Mapping[str, Any]) -> Iterable[Finding]:
     """CHK-INS-05: what a message declares as not qualified (``X-MSS-INS: N``) holds neither matricule nor OID."""
     if not facts["whole"]:
-        return [non_observe("message trop grand pour être lu")]
+        return [non_observe(TOO_LARGE)]
     if facts["x_mss_ins"] != "N":
         return [non_applicable("rien n'est déclaré avec une identité non qualifiée")]
     return judged(_leaks(facts), X_MSS_INS, "ni matricule ni OID")
@@ -104,10 +112,10 @@ def _leaks(facts: FactValues) -> Iterator[Finding]:
 def the_traits_are_those_of_insi(run: Run) -> Iterator[Finding]:
     """CHK-INS-09: traits sent, against the last answer of INSi for the same person."""
     last: dict[str, FactValues] = {}
-    for call in run.calls(SEARCH, FEED, MAIL):
+    for call in run.calls(SEARCH, CARD, FEED, MAIL):
         if call.facts is None or call.facts["partial"]:
             continue
-        if call.entry["operation"] == SEARCH:
+        if call.entry["operation"] in (SEARCH, CARD):
             identity = call.facts["answer"].get("identity")
             if identity and identity["ins"]:
                 last[identity["ins"]] = identity
@@ -134,11 +142,11 @@ def _compared(
             yield non_observe("aucune réponse d'INSi pour cette personne dans la fenêtre")
         return
     places = OWN_TRAITS if is_the_gateways(call.facts) else _PLACES
-    wrong = [name for name, digest in identity["digests"].items() if known["digests"].get(name, digest) != digest]
+    wrong = [name for name, digest in identity["digests"].items() if not _is_that_of(known, name, digest)]
     for name in wrong:
         yield non_conforme(places[name], f"{IN_WORDS[name]} de la dernière réponse d'INSi", "autre valeur", call)
     for name, digest in entry_traits["digests"].items():
-        if name not in wrong and known["digests"].get(name, digest) != digest:
+        if name not in wrong and not _is_that_of(known, name, digest):
             wrong.append(name)
             place = "DocumentEntry : Slot sourcePatientInfo"
             yield non_conforme(place, f"{IN_WORDS[name]} de la dernière réponse d'INSi", "autre valeur", call)
@@ -149,6 +157,13 @@ def _compared(
         yield conforme(PATIENT_ROLE, "traits identiques", call)
 
 
+def _is_that_of(known: FactValues, name: str, digest: str) -> bool:
+    """A first first-name may be several words of the list that INSi answers: its beginning is what counts (EXI ID 10)."""
+    if name == "first_name" and known.get("first_names"):
+        return digest in known["first_names"]
+    return bool(known["digests"].get(name, digest) == digest)
+
+
 def _same_nature(sent: str | None, known: str | None, environment: str) -> bool:
     """Outside production the DMP wants a test OID where INSi answers the real one: only the nature is then compared."""
     if environment == "production":
@@ -156,5 +171,10 @@ def _same_nature(sent: str | None, known: str | None, environment: str) -> bool:
     return {sent, known} <= INS_OIDS and (sent == INS_NIA) == (known == INS_NIA)
 
 
-CALL: dict[str, CallRule] = {"CHK-INS-02": the_result_is_traced, "CHK-INS-05": unqualified_carries_no_ins}
-RUN: dict[str, RunRule] = {"CHK-INS-01": a_search_succeeds, "CHK-INS-09": the_traits_are_those_of_insi}
+CALL: dict[str, CallRule] = {
+    "CHK-INS-02": the_result_is_traced, "CHK-INS-05": unqualified_carries_no_ins, **ins_message.CALL,
+}  # fmt: skip
+RUN: dict[str, RunRule] = {
+    "CHK-INS-01": a_search_succeeds, "CHK-INS-09": the_traits_are_those_of_insi, **ins_message.RUN, **ins_reuse.RUN,
+    **ins_before.RUN,
+}  # fmt: skip

@@ -19,6 +19,7 @@ from gateway.conformance.facts.places import (
 )
 from gateway.conformance.model import Call, CallRule, FactValues, Finding, Run, RunRule
 from gateway.conformance.rules.base import (
+    TOO_LARGE,
     cdas,
     is_qualified,
     is_the_gateways,
@@ -31,7 +32,6 @@ from gateway.conformance.rules.base import (
 MAIL, SESSION = "MSS.SOUMISSION", "MSS.SESSION_SMTP"
 _OLD_TLS = frozenset({"SSLv2", "SSLv3", "TLSv1", "TLSv1.1"})
 _APPLICATIVE = ("PLAIN", "EXTERNAL")
-_TOO_LARGE = "message trop grand pour être lu"
 
 
 def the_link_is_tls_1_2(facts: FactValues, entry: Mapping[str, Any]) -> Iterable[Finding]:
@@ -83,7 +83,7 @@ def the_certificate_opens_the_mailbox(facts: FactValues, entry: Mapping[str, Any
 def the_message_has_an_id(facts: FactValues, entry: Mapping[str, Any]) -> Iterable[Finding]:
     """CHK-MSS-13, first half: presence and form."""
     if not facts["whole"]:
-        return [non_observe(_TOO_LARGE)]
+        return [non_observe(TOO_LARGE)]
     found = facts["message_id"]
     if found["count"] != 1:
         return [non_conforme(MESSAGE_ID, "une fois", "absent" if not found["count"] else f"{found['count']} fois")]
@@ -109,7 +109,7 @@ def the_id_is_unique(run: Run) -> Iterator[Finding]:
 def the_documents_are_in_one_archive(facts: FactValues, entry: Mapping[str, Any]) -> Iterable[Finding]:
     """CHK-MSS-21."""
     if not facts["whole"]:
-        return [non_observe(_TOO_LARGE)]
+        return [non_observe(TOO_LARGE)]
     if not facts["documents"]:
         return [non_applicable("message sans document")]
     if facts["archives"] != 1:
@@ -153,7 +153,7 @@ def _good(pdfs: list[FactValues]) -> int:
 def the_subject_names_the_document(facts: FactValues, entry: Mapping[str, Any]) -> Iterable[Finding]:
     """CHK-MSS-22."""
     if not facts["whole"]:
-        return [non_observe(_TOO_LARGE)]
+        return [non_observe(TOO_LARGE)]
     if not facts["archives"]:
         return [non_applicable("message sans archive IHE_XDM")]
     subject = facts["subject"]
@@ -168,7 +168,7 @@ def the_subject_names_the_document(facts: FactValues, entry: Mapping[str, Any]) 
 def x_mss_ins_agrees(facts: FactValues, entry: Mapping[str, Any]) -> Iterable[Finding]:
     """CHK-MSS-23."""
     if not facts["whole"]:
-        return [non_observe(_TOO_LARGE)]
+        return [non_observe(TOO_LARGE)]
     said, archive = facts["x_mss_ins"], facts["archive"]
     if archive is not None and not archive["readable"]:
         return [non_observe("archive illisible : rien à comparer")]
@@ -184,7 +184,7 @@ def x_mss_ins_agrees(facts: FactValues, entry: Mapping[str, Any]) -> Iterable[Fi
 def nil_and_codecda_are_there(facts: FactValues, entry: Mapping[str, Any]) -> Iterable[Finding]:
     """CHK-MSS-24."""
     if not facts["whole"]:
-        return [non_observe(_TOO_LARGE)]
+        return [non_observe(TOO_LARGE)]
     return judged([*_nil_faults(facts["nil"]), *_codecda_faults(facts["codecda"])], "X-MSS-NIL ; X-MSS-CODECDA", "attendus")
 
 

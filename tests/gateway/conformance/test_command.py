@@ -183,7 +183,7 @@ def test_a_mistake_is_one_line_and_exit_2(tmp_path: Path, arguments: tuple[str, 
 
 def test_rules_are_listed_with_what_they_cite() -> None:
     item = orjson.loads(call("rules", "--json").stdout_bytes)
-    assert len(item["controles"]) == 29
+    assert len(item["controles"]) == 40
     assert {row["applicabilite"] for row in item["controles"]} == {"proxy"}
     one = next(row for row in item["controles"] if row["id"] == "CHK-MSS-23")
     assert [cited["id"] for cited in one["exigences"]] == ["ECO.2.4.2", "SC.MSS/CONF.14"]

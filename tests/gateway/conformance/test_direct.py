@@ -100,6 +100,7 @@ async def test_a_caller_whom_nobody_knows_is_shown_to_nobody() -> None:
 _NOTHING_TO_SHOW = frozenset({
     "/Envelope/Body/RESULTAT/INDIVIDU/TIQ", "/ClinicalDocument/component/nonXMLBody/text", "IHE_XDM.zip",
     "/ClinicalDocument/recordTarget/patientRole/patient", "STARTTLS", "STARTTLS : certificat client", "AUTH",
+    "/Envelope/Body/REPUnitaire/Resultat",
 })  # fmt: skip
 
 

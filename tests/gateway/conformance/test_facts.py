@@ -25,17 +25,26 @@ from gateway.operations import OPERATIONS
 from tests.connectors.dmp import samples
 from tests.connectors.dmp.samples import Dui
 from tests.gateway.conformance.world import (
+    ACCEPTED,
+    CARD,
     COLLEAGUE,
     EYES,
     MATRICULE,
+    OTHER,
     PERSON,
+    RPPS,
     Letter,
     authorize,
+    by_assertion,
+    by_card,
+    decision,
     directory,
     feed,
+    lot,
     plain,
     search,
     token,
+    verification,
 )
 
 
@@ -50,7 +59,8 @@ def messages(dui: Dui) -> list[Message]:
     existence = dui.existence()
     return [
         search(), feed(dui), Letter(dui).sent(COLLEAGUE, f"{MATRICULE}@patient.mssante.fr"), authorize(), token(),
-        directory(COLLEAGUE), Message("DMP.TD0.2", request_headers=existence.headers, request=existence.body),
+        directory(COLLEAGUE), Message("DMP.TD0.2", request_headers=existence.headers, request=existence.body), by_card(),
+        by_assertion(f"8{RPPS}"), verification(), *lot((PERSON, True), (OTHER, False)), decision(ACCEPTED, piece=CARD),
     ]  # fmt: skip
 
 
@@ -64,6 +74,7 @@ def test_no_text_of_a_message_is_in_its_facts(dui: Dui) -> None:
     secrets = (
         MATRICULE, MATRICULE[:13], "EXEMPLE", "ALICE", "1969", "49588", "DUPONT", "CLAIRE", "hoda", "ehpad", "infirmerie", "m1@",
         "Veuillez", "22/05", "etat-imprevisible", "nonce-imprevisible", "dui.test", "c0de", "U-4711", "1.2.250.1.999.7", "HODA",
+        "AUTRE", "PAUL", RPPS, "ipp-", "lot-7",
     )  # fmt: skip
     for message in messages(dui):
         said = orjson.dumps(facts_of(message)).decode()

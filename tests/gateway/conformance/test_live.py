@@ -41,7 +41,7 @@ async def test_facts_lie_beside_the_entry_and_the_verdict_in_it(tmp_path: Path, 
     body = orjson.loads(entry.body)
     rules = rule_set("tout")
     named = {"rule_set": "tout", "version": rules.version, "sha256": rules.sha256}
-    assert body["verdict"] == {**named, "conforme": 3, "non_conforme": []}
+    assert body["verdict"] == {**named, "conforme": 5, "non_conforme": []}
     assert "facts" not in body
     [(_, facts)] = stored(tmp_path)
     assert facts["documents"][0]["cda"]["pdf"] == "PDF/A-1"

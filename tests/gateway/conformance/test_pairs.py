@@ -4,7 +4,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -18,24 +18,36 @@ from gateway.conformance.running import Result, run_rules
 from tests.connectors.dmp import samples
 from tests.connectors.dmp.samples import Dui
 from tests.gateway.conformance.world import (
+    ACCEPTED,
+    CARD,
+    CIVIL,
     COLLEAGUE,
     ENTRY,
+    HELD_INS,
     MATRICULE,
+    OTHER,
     PERSON,
+    RECEIVED,
+    RPPS,
     STRANGER,
     Letter,
     Memory,
     authorize,
     bare,
+    by_assertion,
+    by_card,
     called,
+    decision,
     directory,
     document_of,
     feed,
     feed_of,
+    lot,
     plain,
     search,
     session,
     token,
+    verification,
 )
 
 XOAUTH2 = "user={user}\x01auth=Bearer {token}\x01\x01"
@@ -97,6 +109,21 @@ def mailing(seq: int, outcome: str = "ok", **entry: Any) -> Call:
     return bare("MSS.SOUMISSION", seq, outcome=outcome, channel="mss_pro", **entry)
 
 
+def exchanged(**more: Any) -> dict[str, Any]:
+    return {"declared": {"echanges_ins": [RECEIVED | more]}}
+
+
+def traced(*users: str) -> dict[str, Any]:
+    return {"declared": {"appels_insi": [{"date": RECEIVED["date"], "utilisateur": one} for one in users]}}
+
+
+DOUBTFUL = {"type": "attribut", "attribut": "DOUT"}
+REFUTED = {"type": "verification", "valide": False}
+PROVED = {"type": "piece", "piece": CARD, "traits": CIVIL}
+ZEROS = swap(b">1969-05-22</DateNaissance>", b">1969-00-00</DateNaissance>")
+NO_SEX = without(rb"<Sexe>[^<]*</Sexe>")
+OTHER_FIRST = swap(b'qualifier="BR">ALICE<', b'qualifier="BR">MARIE<')
+
 MAIL_HEADER = "/ClinicalDocument/recordTarget/patientRole"
 PAIRS = [
     Pair("CHK-INS-01", lambda d: window(search()), lambda d: window(called(search(), outcome="refused")), "CodeCR", "CR00"),
@@ -118,6 +145,67 @@ PAIRS = [
          lambda d: window(search(), feed(d, edit=swap(b"PID-8|F", b"PID-8|M"))), "sourcePatientInfo", "autre valeur", "metadata"),
     Pair("CHK-INS-09", lambda d: window(search(), feed(d)),
          lambda d: window(search({**PERSON, "oid": INS_NIA}), feed(d)), "id/@root", "autre OID", "nature"),
+    Pair("CHK-INS-01", lambda d: window(search(), by_card()), lambda d: window(search(), called(by_card(), 1, outcome="refused")),
+         "CodeCR", "CR00", "card"),
+    Pair("CHK-INS-03", lambda d: window(verification(), verification(holds=False)),
+         lambda d: window(verification(answer=swap(b">OK<", b">PEUT-ETRE<"))), "REPUnitaire/Resultat", "illisible"),
+    Pair("CHK-INS-03", lambda d: window(*lot((PERSON, True), (OTHER, False))),
+         lambda d: window(*lot((PERSON, True), (OTHER, True), answer=without(rb"<([a-z0-9]+:)?Resultat [^>]*>OK</[^>]*>"))),
+         "REPLot/Resultat", "1 résultat(s) pour 2", "lot"),
+    Pair("CHK-INS-04", lambda d: window(search(), verification(holds=False), plain(d).sent()),
+         lambda d: window(search(), verification(holds=False), feed(d)), "patientId", "vérification KO"),
+    Pair("CHK-INS-04", lambda d: window(search(), verification(holds=False), plain(d, ins="N").sent()),
+         lambda d: window(search(), verification(holds=False), plain(d).sent(f"{MATRICULE}@patient.mssante.fr")),
+         "RCPT TO", "vérification KO", "address"),
+    Pair("CHK-INS-04", lambda d: window(verification(holds=False), decision(REFUTED, ins=HELD_INS, piece=CARD), plain(d).sent()),
+         lambda d: window(verification(holds=False), decision(PROVED, ins=HELD_INS), plain(d).sent()),
+         "identite.ins", "vérification KO", "status"),
+    Pair("CHK-INS-04", lambda d: window(*lot((OTHER, False), (PERSON, True)), feed(d)),
+         lambda d: window(*lot((OTHER, True), (PERSON, False)), feed(d)), "patientId", "vérification KO", "lot"),
+    Pair("CHK-INS-06", lambda d: window(decision(DOUBTFUL), search(OTHER)), lambda d: window(decision(DOUBTFUL), search()),
+         "/Envelope/Body", "douteuse"),
+    Pair("CHK-INS-06", lambda d: window(decision(DOUBTFUL, ins=HELD_INS), verification(OTHER)),
+         lambda d: window(decision(DOUBTFUL, ins=HELD_INS), by_card()), "/Envelope/Body", "douteuse", "card"),
+    Pair("CHK-INS-07", lambda d: window(search(answer=ZEROS), plain(d).sent()), lambda d: window(search(answer=ZEROS), feed(d)),
+         "patientId", "date de naissance avec 00"),
+    Pair("CHK-INS-07", lambda d: window(search(answer=ZEROS), plain(d).sent()),
+         lambda d: window(search(answer=ZEROS), decision(ACCEPTED)), "identite.ins", "avec 00", "accepted"),
+    Pair("CHK-INS-08", lambda d: window(search(answer=NO_SEX), plain(d).sent()),
+         lambda d: window(search(answer=NO_SEX), Letter(d).sent()), "patientRole/id", "absent de la réponse d'INSi : sexe"),
+    Pair("CHK-INS-10", lambda d: window(feed(d)), lambda d: window(feed_of(d, OTHER_FIRST(document_of(d)))),
+         "given[@qualifier='BR']", "commence autrement"),
+    Pair("CHK-INS-10", lambda d: window(Letter(d).sent()), lambda d: window(Letter(d, cda_edit=OTHER_FIRST).sent()),
+         "given[@qualifier='BR']", "commence autrement", "mail"),
+    Pair("CHK-INS-10", lambda d: window(verification()),
+         lambda d: window(verification(edit=swap(b":Prenom>ALICE<", b":Prenom>MARIE<"))), "Prenom", "commence autrement",
+         "verified"),
+    Pair("CHK-INS-11", lambda d: window(verification(), feed(d), **exchanged()),
+         lambda d: window(feed(d), verification(), **exchanged()), "patientId", "sans vérification"),
+    Pair("CHK-INS-12", lambda d: window(verification(holds=False), plain(d).sent(), **exchanged()),
+         lambda d: window(verification(holds=False), feed(d), **exchanged()), "patientId", "vérification KO"),
+    Pair("CHK-INS-12", lambda d: window(verification(holds=False), plain(d).sent(), **exchanged()),
+         lambda d: window(verification(holds=False), decision(PROVED, ins=HELD_INS), **exchanged()),
+         "identite.ins", "vérification KO", "created"),
+    Pair("CHK-INS-13", lambda d: window(search(), decision(ACCEPTED, piece=CARD), feed(d)),
+         lambda d: window(search(), decision(ACCEPTED), feed(d)), "patientId", "RECUP"),
+    Pair("CHK-INS-13", lambda d: window(verification(), decision(PROVED, ins=HELD_INS), Letter(d).sent(), **exchanged()),
+         lambda d: window(decision(PROVED, ins=HELD_INS), Letter(d).sent(), **exchanged()),
+         "patientRole/id", "sans échange INSi propre", "received"),
+    Pair("CHK-INS-14", lambda d: window(by_assertion(f"8{RPPS}")), lambda d: window(by_assertion("")), "NameID", "absent"),
+    Pair("CHK-INS-14", lambda d: window(by_assertion("3330784507/12", "PSC")), lambda d: window(by_assertion("EDUC12", "PSC")),
+         "NameID", "autre identifiant", "not national"),
+    Pair("CHK-INS-14", lambda d: window(search(), **traced("educ.12")), lambda d: window(search(), **traced("")),
+         "appels_insi 1", "absent", "trace"),
+    Pair("CHK-INS-14", lambda d: window(search(), search(), **traced("educ.12", "educ.12")),
+         lambda d: window(search(), search(), **traced("educ.12")), "appels_insi", "1 tracé", "untraced"),
+    Pair("CHK-INS-14", lambda d: window(**exchanged()), lambda d: window(**exchanged(partenaire="")), "echanges_ins 1", "absent",
+         "partner"),
+    Pair("CHK-INS-15", lambda d: window(verification(), feed(d)),
+         lambda d: window(verification(edit=swap(b":Cle>80<", b":Cle>81<"))), "INSFourni", "clé fausse"),
+    Pair("CHK-INS-15", lambda d: window(*lot((PERSON, True))),
+         lambda d: window(*lot(({**PERSON, "oid": "1.2.250.1.213.1.4.13"}, True))), "INSFourni", "autre OID", "lot"),
+    Pair("CHK-INS-15", lambda d: window(called(verification(), environment="production")),
+         lambda d: window(called(feed(d), environment="production")), "patientId", "test ou de démonstration", "production"),
     Pair("CHK-DMP-01", lambda d: window(feed(d), declared={"documents": [{"unique_id": f"{samples.ROOT}.3.1"}]}),
          lambda d: window(feed(d), declared={"documents": [{"unique_id": f"{samples.ROOT}.3.2"}]}), "document 1", "aucune"),
     Pair("CHK-DMP-02", lambda d: window(feed(d)),
@@ -226,7 +314,7 @@ PAIRS = [
 
 
 def judged(check: str, memory: Memory) -> Result:
-    [found] = [one for one in run_rules(memory, rule_set("tout")) if one.rule.id == check]
+    [found] = run_rules(memory, replace(rule_set("tout"), rules=(catalogue()[check],)))
     return found
 
 

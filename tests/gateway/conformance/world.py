@@ -17,24 +17,33 @@ import orjson
 from lxml import etree
 
 from connectors.dmp.metadata import provide_and_register
+from connectors.insi import answers, codes
 from connectors.insi import messages as insi
-from connectors.nomenclatures.xds import NS_LCM, NS_RIM
+from connectors.insi.contexts import Header
+from connectors.nomenclatures.xds import NS_LCM, NS_RIM, NS_SAML
 from connectors.wire import cda, mtom
 from gateway.conformance.facts import extract
 from gateway.conformance.model import Call, Eyes, Message
+from gateway.doors.own.decision import Decision
+from gateway.identitovigilance.identity import Identity
 from mocks.insi import behaviour, wire
 from mocks.insi.callers import ByCertificate
 from mocks.insi.state import Register
 from tests.connectors.dmp import samples
 
 MATRICULE, STRANGER = "269054958815780", "109076322083489"
-RPPS = "899700990012"
+RPPS = "89970099001"
 PERSON = {
     "matricule": MATRICULE, "oid": "1.2.250.1.213.1.4.8", "birth_name": "EXEMPLE", "first_names": ["ALICE", "MARIE"], "sex": "F",
     "birth_date": "1969-05-22", "birth_place": "49588", "history": [], "insi": "found",
 }  # fmt: skip
+OTHER = {**PERSON, "matricule": STRANGER, "birth_name": "AUTRE", "first_names": ["PAUL"], "sex": "M"}
 SENDER, COLLEAGUE = "infirmerie@ehpad-test.mssante.fr", "hoda.fictif@ch-test.mssante.fr"
 NIL = "TEST0001"
+
+
+#: An exchange of an INS with a partner, as a DUI declares it, before anything of the world passes.
+RECEIVED = {"sens": "recue", "matricule": MATRICULE, "date": "2026-11-20T09:00:00+01:00", "partenaire": "CH FICTIF"}
 
 
 def digest(kind: str, value: str | bytes) -> str:
@@ -96,11 +105,117 @@ class Memory:
 
 def search(person: Mapping[str, Any] = PERSON, *, answer: Callable[[bytes], bytes] = lambda body: body) -> Message:
     """A search and the mock's answer, changed by ``answer``."""
-    traits = insi.Traits(person["birth_name"], person["first_names"][0], person["sex"], person["birth_date"])
+    request = asked(codes.ACTION_TRAITS, insi.search_body(_traits(person)))
+    return Message("INS.RECHERCHE_TRAITS", request=request, status=200, response=answer(answered(request, person)))
+
+
+def by_card(person: Mapping[str, Any] = PERSON) -> Message:
+    """A search by the data of a carte Vitale."""
+    number = insi.CardNumber(person["matricule"][:13], person["matricule"][13:])
+    card = insi.VitaleCard(number, number, person["birth_name"], person["birth_date"])
+    request = asked(codes.ACTION_VITALE, insi.vitale_body(card))
+    return Message("INS.RECHERCHE_VITALE", request=request, status=200, response=answered(request, person))
+
+
+def by_assertion(name_id: str, qualifier: str = "CPS") -> Message:
+    """A search whose caller an assertion names."""
+    assertion = etree.Element(f"{{{NS_SAML}}}Assertion")
+    name = etree.SubElement(etree.SubElement(assertion, f"{{{NS_SAML}}}Subject"), f"{{{NS_SAML}}}NameID", NameQualifier=qualifier)
+    name.text = name_id
+    return replace(search(), request=asked(codes.ACTION_TRAITS, insi.search_body(_traits(PERSON)), assertion))
+
+
+def verification(
+    person: Mapping[str, Any] = PERSON, *, holds: bool = True, edit: Callable[[bytes], bytes] = lambda body: body,
+    answer: Callable[[bytes], bytes] = lambda body: body,
+) -> Message:  # fmt: skip
+    """``holds``: whether INSi knows the person by these traits. ``edit`` changes the request, ``answer`` what INSi said of it."""
+    request = asked(codes.ACTION_VERIFY, insi.verification_body(_individual(person)))
+    response = answer(answered(request, _known(person, holds)))
+    return Message("INS.VERIFICATION", request=edit(request), status=200, response=response)
+
+
+def lot(
+    *told: tuple[Mapping[str, Any], bool], answer: Callable[[bytes], bytes] = lambda body: body
+) -> tuple[Message, Message]:
+    """The deposit of a lot of verifications and its retrieval. ``told``: each person, and whether INSi knows her so."""
+    register = _register(*(_known(person, holds) for person, holds in told))
+    people = [(f"ipp-{number}", _individual(person)) for number, (person, _) in enumerate(told)]
+    left = asked(codes.ACTION_DEPOSIT, insi.deposit_body(people))
+    receipt = _by_insi(left, register)
+    named = answers.read(receipt)
+    assert isinstance(named, answers.Lot) and named.lot_id is not None
+    taken = asked(codes.ACTION_RETRIEVE, insi.retrieval_body(named.lot_id))
+    response = answer(_by_insi(taken, register))
+    return (
+        Message("INS.LOT_DEPOT", request=left, status=200, response=receipt),
+        Message("INS.LOT_RETRAIT", request=taken, status=200, response=response),
+    )
+
+
+def answered(request: bytes, *people: Mapping[str, Any]) -> bytes:
+    """What the mock answers, that knows these people."""
+    return _by_insi(request, _register(*people))
+
+
+def _by_insi(request: bytes, register: Register) -> bytes:
+    return behaviour.answer(wire.read(request, None), ByCertificate("INSI-AUTO", "10B0990008"), register).body
+
+
+def _register(*people: Mapping[str, Any]) -> Register:
+    return Register.of(list(people), idams=["SOCLEDUI0001"])
+
+
+def _known(person: Mapping[str, Any], holds: bool) -> Mapping[str, Any]:
+    return person if holds else {**person, "birth_place": "63220"}
+
+
+def asked(action: str, body: etree._Element, assertion: etree._Element | None = None) -> bytes:
     stamp = insi.Stamp(datetime(2026, 3, 2, tzinfo=UTC), "uuid:1", "2", "3")
-    request = insi.search_request(traits, insi.Software("SOCLEDUI0001", "DUI EXEMPLE", "2.3.1", "0f6c9b7e"), "10B0990008", stamp)
-    reply = behaviour.answer(wire.read(request, None), ByCertificate("INSI-AUTO"), Register.of([person], idams=["SOCLEDUI0001"]))
-    return Message("INS.RECHERCHE_TRAITS", request=request, status=reply.status, response=answer(reply.body))
+    software = insi.Software("SOCLEDUI0001", "DUI EXEMPLE", "2.3.1", "0f6c9b7e")
+    return Header(software, "10B0990008", stamp, assertion).envelope(action, body)
+
+
+def _traits(person: Mapping[str, Any]) -> insi.Traits:
+    return insi.Traits(person["birth_name"], person["first_names"][0], person["sex"], person["birth_date"])
+
+
+def _individual(person: Mapping[str, Any]) -> insi.Individual:
+    who = insi.Person(
+        person["birth_name"], tuple(person["first_names"]), person["sex"], person["birth_date"], person["birth_place"]
+    )
+    return insi.Individual(insi.Ins(person["matricule"][:13], person["matricule"][13:], person["oid"]), who)
+
+
+# --- What a DUI declares of an identity
+
+CIVIL = {
+    "nom_naissance": "EXEMPLE", "prenoms": ["ALICE", "MARIE"], "sexe": "F", "date_naissance": "1969-05-22",
+    "lieu_naissance": "49588",
+}  # fmt: skip
+HELD_INS = {"matricule": MATRICULE, "oid": PERSON["oid"], "obtenue_le": "2026-11-20"}
+CARD = {"code": "CN", "controlee_le": "2026-11-20"}
+ACCEPTED = {"type": "insi_accepte", "traits": CIVIL, "ins": HELD_INS}
+
+
+def decision(event: Mapping[str, Any], **held: Any) -> Message:
+    """``held``: what the identity has beside its traits. The answer is what the state machine makes of both."""
+    body = {"finess_et": "0B0990008", "identite": {"traits": CIVIL, **held}, "evenement": event}
+    message = Decision.model_validate(body)
+    before = message.identite.read()
+    after = message.evenement.after(before)
+    told = {"statut_avant": str(before.status), "statut": str(after.status), "identite": _told(after)}
+    return Message("INS.DECISION", request=orjson.dumps(body), status=200, response=orjson.dumps(told))
+
+
+def _told(one: Identity) -> dict[str, Any]:
+    ins, piece, traits = one.ins, one.evidence, one.traits
+    civil = {"nom_naissance": traits.birth_name, "prenoms": list(traits.first_names), "sexe": traits.sex,
+             "date_naissance": traits.birth_date.isoformat(), "lieu_naissance": traits.birth_place}  # fmt: skip
+    return {
+        "traits": civil, "ins": ins and {"matricule": ins.matricule, "oid": ins.oid}, "piece": piece and {"code": piece.code},
+        "attributs": sorted(one.attributes),
+    }  # fmt: skip
 
 
 # --- DMP
