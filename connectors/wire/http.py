@@ -1,6 +1,5 @@
-"""The one module that knows httpx, with its transport over aiohttp (reference/packages.md §6).
+"""The one module that calls by HTTP, with aiohttp: a fraction of what httpx costs a call (docs/performance.md).
 
-Stock httpx costs two to three milliseconds of CPU a call under concurrency; the same API over aiohttp costs a fraction.
 Errors are mapped to the only distinction that matters here: could the service have acted, or not?
 """
 from __future__ import annotations
@@ -9,12 +8,11 @@ import asyncio
 import ssl
 import time
 import zlib
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from types import TracebackType
 
 import aiohttp
-import httpx
+from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
 Headers = list[tuple[bytes, bytes]]
@@ -24,7 +22,9 @@ _HOP_BY_HOP = frozenset(
     {b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te", b"trailer",
      b"transfer-encoding", b"upgrade", b"host", b"content-length", b"expect"}
 )  # fmt: skip
+_WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})  # when there is none, its length is not said either
 _WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # zlib's way to name the two containers
+_UNREADABLE = (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError, aiohttp.ClientResponseError)
 _MAX_DECODED = 32 * 1024 * 1024
 _CONNECT_TIMEOUT_S = 5.0
 _KEEP_ALIVE_S = 15.0  # below the servers' own limit: a kept connection is never closed under a request
@@ -95,24 +95,42 @@ class NoAnswer(UpstreamError):
     pass
 
 
-class _Sent:
-    """The request's body as a stream that knows when its last byte was handed over."""
+class _Body(aiohttp.Payload):
+    """The request's body; ``handed``: its last byte was given to the transport. Sent in one write with the headers."""
+
+    _default_content_type = "application/octet-stream"  # never sent: Client says which headers are
+    _autoclose = True  # nothing to close
 
     def __init__(self, body: bytes) -> None:
-        self._body = body
-        self.done = False
+        super().__init__(body)
+        self._size = len(body)
+        self.handed = False
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        if self._body:
-            yield self._body
-        self.done = True
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        raise NotImplementedError  # of uploads that aiohttp prints; nothing of ours is printed
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        transport = writer.transport
+        try:
+            await writer.write(self._value)
+        except BaseException:
+            if transport is not None:
+                transport.abort()  # closed, it would still send what it holds, after we said that it was not sent
+            raise
+        self.handed = True
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        """``content_length`` is ours."""
+        await self.write(writer)
 
 
 class Client:
     """A pooled client towards one TLS identity. Safe for concurrent calls; one per (trust, certificate)."""
 
     def __init__(self, tls: ssl.SSLContext | None = None, *, connections: int = 64) -> None:
-        self._client = httpx.AsyncClient(transport=_AiohttpTransport(tls, connections), trust_env=False, follow_redirects=False)
+        self._tls, self._connections = tls, connections
+        self._session: aiohttp.ClientSession | None = None
+        self._closed = False
 
     async def __aenter__(self) -> Client:
         return self
@@ -123,7 +141,11 @@ class Client:
         await self.close()
 
     async def close(self) -> None:
-        await self._client.aclose()
+        """For good: a call that comes later is NotSent, and opens nothing."""
+        self._closed = True
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
 
     async def send(
         self, method: str, url: str, *, headers: Headers | None = None, body: bytes = b"", timeout_s: float = 15.0
@@ -133,57 +155,33 @@ class Client:
         timeout_s  from the call to the last byte of the answer
         Raises NotSent or NoAnswer; their ``reason`` is one of timeout, connect, tls, reset, garbage.
         """
+        if self._closed:
+            raise NotSent("connect")
         started = time.perf_counter_ns()
-        sent = _Sent(body)
-        out = [*end_to_end(headers or []), (b"content-length", str(len(body)).encode("ascii"))]
-        if not body and method in ("GET", "HEAD", "DELETE", "OPTIONS"):
-            out.pop()
-            sent.done = True
-        request = httpx.Request(method, url, headers=out, content=sent if body or not sent.done else None)
+        sent = None if not body and method in _WITHOUT_BODY else _Body(body)
         try:
             async with asyncio.timeout(timeout_s):
-                response = await self._client.send(request, stream=True)
-                try:
-                    payload = b"".join([chunk async for chunk in response.aiter_raw()])
-                finally:
-                    await response.aclose()
-        except (httpx.HTTPError, ssl.SSLError, TimeoutError) as error:
+                status, raw, payload = await self._exchange(method, url, _for_aiohttp(headers or [], sent), sent)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
             reason = _reason(error)
             spent = (time.perf_counter_ns() - started) // 1000
-            kind = NoAnswer if sent.done and reason not in ("connect", "tls") else NotSent
+            handed = sent is None or sent.handed
+            kind = NoAnswer if handed and reason not in ("connect", "tls") else NotSent
             raise kind(reason, upstream_us=spent) from error
-        return Answer(
-            response.status_code, end_to_end(response.headers.raw), payload, (time.perf_counter_ns() - started) // 1000
-        )
+        return Answer(status, end_to_end(raw), payload, (time.perf_counter_ns() - started) // 1000)
 
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, httpx.ConnectError):
-        return "tls" if _is_tls(error) else "connect"
-    if isinstance(error, httpx.ConnectTimeout):
-        return "connect"
-    if isinstance(error, httpx.TimeoutException | TimeoutError):
-        return "timeout"
-    if isinstance(error, ssl.SSLError) or _is_tls(error):
-        return "tls"
-    return "garbage" if isinstance(error, httpx.RemoteProtocolError | httpx.DecodingError) else "reset"
-
-
-def _is_tls(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, ssl.SSLError | aiohttp.ClientSSLError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-class _AiohttpTransport(httpx.AsyncBaseTransport):
-    """httpx's API over one aiohttp session: no cookies, no redirects, no decompression, exact errors."""
-
-    def __init__(self, tls: ssl.SSLContext | None, connections: int) -> None:
-        self._tls = tls
-        self._connections = connections
-        self._session: aiohttp.ClientSession | None = None
+    async def _exchange(
+        self, method: str, url: str, headers: list[tuple[str, str]], sent: _Body | None
+    ) -> tuple[int, Headers, bytes]:
+        """Status, headers and body, as received. Whatever happens, the connection is given back or closed."""
+        response = await self._open().request(
+            method, URL(url, encoded=True),  # as given: nothing is decoded and encoded again
+            headers=headers, data=sent, allow_redirects=False,
+        )  # fmt: skip
+        try:
+            return response.status, list(response.raw_headers), await response.content.read()
+        finally:
+            response.close()  # a connection on which all was said is back in the pool by now
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -198,62 +196,27 @@ class _AiohttpTransport(httpx.AsyncBaseTransport):
             self._session._retry_connection = False  # aiohttp sends a GET twice on a closed connection: one call must stay one
         return self._session
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        stream = request.stream
-        assert isinstance(stream, httpx.AsyncByteStream)
-        empty = "content-length" not in request.headers and "transfer-encoding" not in request.headers
-        headers = [(key.decode("latin-1"), value.decode("latin-1")) for key, value in request.headers.raw]
-        try:
-            response = await self._open().request(
-                request.method, URL(str(request.url), encoded=True),  # as given: nothing is decoded and encoded again
-                headers=headers, data=None if empty else aiter(stream), allow_redirects=False,
-            )  # fmt: skip
-        except Exception as error:
-            raise _mapped(error, request) from error
-        return httpx.Response(
-            response.status, headers=list(response.raw_headers), stream=_AiohttpStream(response, request), request=request
-        )
 
-    async def aclose(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+def _for_aiohttp(headers: Headers, sent: _Body | None) -> list[tuple[str, str]]:
+    out = [(key.decode("latin-1"), value.decode("latin-1")) for key, value in end_to_end(headers)]
+    if sent is not None:
+        out.append(("content-length", str(sent.size)))
+    return out
 
 
-class _AiohttpStream(httpx.AsyncByteStream):
-    def __init__(self, response: aiohttp.ClientResponse, request: httpx.Request) -> None:
-        self._response = response
-        self._request = request
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            async for chunk in self._response.content.iter_any():
-                yield chunk
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _mapped(error, self._request) from error
-
-    async def aclose(self) -> None:
-        if self._response.content.at_eof():
-            self._response.release()
-        else:
-            self._response.close()
+def _reason(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "connect" if isinstance(error, aiohttp.ConnectionTimeoutError) else "timeout"
+    if _is_tls(error):
+        return "tls"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return "connect"
+    return "garbage" if isinstance(error, _UNREADABLE) else "reset"
 
 
-def _mapped(error: Exception, request: httpx.Request) -> Exception:
-    """aiohttp's errors in httpx's words (order matters: the classes inherit from one another)."""
-    table: list[tuple[type[Exception], type[httpx.TransportError]]] = [
-        (aiohttp.ConnectionTimeoutError, httpx.ConnectTimeout),
-        (aiohttp.SocketTimeoutError, httpx.ReadTimeout),
-        (aiohttp.ClientConnectorError, httpx.ConnectError),
-        (aiohttp.ServerDisconnectedError, httpx.RemoteProtocolError),
-        (aiohttp.ClientPayloadError, httpx.RemoteProtocolError),
-        (aiohttp.ClientResponseError, httpx.RemoteProtocolError),
-        (aiohttp.ClientOSError, httpx.ReadError),
-        (TimeoutError, httpx.PoolTimeout),
-        (ssl.SSLError, httpx.ReadError),
-        (OSError, httpx.ReadError),
-    ]
-    for kind, mapped in table:
-        if isinstance(error, kind):
-            return mapped(type(error).__name__, request=request)
-    return error
+def _is_tls(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLError | aiohttp.ClientSSLError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

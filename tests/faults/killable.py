@@ -14,7 +14,6 @@ import select
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -95,13 +94,13 @@ def patch_http() -> None:
             at("answer-read", FEED)
         return result
 
-    async def killable_body(self: Any) -> AsyncIterator[bytes]:
-        half = len(self._body) // 2 if _feeding.get() and armed("first-byte", FEED) else len(self._body)
-        yield self._body[:half]
+    async def killable_body(self: Any, writer: Any) -> None:
+        half = len(self._value) // 2 if _feeding.get() and armed("first-byte", FEED) else len(self._value)
+        await writer.write(self._value[:half])
         if _feeding.get():
             sent("first-byte", FEED)
             sent("last-byte", FEED)
-        self.done = True
+        self.handed = True
 
     async def killable_call(self: NativeApp, scope: Any, *rest: Any) -> None:
         await call(self, scope, *rest)
@@ -109,7 +108,7 @@ def patch_http() -> None:
             sent("answer-released", FEED)
 
     http.Client.send = killable_send  # type: ignore[method-assign,assignment]
-    http._Sent.__aiter__ = killable_body  # type: ignore[method-assign]
+    http._Body.write = killable_body  # type: ignore[method-assign]
     NativeApp.__call__ = killable_call  # type: ignore[method-assign]
 
 
