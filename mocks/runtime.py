@@ -74,6 +74,7 @@ async def serve(data: Path, *, only: Sequence[str] = ()) -> None:
     finally:
         publishing.cancel()
         await running.stop(_GRACE_S)
+        await world.denied.stop()
         world.trace.close()
 
 

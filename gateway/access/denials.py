@@ -36,14 +36,14 @@ class Denials:
     clock: Clock
     _windows: dict[str, _Window] = field(default_factory=dict)
 
-    async def note(self, key: str, why: str) -> None:
-        """``key`` is the name of a key of ours, or UNKNOWN; ``why`` a code."""
+    async def note(self, key: str, why: str, count: int = 1) -> None:
+        """``key`` is the name of a key of ours, or UNKNOWN; ``why`` a code; ``count`` attempts."""
         window = self._windows.get(key)
         if window is not None:
-            window.held[why] += 1
+            window.held[why] += count
             return
         self._windows[key] = _Window(self.clock.real())
-        await self._write(key, Counter({why: 1}), self.clock.real())
+        await self._write(key, Counter({why: count}), self.clock.real())
 
     async def run(self) -> None:
         """Write what is held back when its minute is over, until cancelled; call ``flush`` once more at the end."""

@@ -72,10 +72,14 @@ class TouchNote(BaseModel):
 
 
 class SandboxNote(BaseModel):
-    """What is about to become of the sandbox's mocks; ``name`` is a data set's or a snapshot's, in which no number fits."""
+    """What is about to become of the sandbox's mocks; ``name`` is a data set's or a snapshot's, in which no number fits.
+
+    tenant  whose part alone it is, None for the whole
+    """
 
     act: Literal["reset", "load", "snapshot", "restore", "remove"]
     name: str | None = Field(None, pattern=r"^[a-z]([a-z-]|[0-9]{1,6}([a-z-]|$)){0,39}$")
+    tenant: str | None = Field(None, pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
 
 
 class Asked(BaseModel):
@@ -234,13 +238,17 @@ class Console:
         return JSONResponse({"noted": fault.id})
 
     async def _sandbox(self, note: SandboxNote) -> Response:
-        """Note what becomes of the mocks' state once no call is in flight, else 409: their state is not the DUI's doing."""
-        if await self.gateways() > 1:
+        """Note what becomes of the mocks' state once no call is in flight, else 409: their state is not the DUI's doing.
+
+        A tenant's own part is its own doing, whatever it calls meanwhile: it does not wait for the calls of others."""
+        whole = note.tenant is None
+        if whole and await self.gateways() > 1:
             return JSONResponse({"detail": _ONE_GATEWAY}, 409)
-        if not await self._quiet():
+        if whole and not await self._quiet():
             return JSONResponse({"detail": "Des appels sont en cours : rien n'a été changé. Réessayez."}, 409)
+        whose = {} if whole else {"tenant": note.tenant}
         try:
-            await self._note({"action": "sandbox", "act": note.act, "name": note.name})
+            await self._note({"action": "sandbox", "act": note.act, "name": note.name, **whose})
         except JournalFull:
             return JSONResponse({"detail": _NO_ROOM}, 503)
         return JSONResponse({"noted": note.act})

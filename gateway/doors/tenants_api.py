@@ -37,12 +37,17 @@ class TenantNote(BaseModel):
 
 
 class Refusal(BaseModel):
-    """A tenant asked the control API for what is not its own. ``why`` is a code."""
+    """A tenant asked the sandbox for what is not its own, or somebody showed a control key that is nobody's. ``why`` is a code.
+
+    name   the tenant's, or the one name of all secrets that are none of ours: no tenant can have it
+    count  attempts that are told together
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     name: TenantName
-    why: Literal["d_un_autre", "administrateur"]
+    why: Literal["d_un_autre", "administrateur", "cle_controle"]
+    count: int = Field(1, ge=1, le=1_000_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,5 +81,5 @@ class TenantsApi:
         return JSONResponse({"noted": note.act})
 
     async def _denied(self, refusal: Refusal) -> Response:
-        await self.denials.note(refusal.name, refusal.why)
+        await self.denials.note(refusal.name, refusal.why, refusal.count)
         return JSONResponse({"noted": refusal.why})

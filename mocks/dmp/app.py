@@ -2,8 +2,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from connectors.wire.serving import HttpService, Service
@@ -11,12 +12,14 @@ from connectors.wire.tls import Stamp, stamp
 from mocks.dmp import behaviour, frame, injected, multipart, vihf
 from mocks.dmp.behaviour import Policy, Registry
 from mocks.dmp.frame import Faulted, Message
-from mocks.dmp.state import Documents, People
+from mocks.dmp.state import Documents, People, Stored
 from mocks.sandbox.faults import Fault
 from mocks.sandbox.signatures import Trust
 from mocks.sandbox.tls_faults import refusable
 from mocks.sandbox.trace import hashed
+from mocks.sandbox.viewing import ANOTHERS, EVERYBODY, View
 from mocks.sandbox.web import Exchange, Reply, WebMock, plain_reply
+from mocks.sandbox.whose import whose
 from mocks.sandbox.world import World
 
 BASE_PATH = "/si-dmp-server/v2/services/"
@@ -56,21 +59,22 @@ class DmpMock:
         self._policy = read_policy(world.manifest.get("dmp", {}))
         self._lists_read: Stamp | None = None
         self.documents = Documents(world.state_folder(self.name))
-        self._structures: frozenset[str] = frozenset()
+        self._owners: dict[str, str] = {}  # struct_id of every active structure → its tenant
         self._follow()
         world.follow(self._follow)
         self._people = People(world.population)
         self.app = WebMock(world, self.name, _read, self._respond, max_body=MAX_BODY, sleep=sleep, persons=_persons)
 
     def _follow(self) -> None:
-        self._structures = frozenset(row["struct_id"] for row in self._world.manifest["structures"])
+        self._owners = {row["struct_id"]: row.get("tenant", "") for row in self._world.manifest["structures"]}
 
     def services(self) -> list[Service]:
         tls = self._world.server_tls(client="required", profile="dmp")
         return [HttpService("mock-dmp", self.app, refusable(self._world, tls, "DMP"))]
 
-    def state(self) -> dict[str, Any]:
-        return {**self.documents.counts(), "ins_oids": sorted(self._policy.ins_oids), "accept_sha1": self._policy.accept_sha1}
+    def state(self, seen: View = EVERYBODY) -> dict[str, Any]:
+        counts = self.documents.counts(lambda one: seen.structure(one.struct_id))
+        return {**counts, "ins_oids": sorted(self._policy.ins_oids), "accept_sha1": self._policy.accept_sha1}
 
     def reset(self) -> None:
         self.documents.clear()
@@ -114,12 +118,28 @@ class DmpMock:
         behaviour.check_endpoint(call.path.removeprefix(BASE_PATH), message)
         clock = self._world.clock
         identity = vihf.check(message.assertion, self._trusted(), clock.real(), accept_sha1=self._policy.accept_sha1)
-        registry = Registry(self._people, self._structures, self.documents.knows, self.documents.find, self._policy)
+        owner = self._owners.get(identity.struct_id)
+        if owner is not None and whose() not in (None, owner):
+            self._deny(str(whose()))
+            raise behaviour.denied("la structure du VIHF n'est pas à l'éditeur du certificat présenté (bac à sable)")
+        found = partial(self._found, owner)
+        registry = Registry(self._people, frozenset(self._owners), self.documents.knows, found, self._policy)
         reply = behaviour.decide(registry, message, identity, clock.business())
         if reply.stored:
             self.documents.add(list(reply.stored))
             self._world.trace.held(reply.operation, hashed(str(reply.set_id)))
         return _soap(200, _enveloped(call, reply.body), reply.code)
+
+    def _found(self, owner: str | None, unique_ids: Iterable[str], matricule: str) -> list[Stored]:
+        """What another tenant of the sandbox fed is not there for this one (decision 0055)."""
+        found = self.documents.find(unique_ids, matricule)
+        shown = [one for one in found if self._owners.get(one.struct_id) in (None, owner)]
+        if owner is not None and len(shown) < len(found):
+            self._deny(owner)
+        return shown
+
+    def _deny(self, tenant: str) -> None:
+        self._world.denied.note(tenant, ANOTHERS)
 
 
 def read_policy(wanted: dict[str, Any]) -> Policy:

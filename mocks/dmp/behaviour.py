@@ -67,7 +67,7 @@ def check_endpoint(endpoint: str, message: Message) -> None:
 def decide(registry: Registry, message: Message, identity: Identity, at: datetime) -> Reply:
     """The answer to an authenticated request; ``at`` is business time. Raises Faulted for rights and for the patient."""
     if identity.struct_id not in registry.structures:
-        raise _denied("la structure est inconnue ou inactive")
+        raise denied("la structure est inconnue ou inactive")
     if message.operation == _EXISTENCE:
         return _existence(registry, message, identity, at)
     if message.operation == _FEED:
@@ -88,7 +88,7 @@ def _existence(registry: Registry, message: Message, identity: Identity, at: dat
 
 def _feed(registry: Registry, message: Message, identity: Identity, at: datetime) -> Reply:
     if identity.mode == "INDIRECTE_RENFORCEE":
-        raise _denied("l'alimentation n'est pas ouverte en authentification indirecte renforcée")
+        raise denied("l'alimentation n'est pas ouverte en authentification indirecte renforcée")
     submission = xds.read(message.body, message.parts)
     patient = checks.read_patient(submission.patient_ids()[0]) if submission.packages else None
     if patient is not None:
@@ -146,7 +146,7 @@ def _search(registry: Registry, message: Message, identity: Identity) -> Reply:
         return _failed_search("XDSUnknownStoredQuery", "requête inconnue")
     by_reference = query_id == codes.QUERY_GET_DOCUMENTS and option is not None and option.get("returnType") == "ObjectRef"
     if not by_reference and identity.mode == "INDIRECTE":
-        raise _denied("la recherche de documents n'est pas ouverte en authentification indirecte")
+        raise denied("la recherche de documents n'est pas ouverte en authentification indirecte")
     if not by_reference:
         raise Faulted("Receiver", "Recherche non simulée : seul TD3.1b (GetDocuments par uniqueId, ObjectRef) l'est.")
     if identity.patient is None:
@@ -171,5 +171,5 @@ def _same_patient(identity: Identity, patient: tuple[str, str]) -> None:
         raise Faulted("Sender", "Le patient du VIHF (resource-id) n'est pas le patient du message.", "InvalidSecurityToken")
 
 
-def _denied(why: str) -> Faulted:
+def denied(why: str) -> Faulted:
     return Faulted("Sender", f"Accès refusé par le service de droits : {why}.", "DMPAccessDeniedByRightsService")

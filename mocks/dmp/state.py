@@ -124,9 +124,10 @@ class Documents:
         """Every document, signatures too, in the order of their registration."""
         return tuple(self._by_id.values())
 
-    def counts(self) -> dict[str, int]:
-        persons = {one.matricule for one in self._by_id.values()}
-        return {"documents": len(self._by_id), "submission_sets": len(self._sets), "persons": len(persons)}
+    def counts(self, shown: Callable[[Stored], bool] = lambda _: True) -> dict[str, int]:
+        found = [one for one in self._by_id.values() if shown(one)]
+        sets, persons = {one.set_id for one in found}, {one.matricule for one in found}
+        return {"documents": len(found), "submission_sets": len(sets), "persons": len(persons)}
 
     def _keep(self, stored: Stored) -> None:
         self._by_id[stored.unique_id] = stored

@@ -69,8 +69,9 @@ class Lots:
     def clear(self) -> None:
         self.drop(lambda _: True)
 
-    def counts(self) -> dict[str, int]:
-        return {"lots": len(self._lots), "individuals": sum(len(one.results) for one in self._lots.values())}
+    def counts(self, shown: Callable[[Lot], bool] = lambda _: True) -> dict[str, int]:
+        found = [one for one in self._lots.values() if shown(one)]
+        return {"lots": len(found), "individuals": sum(len(one.results) for one in found)}
 
     def _forget(self, lot: Lot) -> None:
         self._lots.pop(lot.id, None)

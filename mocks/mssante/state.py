@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from email import message_from_bytes
@@ -55,7 +56,10 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One accepted message, as the control API shows it (fictitious people only)."""
+    """One accepted message, as the control API shows it (fictitious people only).
+
+    left  its sender has forgotten it: it is only in the mailboxes of others
+    """
 
     queue_id: str
     sender: str
@@ -66,16 +70,32 @@ class Kept:
     nil: str
     report: bool
     unit: str
+    left: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A message that came into a mailbox. ``number`` grows with each, whatever the mailbox; one that comes back has a new one."""
+
+    number: int
+    queue_id: str
+    at: str
 
 
 class Store:
-    """Messages under one folder; an index of JSON lines tells them again after a restart."""
+    """Messages under one folder; an index of JSON lines tells them again after a restart.
+
+    tell      called with the mailboxes in which something came or went
+    removals  grows when a message is forgotten
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._index = folder, folder / "messages.jsonl"
         folder.mkdir(parents=True, exist_ok=True)
         self._kept: list[Kept] = []
-        self._number = 0
+        self._by_box: dict[str, dict[str, Arrival]] = {}
+        self._number = self._arrivals = self.removals = 0
+        self.tell: Callable[[Iterable[str]], None] = lambda _boxes: None
         for row in read_lines(self._index):
             self._read(row)
 
@@ -101,8 +121,13 @@ class Store:
         )  # fmt: skip
         with self._index.open("ab", buffering=0) as index:
             index.write(orjson.dumps(asdict(kept)) + b"\n")
-        self._kept.append(kept)
+        self._take(kept)
+        self.tell(kept.recipients)
         return kept
+
+    def delivered(self, recipient: str) -> dict[str, Arrival]:
+        """What came into one mailbox of this operator and is still there, by queue id, oldest first."""
+        return self._by_box.get(recipient, {})
 
     def messages(self) -> tuple[Kept, ...]:
         """What was accepted and not deleted since, oldest first."""
@@ -118,29 +143,81 @@ class Store:
         """Forget one message; a queue id is never given twice, so the index says that it is gone."""
         with self._index.open("ab", buffering=0) as index:
             index.write(orjson.dumps({"deleted": kept.queue_id}) + b"\n")
-        self._kept.remove(kept)
-        for recipient in kept.recipients:
-            (self.box(recipient) / f"{kept.queue_id}.eml").unlink(missing_ok=True)
+        self._drop(kept.queue_id)
+        self._gone(kept.queue_id, kept.recipients)
 
-    def narrow(self, kept: Kept, recipients: dict[str, str]) -> None:
-        """Take the copies of the other recipients away."""
+    def narrow(self, kept: Kept, recipients: dict[str, str], *, left: bool = False) -> None:
+        """Take the copies of the other recipients away; ``left``: for its sender, who forgets it."""
+        left = left or kept.left
         with self._index.open("ab", buffering=0) as index:
-            index.write(orjson.dumps({"narrowed": kept.queue_id, "recipients": recipients}) + b"\n")
-        self._narrowed(kept.queue_id, recipients)
-        for recipient in kept.recipients.keys() - recipients.keys():
-            (self.box(recipient) / f"{kept.queue_id}.eml").unlink(missing_ok=True)
+            index.write(orjson.dumps({"narrowed": kept.queue_id, "recipients": recipients, "left": left}) + b"\n")
+        self._narrowed(kept.queue_id, recipients, left)
+        self._gone(kept.queue_id, kept.recipients.keys() - recipients.keys())
 
-    def _narrowed(self, queue_id: str, recipients: dict[str, str]) -> None:
-        self._kept = [replace(one, recipients=recipients) if one.queue_id == queue_id else one for one in self._kept]
+    def put_back(self, kept: Kept, recipients: dict[str, str], copies: Mapping[str, bytes]) -> None:
+        """A message that was here, for these recipients, with these of their copies; the others have theirs.
+
+        It has its queue id again, or another one when a message that came since has it.
+        """
+        held = next((one for one in self._kept if one.queue_id == kept.queue_id), None)
+        if held is not None and (held.unit, held.at) == (kept.unit, kept.at):
+            row: dict[str, Any] = {"back": kept.queue_id, "recipients": recipients}
+        else:
+            queue_id = kept.queue_id if held is None else self.next_queue_id()
+            kept = replace(kept, queue_id=queue_id, recipients=recipients, left=False)
+            row = asdict(kept)
+        for recipient, content in copies.items():
+            self.box(recipient).mkdir(parents=True, exist_ok=True)
+            (self.box(recipient) / f"{kept.queue_id}.eml").write_bytes(content)
+        with self._index.open("ab", buffering=0) as index:
+            index.write(orjson.dumps(row) + b"\n")
+        self._read(row)
+        self.tell(copies)
+
+    def _gone(self, queue_id: str, recipients: Iterable[str]) -> None:
+        for recipient in recipients:
+            (self.box(recipient) / f"{queue_id}.eml").unlink(missing_ok=True)
+        self.tell(recipients)
+
+    def _take(self, kept: Kept) -> None:
+        self._kept.append(kept)
+        self._file(kept)
+
+    def _file(self, kept: Kept) -> None:
+        for recipient, state in kept.recipients.items():
+            box = self._by_box.setdefault(recipient, {}) if state == "delivered" else None
+            if box is not None and kept.queue_id not in box:
+                self._arrivals += 1
+                box[kept.queue_id] = Arrival(self._arrivals, kept.queue_id, kept.at)
+
+    def _drop(self, queue_id: str) -> None:
+        self._narrowed(queue_id, {})
+        self._kept = [kept for kept in self._kept if kept.queue_id != queue_id]
+
+    def _back(self, queue_id: str, recipients: dict[str, str]) -> None:
+        for at, kept in enumerate(self._kept):
+            if kept.queue_id == queue_id:
+                self._kept[at] = replace(kept, recipients=recipients, left=False)
+                self._file(self._kept[at])
+
+    def _narrowed(self, queue_id: str, recipients: dict[str, str], left: bool = False) -> None:
+        self.removals += 1
+        for at, kept in enumerate(self._kept):
+            if kept.queue_id == queue_id:
+                self._kept[at] = replace(kept, recipients=recipients, left=left)
+                for recipient in kept.recipients.keys() - recipients.keys():
+                    self.delivered(recipient).pop(queue_id, None)
 
     def _read(self, row: dict[str, Any]) -> None:
         if "deleted" in row:
-            self._kept = [kept for kept in self._kept if kept.queue_id != row["deleted"]]
+            self._drop(row["deleted"])
         elif "narrowed" in row:
-            self._narrowed(row["narrowed"], row["recipients"])
+            self._narrowed(row["narrowed"], row["recipients"], row.get("left", False))
+        elif "back" in row:
+            self._back(row["back"], row["recipients"])
         else:
-            self._kept.append(Kept(**row))
-            self._number += 1
+            self._take(Kept(**row))
+            self._number = max(self._number, int(row["queue_id"].removeprefix("SIM"), 16))
 
     def box(self, recipient: str) -> Path:
         """The folder of one mailbox; a local part may hold a slash, so its name is a digest."""
@@ -150,11 +227,13 @@ class Store:
         """The messages of one mailbox, oldest first."""
         return [path.read_bytes() for path in sorted(self.box(recipient).glob("*.eml"))]
 
-    def to_json(self, last: int = 200) -> dict[str, Any]:
-        units = {kept.unit for kept in self._kept if not kept.report}
-        return {"messages": len(self._kept), "units": len(units), "last": [asdict(kept) for kept in self._kept[-last:]]}
+    def to_json(self, shown: Callable[[Kept], bool] = lambda _: True, last: int = 200) -> dict[str, Any]:
+        found = [kept for kept in self._kept if shown(kept)]
+        units = {kept.unit for kept in found if not kept.report}
+        return {"messages": len(found), "units": len(units), "last": [asdict(kept) for kept in found[-last:]]}
 
     def reset(self) -> None:
         shutil.rmtree(self._folder / "boxes", ignore_errors=True)
         self._index.unlink(missing_ok=True)
-        self._kept, self._number = [], 0
+        self._kept, self._by_box = [], {}
+        self._number = self._arrivals = 0

@@ -19,7 +19,9 @@ from mocks.psc.issuer import CERTS_PATH, DISCOVERY_PATHS, TOKEN_PATH, USERINFO_P
 from mocks.psc.keys import load_keys
 from mocks.psc.state import Client, Session, State, client_from
 from mocks.psc.wallet import LOGIN_PATH, Person, Wallet
+from mocks.sandbox.denied import UNKNOWN
 from mocks.sandbox.tls_faults import refusable
+from mocks.sandbox.viewing import ANOTHERS, EVERYBODY, View
 from mocks.sandbox.web import Exchange, routed_mock
 from mocks.sandbox.world import World
 
@@ -42,11 +44,12 @@ class PscMock:
         self._keys = load_keys(folder, world.clock)
         self._structures: dict[str, dict[str, Any]] = {}
         self._people = world.population
-        self._listed: tuple[int, list[Person]] = (-1, [])
+        self._owners: dict[str, str] = {}  # client_id → tenant
+        self._listed: tuple[int, dict[str | None, list[Person]]] = (-1, {})
         self._state = State({}, folder)
         self._follow()
         world.follow(self._follow)
-        self._wallet = Wallet(self._realm, self._state, self._lines)
+        self._wallet = Wallet(self._realm, self._state, self._lines, self._known)
         self._issuer = Issuer(self._realm, self._state, self._discovery, self._userinfo)
         world.psc_claims = self.verify
         world.register_redirect = self.register_redirect
@@ -54,8 +57,9 @@ class PscMock:
     def _follow(self) -> None:
         manifest = self._world.manifest
         self._structures = {structure["finess_et"]: structure for structure in manifest["structures"]}
+        self._owners = {seed["client_id"]: seed["tenant"] for seed in manifest["psc_clients"]}
         self._state.declare({seed["client_id"]: self._client(seed) for seed in manifest["psc_clients"]})
-        self._listed = (-1, [])
+        self._listed = (-1, {})
 
     def services(self) -> list[Service]:
         world = self._world
@@ -66,11 +70,23 @@ class PscMock:
             HttpService("mock-psc-wallet", wallet, refusable(world, world.server_tls(), "PSC")),
         ]
 
-    def state(self) -> dict[str, Any]:
-        return {**self._state.to_json(), "acr": self.acr, "professionals": self._people.counts()["professionals"]}
+    def state(self, seen: View = EVERYBODY) -> dict[str, Any]:
+        professionals = self._people.counts(*seen.met())["professionals"]
+        return {**self._state.to_json(seen.client), "acr": self.acr, "professionals": professionals}
 
     def reset(self) -> None:
         self._state.reset()
+
+    def forget(self, seen: View) -> None:
+        """Sessions, codes, open pages and redirect URIs of a tenant's clients."""
+        self._state.forget(seen.client)
+
+    def redirects(self, seen: View) -> dict[str, list[str]]:
+        """Redirect URIs registered for a tenant's clients, as ``put_back`` takes them."""
+        return self._state.declared(seen.client)
+
+    def put_back(self, redirects: Mapping[str, list[str]], seen: View) -> None:
+        self._state.put_back(redirects, seen.client)
 
     def reload(self) -> None:
         """Read again what is on disk: it was put back there."""
@@ -91,10 +107,13 @@ class PscMock:
     def verify(self, token: str) -> dict[str, Any] | None:
         """The claims of an access token that this realm signed for a client it knows and that has not expired, or None.
 
-        What a resource server can know by itself: signature, issuer, kind, expiry; not whether the session still lives.
+        What a resource server can know by itself: signature, issuer, kind, expiry; not whether the session still lives. A
+        secret that was changed takes the tokens that it brought with it (decision 0048).
         """
         claims = unexpired(self._realm(), token, "Bearer")
-        return claims if claims is not None and self._state.client(str(claims.get("azp", ""))) is not None else None
+        if claims is None or self._state.client(str(claims.get("azp", ""))) is None:
+            return None
+        return None if self._state.withdrawn.get(str(claims.get("sid", ""))) else claims
 
     def _realm(self) -> Realm:
         issuer = self._world.base_url("psc") + REALM_PATH
@@ -121,11 +140,30 @@ class PscMock:
             subjects = {rdns(x509.load_pem_x509_certificate(pem)) for pem in pems}
         return client_from(seed, frozenset(subjects))
 
-    def _lines(self) -> list[Person]:
-        """Who may be chosen on the login page; made again when somebody was added or forgotten."""
+    def _lines(self, client_id: str) -> list[Person]:
+        """Who may be chosen on the login page of a client; made again when somebody was added or forgotten."""
         if self._listed[0] != self._people.generation:
-            self._listed = (self._people.generation, [self._line(person) for person in self._people.professionals()])
-        return self._listed[1]
+            self._listed = (self._people.generation, {})
+        listed, tenant = self._listed[1], self._owners.get(client_id)
+        if tenant not in listed:
+            listed[tenant] = [self._line(person) for person in self._people.professionals() if self._met(client_id, person)]
+        return listed[tenant]
+
+    def _known(self, client_id: str, id_nat: str) -> bool:
+        """Whether this professional may log in to this client; another tenant's does not, and that is noted."""
+        person = self._people.professional(id_nat)
+        if person is not None and not self._met(client_id, person):
+            self._world.denied.note(self._owners.get(client_id, UNKNOWN), ANOTHERS)
+            return False
+        return person is not None
+
+    def _met(self, client_id: str, person: Mapping[str, Any]) -> bool:
+        """A tenant's own professionals, and those who are nobody's: a token opens the mailboxes of who logs in."""
+        places = {person["structure"], *(other["structure"] for other in person.get("also_in", ()))}
+        tenants = {self._structures[place]["tenant"] for place in places if place in self._structures}
+        if person.get("owner"):
+            tenants = {person["owner"]}
+        return not tenants or self._owners.get(client_id) in tenants
 
     def _line(self, person: dict[str, Any]) -> Person:
         structure = self._structures.get(person["structure"])

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar, cast
@@ -15,6 +15,7 @@ from connectors.nomenclatures.psc import SESSION_MAX_S
 from mocks.sandbox.kept import read
 
 ClientAuth = Literal["secret", "secret+cert", "tls_client_auth"]
+ClientFilter = Callable[[str], bool]  # whether a client_id is meant
 
 LOGIN_S = 300  # how long a login page may stay open
 CODE_S = 60  # how long a code may wait for its exchange (psc-annuaire §4.2)
@@ -143,6 +144,7 @@ class State:
         self.codes: Bounded[Code] = Bounded()
         self.sessions: Bounded[Session] = Bounded(2 * _CAPACITY)
         self.revoked: Bounded[bool] = Bounded()
+        self.withdrawn: Bounded[bool] = Bounded(2 * _CAPACITY)  # sessions of a secret that is no longer good
 
     def client(self, client_id: str | None) -> Client | None:
         return self._seeded.get(client_id) if client_id else None
@@ -151,6 +153,9 @@ class State:
         """From now on these are the clients; who is gone or has another secret loses its sessions and its codes."""
         former, self._seeded = self._seeded, clients
         gone = {name for name, client in former.items() if clients.get(name) != client}
+        for session in self.sessions.values():
+            if session.client_id in gone:
+                self.withdrawn.put(session.id, True)
         self.sessions.drop(lambda session: session.client_id in gone)
         self.codes.drop(lambda code: code.session.client_id in gone)
         if any(name not in clients for name in self._added):
@@ -191,13 +196,34 @@ class State:
         kept: dict[str, list[str]] = read(self._path) if self._path.exists() else {}
         return kept
 
-    def to_json(self) -> dict[str, Any]:
+    def forget(self, mine: ClientFilter) -> None:
+        """What these clients have opened and declared."""
+        self.logins.drop(lambda login: mine(login.request.client_id))
+        self.codes.drop(lambda code: mine(code.request.client_id))
+        self.sessions.drop(lambda session: mine(session.client_id))
+        self.put_back({}, mine)
+
+    def declared(self, mine: ClientFilter) -> dict[str, list[str]]:
+        """The redirect URIs registered for these clients."""
+        return {name: uris for name, uris in self._added.items() if mine(name)}
+
+    def put_back(self, added: Mapping[str, list[str]], mine: ClientFilter) -> None:
+        """These redirect URIs in place of those that were registered for these clients."""
+        others = {name: uris for name, uris in self._added.items() if not mine(name)}
+        kept = {**others, **{name: list(uris) for name, uris in added.items() if mine(name)}}
+        if kept != self._added:
+            self._keep(kept)
+
+    def to_json(self, mine: ClientFilter = lambda _client_id: True) -> dict[str, Any]:
+        """Of these clients alone."""
         return {
             "clients": {
                 name: {"auth": client.auth, "redirect_uris": sorted(self.redirects(client))}
-                for name, client in self._seeded.items()
+                for name, client in self._seeded.items() if mine(name)
             },
-            "logins": len(self.logins), "codes": len(self.codes), "sessions": len(self.sessions),
+            "logins": sum(mine(one.request.client_id) for one in self.logins.values()),
+            "codes": sum(mine(one.request.client_id) for one in self.codes.values()),
+            "sessions": sum(mine(one.client_id) for one in self.sessions.values()),
         }  # fmt: skip
 
 

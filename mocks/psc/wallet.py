@@ -42,11 +42,16 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Wallet:
-    """The pages, and what answering them does to the realm."""
+    """The pages, and what answering them does to the realm.
+
+    people  whom a client's page proposes
+    known   whether a professional may log in to a client, both by their identifiers
+    """
 
     realm: Callable[[], Realm]
     state: State
-    people: Callable[[], list[Person]]
+    people: Callable[[str], list[Person]]
+    known: Callable[[str, str], bool]
 
     def answer(self, exchange: Exchange) -> Reply:
         if exchange.path == WALLET_PATH:
@@ -90,7 +95,7 @@ class Wallet:
 
     def _identify_headless(self, request: AuthRequest, header: str) -> Reply:
         id_nat, _, channel = header.partition(";")
-        if self.realm().professional(id_nat.strip()) is None:
+        if not self.known(request.client_id, id_nat.strip()):
             return error_page(400, PageError("user_not_found", _UNKNOWN))
         return self._connected(request, id_nat.strip(), channel.strip() or CHANNELS[0])
 
@@ -116,7 +121,7 @@ class Wallet:
 
     def _identify(self, login_id: str, login: Login, form: Mapping[str, str]) -> Reply:
         id_nat = form.get("other", "").strip() or form.get("identity", "")
-        if self.realm().professional(id_nat) is None:
+        if not self.known(login.request.client_id, id_nat):
             problem = _UNKNOWN if id_nat else "Choisissez un professionnel de test ou saisissez un identifiant."
             return self._page(login.request, login_id, problem=problem, typed=form.get("other", ""))
         self.state.logins.pop(login_id)
@@ -135,7 +140,7 @@ class Wallet:
         return _redirect(callback(error.redirect_uri, **answer), error.error)
 
     def _page(self, request: AuthRequest, login_id: str, *, problem: str = "", typed: str = "") -> Reply:
-        people = self.people()
+        people = self.people(request.client_id)
         listed = {person.id_nat for person in people[:_SHOWN]}
         hint = request.login_hint
         return _html(200, "login.html", {

@@ -55,9 +55,12 @@ async def tell_withdrawal(port: int | None, admin_key: str, name: str) -> Told:
     return await _tell(port, admin_key, "/admin/identities/remove", {"name": name, "by": _AUTHOR})
 
 
-async def tell_sandbox(port: int | None, admin_key: str, *, act: str, name: str | None) -> Told:
-    """Ask the gateway to wait until no call is in flight and to write in its journal what becomes of the mocks; never raises."""
-    return await _tell(port, admin_key, "/admin/sandbox", {"act": act, "name": name})
+async def tell_sandbox(port: int | None, admin_key: str, *, act: str, name: str | None, tenant: str | None = None) -> Told:
+    """Ask the gateway to wait until no call is in flight and to write in its journal what becomes of the mocks; never raises.
+
+    tenant  whose part alone is meant: the entry is written, and nobody waits for the calls of others
+    """
+    return await _tell(port, admin_key, "/admin/sandbox", {"act": act, "name": name, "tenant": tenant})
 
 
 async def tell_tenant(port: int | None, admin_key: str, *, act: str, name: str) -> Told:
@@ -65,9 +68,9 @@ async def tell_tenant(port: int | None, admin_key: str, *, act: str, name: str) 
     return await _tell(port, admin_key, "/admin/tenants", {"act": act, "name": name})
 
 
-async def tell_refusal(port: int | None, admin_key: str, *, name: str, why: str) -> Told:
-    """Have noted that a tenant asked for what is not its own; never raises."""
-    return await _tell(port, admin_key, "/admin/tenants/denied", {"name": name, "why": why}, _TOUCHED_S)
+async def tell_refusal(port: int | None, admin_key: str, *, name: str, why: str, count: int = 1) -> Told:
+    """Have noted that a tenant asked for what is not its own, ``count`` times; never raises."""
+    return await _tell(port, admin_key, "/admin/tenants/denied", {"name": name, "why": why, "count": count}, _TOUCHED_S)
 
 
 async def _tell(

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
 from mocks.sandbox.api import PROBLEM_SCHEMA, Refused, problem
+from mocks.sandbox.denied import NO_KEY, UNKNOWN
 from mocks.sandbox.marking import Send, marked
 from mocks.sandbox.viewing import ADMINISTRATORS, NotYours, ask_as, bearer, may, note_refusal
 from mocks.sandbox.web import read_body
@@ -35,6 +36,11 @@ _ADMINISTRATORS = (
     "Cette route touche tout le bac à sable : elle est à l'administrateur (« control_key » du manifeste). "
     "Avec cette clé, vous voyez et changez ce qui est à vous : docs/bac-a-sable.md, « Plusieurs éditeurs »."
 )
+#: What cannot be a tenant's own, by path.
+_ONE_FOR_ALL: Mapping[str | None, str] = {
+    "/clock": "Le temps métier est un seul, commun à tous les éditeurs de ce bac à sable : l'avancer pour l'un daterait les "
+    "appels et fermerait les périodes des autres. Demandez-le à l'administrateur, ou prenez un bac à sable à vous (socle up)."
+}  # fmt: skip
 
 
 def framed(app: FastAPI, world: World) -> None:
@@ -172,13 +178,15 @@ class Guard:
         """Whose key, for the parts to show its own; a refusal when it is nobody's, or may not ask for this at all."""
         seen = bearer(self._world, headers.get(KEY_HEADER.lower().encode(), b"").decode("latin-1"))
         if seen is None:
+            self._world.denied.note(UNKNOWN, NO_KEY)
             said = f"Clé de contrôle absente ou fausse : donnez {KEY_HEADER} (« control_key » du manifeste sandbox.json)."
             return problem(401, said)
         ask_as(seen)
-        if may(self._world, seen, scope["method"], self._paths.template(scope["path"], scope["method"])):
+        template = self._paths.template(scope["path"], scope["method"])
+        if may(self._world, seen, scope["method"], template):
             return None
         await note_refusal(self._world, ADMINISTRATORS)
-        return problem(403, _ADMINISTRATORS)
+        return problem(403, _ONE_FOR_ALL.get(template, _ADMINISTRATORS))
 
     def _unknown(self, scope: Scope) -> Response | None:
         """A parameter that the route does not know is refused: a slip must not disarm or delete everything."""

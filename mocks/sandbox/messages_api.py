@@ -8,12 +8,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from connectors.nomenclatures.mssante import domain_of, normalise
+from connectors.nomenclatures.mssante import normalise
 from mocks.mssante.app import MssanteMock
 from mocks.mssante.opened import open_message
 from mocks.mssante.state import Kept
 from mocks.sandbox.api import Refused, Told, refusals
-from mocks.sandbox.tenants import domains_of
+from mocks.sandbox.mail_part import copies, forget, mine
 from mocks.sandbox.viewing import ANOTHERS, NotYours, view
 from mocks.sandbox.watching import Search, Word, running, watched
 from mocks.sandbox.world import Mock, World
@@ -90,7 +90,7 @@ def router(world: World, mocks: Mapping[str, Mock]) -> APIRouter:
 
     def one(name: str) -> Kept:
         kept = next((kept for kept in operator().store.messages() if kept.queue_id == name), None)
-        if kept is not None and not _mine(kept):
+        if kept is not None and not mine(view(), kept):
             raise NotYours(404, _NONE, ANOTHERS)
         if kept is None:
             raise Refused(404, _NONE)
@@ -106,14 +106,14 @@ def router(world: World, mocks: Mapping[str, Mock]) -> APIRouter:
     async def message(name: MessageName) -> MessageOpened:
         """Un message ouvert : en-têtes, textes, pièces jointes."""
         kept = one(name)
-        return MessageOpened(**_row(kept), **_opened(operator().store.content(kept, _copies(kept)[0])))
+        return MessageOpened(**_row(kept), **_opened(operator().store.content(kept, copies(view(), kept)[0])))
 
     @routes.get("/messages/{name}/raw", response_class=Response, responses={**_RAW, **refusals(404)})
     async def raw(name: MessageName, recipient: Copy = None) -> Response:
         """Les octets d'un message, avec les en-têtes de remise."""
         kept = one(name)
-        copy = recipient if recipient is not None else _copies(kept)[0]
-        if copy not in _copies(kept):
+        copy = recipient if recipient is not None else copies(view(), kept)[0]
+        if copy not in copies(view(), kept):
             raise Refused(404, "Ce destinataire n'est pas du message : voyez « recipients ».")
         return Response(operator().store.content(kept, copy), media_type="message/rfc822")
 
@@ -122,40 +122,20 @@ def router(world: World, mocks: Mapping[str, Mock]) -> APIRouter:
         """Efface les messages trouvés, tous sans critère. Les nombres de GET /state restent : ils ont été acceptés."""
         found = _found(operator(), which)
         for kept in found:
-            _delete(operator(), kept)
+            forget(operator(), view(), kept)
         return MessagesDeleted(deleted=len(found))
 
     @routes.delete("/messages/{name}", responses=refusals(404))
     async def delete(name: MessageName) -> MessagesDeleted:
         """Efface un message."""
-        _delete(operator(), one(name))
+        forget(operator(), view(), one(name))
         return MessagesDeleted(deleted=1)
 
     return routes
 
 
 def _found(operator: MssanteMock, which: Which) -> list[Kept]:
-    return [kept for kept in operator.store.messages() if _mine(kept) and _fits(kept, which)]
-
-
-def _mine(kept: Kept) -> bool:
-    """Whether whoever asks sent it or received it."""
-    return view().box(kept.sender, *kept.recipients)
-
-
-def _copies(kept: Kept) -> list[str]:
-    """Recipients whose copy may be read: all of them for who sent it, else its own mailboxes."""
-    return [address for address in kept.recipients if view().box(kept.sender) or view().box(address)]
-
-
-def _delete(operator: MssanteMock, kept: Kept) -> None:
-    """What another tenant of the sandbox has received stays in its mailbox."""
-    theirs = {address: state for address, state in kept.recipients.items() if not view().box(address)}
-    hosted = domains_of(operator.world.manifest["structures"])
-    if any(domain_of(address) in hosted for address in theirs):
-        operator.store.narrow(kept, theirs)
-    else:
-        operator.store.delete(kept)
+    return [kept for kept in operator.store.messages() if mine(view(), kept) and _fits(kept, which)]
 
 
 def _fits(kept: Kept, which: Which) -> bool:
@@ -168,7 +148,7 @@ def _fits(kept: Kept, which: Which) -> bool:
 
 def _row(kept: Kept) -> dict[str, object]:
     row = asdict(kept)
-    del row["unit"]
+    del row["unit"], row["left"]
     return {"id": row.pop("queue_id"), **row}
 
 

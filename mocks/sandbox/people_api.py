@@ -11,7 +11,7 @@ from mocks.sandbox.api import Asked, Refused, Told, refusals, with_body
 from mocks.sandbox.newcomer_staff import read_professionals
 from mocks.sandbox.newcomers import read_persons
 from mocks.sandbox.situations import SITUATIONS, sentences, situations_of
-from mocks.sandbox.viewing import ANOTHERS, NotYours, View, view
+from mocks.sandbox.viewing import ANOTHERS, NotYours, view
 from mocks.sandbox.world import Mock, World
 
 #: Bytes of one request that adds people: some ten thousand rows.
@@ -20,7 +20,6 @@ _PAGE = 1000
 _MAX_ROWS = 10_000
 
 _NOBODY = "Ni personne ni professionnel de ce numéro dans le bac à sable : voyez GET /people."
-_OWNER = "json_extract(CAST(row AS TEXT), '$.owner')"
 Kind = Literal["persons", "professionals"]
 Row = dict[str, Any]
 
@@ -83,11 +82,12 @@ def router(world: World, _mocks: Mapping[str, Mock]) -> APIRouter:
         if name:
             column = "birth_name" if kind == "persons" else "family"
             wanted.append((f"substr({column}, 1, length(?)) = ?", name.upper()))
-        if (seen := view()).tenant is not None:
-            wanted.append((_met_by(seen), seen.tenant))
+        met, values = view().met()
+        wanted += [(met, value) for value in values]
         found = world.population.select(kind, *_where(wanted), after=after, limit=limit)
         rows = [_shown(row, kind) for _, row in found]
-        return People(people=rows, next=found[-1][0] if len(found) == limit else None, counts=world.population.counts())
+        counts = world.population.counts(met, values)
+        return People(people=rows, next=found[-1][0] if len(found) == limit else None, counts=counts)
 
     @routes.get("/people/situations", responses=refusals())
     async def situations() -> Situations:
@@ -154,12 +154,6 @@ def _check_places(world: World, wanted: Newcomers) -> None:
     theirs = {row["finess_et"] for row in world.manifest["structures"] if not view().structure(row["struct_id"])}
     if any(row.get("structure") in theirs for row in (*wanted.persons, *wanted.professionals)):
         raise NotYours(403, "Rien n'a été ajouté : « structure » nomme un établissement qui n'est pas à vous.", ANOTHERS)
-
-
-def _met_by(seen: View) -> str:
-    """The same as ``View.meets``, for rows."""
-    mine = ", ".join(f"'{finess}'" for finess in sorted(seen.finess))
-    return f"(ifnull({_OWNER}, '') = ? OR structure IN ({mine}) OR ({_OWNER} IS NULL AND structure IS NULL))"
 
 
 def _where(wanted: list[tuple[str, str]]) -> tuple[str, tuple[str, ...]]:

@@ -5,12 +5,13 @@ In memory and bounded: how many came in all is the trace's to say (mocks/sandbox
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from connectors.wire.clock import Clock
 from mocks.sandbox.fault import Fault
+from mocks.sandbox.whose import whose
 
 KEPT = 2_000
 
@@ -20,9 +21,11 @@ class Answered:
     """One request and its answer.
 
     number  grows by one with each request since the process began or the sandbox was reset
-    status  of HTTP or SMTP; None when a fault may have left the request without an answer
-    code    the service's own, as precise as it answered: CR01, insi_102, XDSUnknownPatientId, invalid_grant; "" for none
+    status  of HTTP or SMTP; None over IMAP, and when a fault may have left the request without an answer
+    code    the service's own, as precise as it answered: CR01, insi_102, XDSUnknownPatientId, invalid_grant; over IMAP the
+            command and its verdict, « MOVE NO SERVERBUG »; "" for none
     fault   id of the fault that touched it, None for none
+    tenant  whose credential it showed, None for nobody's
     """
 
     number: int
@@ -33,31 +36,48 @@ class Answered:
     status: int | None
     code: str
     fault: str | None
+    tenant: str | None = None
 
 
 class Requests:
-    """The last answers, oldest first, and a way to wait for the next one."""
+    """The last answers, oldest first, and a way to wait for the next one.
+
+    Each tenant has its own last ones under its own numbers: what others do neither shows nor drives them out.
+    """
 
     def __init__(self, clock: Clock, kept: int = KEPT) -> None:
-        self._clock = clock
-        self._answered: deque[Answered] = deque(maxlen=kept)
+        self._clock, self._kept = clock, kept
+        self._answered: dict[str | None, deque[tuple[int, Answered]]] = {}  # with the number that its tenant sees
         self._number = 0
+        self._numbers: Counter[str | None] = Counter()
+        self._codes: dict[tuple[str | None, str], Counter[str]] = {}
         self._waiting: set[asyncio.Event] = set()
 
-    def note(self, mock: str, operation: str, status: int, code: str = "", fault: Fault | None = None) -> None:
+    def note(self, mock: str, operation: str, status: int | None, code: str = "", fault: Fault | None = None) -> None:
         """One request was answered, or will be as ``fault`` wants it; whoever waits looks again."""
         self._number += 1
         real = self._clock.real().isoformat(timespec="milliseconds")
         business = self._clock.business().isoformat(timespec="milliseconds")
         touched, read = None if fault is None else fault.id, fault is None or fault.lost is None
-        self._answered.append(
-            Answered(self._number, real, business, mock, operation, status if read else None, code if read else "", touched)
-        )
+        tenant, said = whose(), (status, code) if read else (None, "")
+        one = Answered(self._number, real, business, mock, operation, *said, touched, tenant)
+        self._numbers[tenant] += 1
+        self._answered.setdefault(tenant, deque(maxlen=self._kept)).append((self._numbers[tenant], one))
+        self._codes.setdefault((tenant, mock), Counter())[code or str(status)] += 1
         for waiting in self._waiting:
             waiting.set()
 
     def __iter__(self) -> Iterator[Answered]:
-        return iter(tuple(self._answered))
+        everybody = sorted((one for kept in self._answered.values() for _, one in kept), key=lambda one: one.number)
+        return iter(everybody[-self._kept :])
+
+    def of(self, tenant: str) -> list[Answered]:
+        """Those of one tenant, under its own numbers."""
+        return [replace(one, number=number) for number, one in self._answered.get(tenant, ())]
+
+    def codes(self, tenant: str, mock: str) -> dict[str, int]:
+        """How many answers of each code (the status where there is none) this service gave to a tenant."""
+        return dict(self._codes.get((tenant, mock), {}))
 
     async def until(self, held: Callable[[], bool], timeout_s: float) -> bool:
         """Wait until ``held()``, looked at after each answer; False when the time is over first."""
@@ -78,4 +98,13 @@ class Requests:
 
     def reset(self) -> None:
         self._answered.clear()
+        self._numbers.clear()
+        self._codes.clear()
         self._number = 0
+
+    def forget(self, tenant: str) -> None:
+        """Those of one tenant, whose numbers begin again."""
+        self._answered.pop(tenant, None)
+        self._numbers.pop(tenant, None)
+        for name in [name for name in self._codes if name[0] == tenant]:
+            del self._codes[name]

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from mocks.sandbox.api import Told, refusals
 from mocks.sandbox.requests import KEPT
+from mocks.sandbox.viewing import view
 from mocks.sandbox.watching import Search, Word, watched
 from mocks.sandbox.world import Mock, World
 
@@ -27,9 +28,10 @@ class RequestTold(Told):
     business: str = Field(description="Temps métier de la réponse, RFC 3339.")
     mock: str = Field(examples=["insi"])
     operation: str = Field(examples=["INS.RECHERCHE_TRAITS"])
-    status: int | None = Field(description="Statut HTTP ou code SMTP ; null quand une panne a laissé la requête sans réponse.")
-    code: str = Field(description="Code propre au service, vide quand il n'en a pas.", examples=["CR00"])
+    status: int | None = Field(description="Statut HTTP ou code SMTP ; null en IMAP, ou sans réponse (panne).")
+    code: str = Field(description="Code propre au service, vide sans lui ; IMAP : « APPEND OK ».", examples=["CR00"])
     fault: str | None = Field(description="Panne qui l'a touchée.")
+    tenant: str | None = Field(description="Éditeur que ce qu'elle a montré désigne ; null pour personne.")
 
 
 class RequestsTold(Told):
@@ -45,8 +47,9 @@ def router(world: World, _mocks: Mapping[str, Mock]) -> APIRouter:
     async def requests(asked: Annotated[RequestsAsked, Query()]) -> RequestsTold:
         """Les requêtes auxquelles les services simulés ont répondu, avec leurs codes ; sans corps, trait ni jeton."""
         wanted = {name: value for name in ("mock", "operation", "code") if (value := getattr(asked, name)) is not None}
+        tenant = view().tenant
         rows, total, reached = await watched(world.requests, asked, lambda: [
-            one for one in world.requests
+            one for one in (world.requests if tenant is None else world.requests.of(tenant))
             if one.number > asked.after and all(getattr(one, name) == value for name, value in wanted.items())
         ])  # fmt: skip
         return RequestsTold(total=total, reached=reached, requests=[RequestTold(**asdict(one)) for one in rows])

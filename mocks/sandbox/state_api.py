@@ -8,6 +8,8 @@ from fastapi import APIRouter, Path
 from pydantic import Field
 
 from mocks.sandbox.api import Refused, Told, refusals
+from mocks.sandbox.parts import state_of
+from mocks.sandbox.viewing import view
 from mocks.sandbox.world import Mock, World
 
 MockName = Annotated[str, Path(max_length=40, description="insi, dmp, mssante, psc ou annuaire.", examples=["dmp"])]
@@ -29,14 +31,15 @@ def router(world: World, mocks: Mapping[str, Mock]) -> APIRouter:
 
     @routes.get("/state", responses=refusals())
     async def overview() -> Overview:
-        """Ce que les services simulés ont reçu et gardent, en nombres."""
-        return Overview(mocks=sorted(mocks), **world.trace.counts())
+        """Ce que les services simulés ont reçu et gardent, en nombres ; d'un éditeur, avec sa clé."""
+        return Overview(mocks=sorted(mocks), **world.trace.counts(view().tenant))
 
     @routes.get("/state/{mock}", responses=refusals(404))
     async def state(mock: MockName) -> MockState:
         """L'état d'un service simulé."""
         if mock not in mocks:
             raise Refused(404, f"Aucun service simulé « {mock} » ici. Services : {', '.join(sorted(mocks)) or 'aucun'}.")
-        return MockState(mock=mock, state=mocks[mock].state())
+        seen = view()
+        return MockState(mock=mock, state=mocks[mock].state() if seen.tenant is None else state_of(world, mocks[mock], seen))
 
     return routes

@@ -6,13 +6,12 @@ act that was cut leaves nobody who may call, and may be asked again.
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from connectors.nomenclatures.mssante import domain_of
-from mocks.dmp.app import DmpMock
-from mocks.mssante.app import MssanteMock
+from mocks.sandbox import parts, snapshots
 from mocks.sandbox.build import structure_row
 from mocks.sandbox.office import Office
 from mocks.sandbox.orders import Order
@@ -36,6 +35,7 @@ from mocks.sandbox.tenants import (
     with_secrets,
     without,
 )
+from mocks.sandbox.viewing import View
 from mocks.sandbox.world import Mock, World
 
 Row = dict[str, Any]
@@ -130,31 +130,13 @@ def forget_removed(world: World, mocks: Mapping[str, Mock]) -> None:
 
 
 def forget(world: World, mocks: Mapping[str, Mock], name: str) -> None:
-    """Take from the mocks the people, documents and messages of a tenant that was removed."""
+    """Take from the mocks what was of a tenant that was removed, and its snapshots."""
     left = next(row["structures"] for row in world.manifest["removed_tenants"] if row["id"] == name)
     world.population.remove_owned(name)
-    dmp, operator = mocks.get("dmp"), mocks.get("mssante")
-    if isinstance(dmp, DmpMock):
-        gone = {row["struct_id"] for row in left}
-        dmp.documents.drop(lambda one: one.struct_id in gone)
-    if isinstance(operator, MssanteMock):
-        _forget_messages(operator, domains_of(left), domains_of(world.manifest["structures"]))
-
-
-def _forget_messages(operator: MssanteMock, gone: set[str], others: set[str]) -> None:
-    """Copies in its mailboxes, and what it sent that nobody else here received."""
-    for kept in operator.store.messages():
-        rest = {address: state for address, state in kept.recipients.items() if domain_of(address) not in gone}
-        if rest == kept.recipients and domain_of(kept.sender) not in gone:
-            continue
-        if rest and (domain_of(kept.sender) not in gone or _received(rest, others)):
-            operator.store.narrow(kept, rest)
-        else:
-            operator.store.delete(kept)
-
-
-def _received(addresses: Iterable[str], domains: set[str]) -> bool:
-    return any(domain_of(address) in domains for address in addresses)
+    gone = View(name, struct_ids=frozenset(row["struct_id"] for row in left), domains=frozenset(domains_of(left)))
+    parts.forget(mocks, gone)
+    world.requests.forget(name)
+    shutil.rmtree(snapshots.root(world.data, name).parent, ignore_errors=True)
 
 
 def _people(path: Path, structures: Sequence[Structure], seed: int) -> tuple[list[Person], list[Professional]]:

@@ -19,7 +19,8 @@ from mocks.sandbox.structures import DOMAIN, TENANT, Structure
 MAX_STRUCTURES = 20
 _KINDS = (("EHPAD", "SA17", "500"), ("SAVS", "SA16", "446"), ("FOYER", "SA16", "252"))
 _RANGE, _FIRST, _END = "0B099", 100, 1000  # the numbers below are those of the first structures (mocks/sandbox/structures.py)
-_RESERVED = {"inconnu", "passerelle"}  # whose entries are nobody's, or the gateway's
+#: Whose entries are nobody's, or the gateway's; under which secrets that are none of ours are noted.
+_RESERVED = {"inconnu", "passerelle", "inconnue"}
 _REPLAY = "-rejeu"
 
 Manifest = Mapping[str, Any]

@@ -19,6 +19,7 @@ from mocks.sandbox.who import Callers
 from mocks.sandbox.world import World
 
 ANOTHERS, ADMINISTRATORS = "d_un_autre", "administrateur"
+_OWNER = "json_extract(CAST(row AS TEXT), '$.owner')"
 
 #: What a tenant may ask; each of these routes shows and changes its own only.
 _OPEN: dict[str, frozenset[str]] = {
@@ -30,9 +31,13 @@ _OPEN: dict[str, frozenset[str]] = {
     "/people/added": frozenset({"DELETE"}), "/pki/certificates": frozenset({"GET", "POST"}),
     "/pki/certificates/{name}/revoke": frozenset({"POST"}), "/faults": frozenset({"GET", "POST", "DELETE"}),
     "/faults/codes": frozenset({"GET"}), "/faults/injections": frozenset({"POST"}), "/clock": frozenset({"GET"}),
+    "/state": frozenset({"GET"}), "/state/{mock}": frozenset({"GET"}), "/requests": frozenset({"GET"}),
+    "/reset": frozenset({"POST"}), "/datasets": frozenset({"GET", "POST"}), "/datasets/{name}": frozenset({"POST"}),
+    "/snapshots": frozenset({"GET", "POST"}), "/snapshots/{name}": frozenset({"DELETE"}),
+    "/snapshots/{name}/restore": frozenset({"POST"}),
 }  # fmt: skip
 #: Besides, who has the sandbox alone: nobody else is disturbed.
-_OPEN_ALONE: dict[str, frozenset[str]] = {"/clock": frozenset({"POST"}), "/reset": frozenset({"POST"})}
+_OPEN_ALONE: dict[str, frozenset[str]] = {"/clock": frozenset({"POST"})}
 
 
 class NotYours(Refused):
@@ -70,6 +75,13 @@ class View:
         """Whether this row of the population may be shown: everybody's, or its own."""
         return self.tenant is None or self.works(row) or not (row.get("owner") or row.get("structure"))
 
+    def met(self) -> tuple[str, tuple[str, ...]]:
+        """The same as ``meets``, as SQL over the rows of the population, with its values."""
+        if self.tenant is None:
+            return "1", ()
+        mine = ", ".join(f"'{finess}'" for finess in sorted(self.finess))
+        return f"(ifnull({_OWNER}, '') = ? OR structure IN ({mine}) OR ({_OWNER} IS NULL AND structure IS NULL))", (self.tenant,)
+
     def works(self, row: Mapping[str, Any]) -> bool:
         return row.get("owner") == self.tenant or row.get("structure") in self.finess
 
@@ -80,7 +92,8 @@ class View:
         raise NotYours(403, f"« tenant » : cette clé n'agit que pour « {self.tenant} » ; retirez ce champ.", ANOTHERS)
 
 
-_ASKING: ContextVar[View] = ContextVar("asking", default=View())  # noqa: B039  frozen
+EVERYBODY = View()
+_ASKING: ContextVar[View] = ContextVar("asking", default=EVERYBODY)
 
 
 def view() -> View:
@@ -92,17 +105,25 @@ def ask_as(seen: View) -> None:
     _ASKING.set(seen)
 
 
+def view_of(world: World, tenant: str) -> View:
+    """What is a tenant's now."""
+    rows = rows_of(world.manifest["structures"], tenant)
+    clients = frozenset(row["client_id"] for row in rows_of(world.manifest["psc_clients"], tenant))
+    finess, ids = (frozenset(row[column] for row in rows) for column in ("finess_et", "struct_id"))
+    return View(tenant, finess, ids, frozenset(domains_of(rows)), clients)
+
+
 def bearer(world: World, key: str) -> View | None:
     """Whose key this is; None for nobody's."""
     if hmac.compare_digest(key.encode("latin-1"), str(world.manifest["control_key"]).encode("latin-1")):
-        return View()
+        return EVERYBODY
     hashed = digest(key)
     found = (
         row["id"] for row in world.manifest["tenants"]
         if "control_sha256" in row and hmac.compare_digest(hashed, row["control_sha256"])
     )  # fmt: skip
     tenant = next(found, None)
-    return None if tenant is None else _of(world, tenant)
+    return None if tenant is None else view_of(world, tenant)
 
 
 def may(world: World, seen: View, method: str, template: str | None) -> bool:
@@ -127,10 +148,3 @@ def known_callers(world: World, seen: View) -> Callers:
     columns = ("structures", "psc_clients", "annuaire_keys")
     manifest = {column: rows_of(world.manifest[column], seen.tenant) for column in columns}
     return Callers({**manifest, "tenants": [{"id": seen.tenant}]}, world.population, world.psc_claims)
-
-
-def _of(world: World, tenant: str) -> View:
-    rows = rows_of(world.manifest["structures"], tenant)
-    clients = frozenset(row["client_id"] for row in rows_of(world.manifest["psc_clients"], tenant))
-    finess, ids = (frozenset(row[column] for row in rows) for column in ("finess_et", "struct_id"))
-    return View(tenant, finess, ids, frozenset(domains_of(rows)), clients)

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import unquote
 from weakref import WeakSet
@@ -16,6 +16,7 @@ from mocks.sandbox.ledger import not_checked
 from mocks.sandbox.malformed import announced_length, malform
 from mocks.sandbox.network_faults import ON_THE_PIPE, play
 from mocks.sandbox.who import Callers, Who
+from mocks.sandbox.whose import answer_for
 from mocks.sandbox.world import World
 
 Scope = dict[str, Any]
@@ -117,9 +118,10 @@ class WebMock(Generic[_Call]):
         exchange = await _read(scope, receive, self._max_body)
         if exchange is None:
             return
-        call = self._recognise(exchange)
+        call, who = self._recognise(exchange), self._who(exchange)
+        answer_for(who.tenant)
         self._world.trace.received(call.operation)
-        fault = self._world.faults.take(call.operation, lambda: self._who(exchange, call))
+        fault = self._world.faults.take(call.operation, lambda: replace(who, persons=frozenset(self._persons(call))))
         reply = self._made(call, fault)
         if fault is not None:
             await self._world.touched(fault, call.operation)
@@ -149,10 +151,9 @@ class WebMock(Generic[_Call]):
             reply.headers["Retry-After"] = str(fault.retry_after_s)
         return malform(fault.value, reply) if fault is not None and fault.kind == "malformed" else reply
 
-    def _who(self, exchange: Exchange, call: _Call) -> Who:
+    def _who(self, exchange: Exchange) -> Who:
         callers = Callers(self._world.manifest, self._world.population, self._world.psc_claims)
-        persons = self._persons(call)
-        return callers.of_http(exchange.headers, exchange.query, exchange.body, exchange.client_der, persons)
+        return callers.of_http(exchange.headers, exchange.query, exchange.body, exchange.client_der)
 
     async def _play(self, fault: Fault, reply: Reply, pipe: HttpPipe) -> None:
         """The answer on a connection that ends with it: what its server would have sent is no longer what it sends."""

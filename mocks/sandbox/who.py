@@ -6,6 +6,7 @@ import binascii
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote_plus
 
@@ -41,13 +42,11 @@ class Callers:
     people: Population = field(repr=False)
     claims: Callable[[str], Mapping[str, Any] | None]
 
-    def of_http(
-        self, headers: Mapping[str, str], query: str, body: bytes, der: bytes | None, persons: Iterable[str] = ()
-    ) -> Who:
+    def of_http(self, headers: Mapping[str, str], query: str, body: bytes, der: bytes | None) -> Who:
         """By certificate, ESANTE-API-KEY, or PSC client (Basic, form, query, access token). ``headers``: names in lower case."""
         shown = {headers.get("esante-api-key", ""), *self._clients(headers, query, body)} - {""}
         structure = self._structure(der)
-        return self._who(shown | _names(structure, der), structure, persons)
+        return self._who(shown | _names(structure, der), structure, ())
 
     def of_mail(self, mailbox: str | None, der: bytes | None, persons: Iterable[str] = ()) -> Who:
         """By the mailbox that is open, and the certificate shown."""
@@ -109,6 +108,7 @@ def _names(structure: Mapping[str, Any] | None, der: bytes | None) -> set[str]:
     return shown if structure is None else shown | {structure.get("finess_et", ""), structure.get("struct_id", "")} - {""}
 
 
+@lru_cache(maxsize=1024)
 def _unit(der: bytes) -> str | None:
     """The structure that a certificate names; one that cannot be read names none."""
     try:

@@ -14,7 +14,8 @@ from connectors.wire import serving
 from connectors.wire.clock import SystemClock
 from connectors.wire.serving import Service
 from connectors.wire.tls import ClientCertificate, Profile, server_context
-from mocks.sandbox.console import tell_touched
+from mocks.sandbox.console import tell_refusal, tell_touched
+from mocks.sandbox.denied import Denied
 from mocks.sandbox.faults import Fault, Faults
 from mocks.sandbox.kept import read
 from mocks.sandbox.papers import write_manifest
@@ -87,10 +88,11 @@ class World:
     psc_claims: Callable[[str], dict[str, Any] | None] = _no_psc
     register_redirect: Callable[[str, str], None] = _no_redirect
     requests: Requests = field(init=False)
+    denied: Denied = field(init=False)
     _followers: list[Callable[[], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.requests = Requests(self.clock)
+        self.requests, self.denied = Requests(self.clock), Denied(self._deny)
 
     @classmethod
     def load(cls, data: Path, *, ports: dict[str, int] | None = None, clock: SystemClock | None = None) -> World:
@@ -111,6 +113,9 @@ class World:
         self.manifest = manifest
         for change in self._followers:
             change()
+
+    async def _deny(self, name: str, why: str, count: int) -> None:
+        await tell_refusal(self.ports.get("console"), self.manifest.get("admin_key", ""), name=name, why=why, count=count)
 
     @property
     def pki(self) -> dict[str, Any]:

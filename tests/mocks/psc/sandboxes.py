@@ -51,8 +51,10 @@ _ROWS = [
     (ROLE, "Dominique", "TESTROLE", "99", "1.2.250.1.213.1.6.1.140", "350", "0B0990016", "dominique@pro.mssante.example"),
     (DOCTOR, "Zoé", "TESTMÉD", "10", "1.2.250.1.71.1.2.7", "FON-33", None, "zoe.testmed@pro.mssante.example"),
 ]
+#: Whoever works somewhere is of alpha, whose clients they log in to, wherever that is.
 PROFESSIONALS: list[dict[str, Any]] = [
-    {**dict(zip(_COLUMNS, row, strict=True)), "rpps": row[0][1:], "civility": "MME", "may_open": []} for row in _ROWS
+    {**dict(zip(_COLUMNS, row, strict=True)), "rpps": row[0][1:], "civility": "MME", "may_open": [], "owner": row[6] and "alpha"}
+    for row in _ROWS
 ]
 
 

@@ -19,6 +19,8 @@ from mocks.psc.state import Session
 from mocks.runtime import MOCKS
 from mocks.sandbox.build import init
 from mocks.sandbox.control import KEY_HEADER, Control
+from mocks.sandbox.trace import hashed
+from mocks.sandbox.whose import answer_for
 from mocks.sandbox.world import Mock, World
 from tests.mocks.sandbox.consoles import Gateway
 from tests.mocks.sandbox.test_tenants import added, deliver, stored
@@ -53,22 +55,33 @@ NAMED: dict[tuple[str, str], list[tuple[str, Any, int]]] = {
         ("/faults/injections", {"operation": "INS.RECHERCHE_TRAITS", "body_base64": "YQ==", "tenant": "editeur-a", **XML}, 403),
     ],
     ("DELETE", "/faults"): [("/faults?id=de-a", None, 200)],
+    ("POST", "/datasets"): [
+        ("/datasets", {"documents": [{"matricule": "{matricule}"}]}, 404),
+        ("/datasets", {"messages": [{"sender": "{mine}", "to": ["{box}"]}]}, 403),
+        ("/datasets", {"messages": [{"sender": "{box}", "to": ["{mine}"]}]}, 403),
+    ],
 }  # fmt: skip
+#: Names of its own, that may be another's too: nobody asks for what is another's.
+APART: dict[tuple[str, str], list[tuple[str, Any, int]]] = {
+    ("POST", "/snapshots/{name}/restore"): [("/snapshots/de-a/restore", None, 404)],
+    ("DELETE", "/snapshots/{name}"): [("/snapshots/de-a", None, 404)],
+    ("POST", "/snapshots"): [("/snapshots", {"name": "de-a"}, 201), ("/snapshots", {"name": "de-a"}, 409)],
+}
 #: Lists, in which a key finds its own and what is everybody's.
 LISTS = {
     ("GET", "/messages"), ("GET", "/documents"), ("GET", "/submission-sets"), ("GET", "/sessions"), ("GET", "/people"),
-    ("GET", "/pki/certificates"), ("GET", "/faults"),
+    ("GET", "/pki/certificates"), ("GET", "/faults"), ("GET", "/state"), ("GET", "/requests"), ("GET", "/snapshots"),
 }  # fmt: skip
+#: Each service's own state, of which a key sees its part.
+STATES = {("GET", "/state/{mock}")}
 #: Changes everything that is the key's own, and nothing else.
-OWN = {("DELETE", "/messages"), ("DELETE", "/people/added")}
+OWN = {("DELETE", "/messages"), ("DELETE", "/people/added"), ("POST", "/reset"), ("POST", "/datasets/{name}")}
 #: Says nothing of anybody.
-COMMON = {("GET", "/people/situations"), ("GET", "/faults/codes"), ("GET", "/clock")}
+COMMON = {("GET", "/people/situations"), ("GET", "/faults/codes"), ("GET", "/clock"), ("GET", "/datasets")}
 #: The administrator's: 403, whoever else asks.
 ADMIN = {
-    ("GET", "/state"), ("GET", "/state/{mock}"), ("GET", "/requests"), ("POST", "/clock"), ("POST", "/reset"),
-    ("GET", "/snapshots"), ("POST", "/snapshots"), ("POST", "/snapshots/{name}/restore"), ("DELETE", "/snapshots/{name}"),
-    ("GET", "/datasets"), ("POST", "/datasets"), ("POST", "/datasets/{name}"), ("GET", "/tenants"), ("POST", "/tenants"),
-    ("POST", "/tenants/{name}/rotate"), ("DELETE", "/tenants/{name}"),
+    ("POST", "/clock"), ("GET", "/tenants"), ("POST", "/tenants"), ("POST", "/tenants/{name}/rotate"),
+    ("DELETE", "/tenants/{name}"),
 }  # fmt: skip
 
 
@@ -95,8 +108,15 @@ class Shared:
             "message": deliver(operator, mine["mailboxes"][0], mine["mailboxes"][1]), "matricule": person["matricule"],
             "rpps": staff["rpps"], "finess": mine["finess_et"], "own": other["finess_et"],
             "neighbour": next(row["matricule"] for row in people.persons() if row["structure"] == "0B0990008"),
-            "certificate": Path(mine["identities"]["sign"]["cert"]).stem,
+            "certificate": Path(mine["identities"]["sign"]["cert"]).stem, "name": "dmp-garni",
+            "box": mine["mailboxes"][0], "mine": other["mailboxes"][0],
         }  # fmt: skip
+        answer_for("editeur-a")
+        self.world.trace.received("INS.VERIFICATION")
+        self.world.trace.held("DMP.TD2.1", hashed("1.1"))
+        self.world.requests.note("insi", "INS.VERIFICATION", 200, "CR-DE-A")
+        answer_for(None)
+        assert (await self.ask("a", "POST", "/snapshots", {"name": "de-a"})).status_code == 201
         fault = {"operation": "INS.RECHERCHE_TRAITS", "kind": "status", "value": "503", "id": "de-a"}
         assert (await self.ask("a", "POST", "/faults", fault)).status_code == 201
         self.world.ports["console"] = self.gateway.port
@@ -120,8 +140,9 @@ class Shared:
         return told
 
     async def seen_by(self, who: str) -> dict[str, str]:
-        """Every list, as this key reads it."""
-        return {path: (await self.ask(who, method, path)).text for method, path in sorted(LISTS)}
+        """Every list, and the state of every service, as this key reads them."""
+        paths = [path for _, path in sorted(LISTS)] + [f"/state/{name}" for name in MOCKS]
+        return {path: (await self.ask(who, "GET", path)).text for path in paths}
 
 
 @pytest.fixture
@@ -141,7 +162,7 @@ async def shared(tmp_path: Path, gateway: Gateway) -> AsyncIterator[Shared]:
 async def test_no_route_gives_a_tenant_what_is_anothers(shared: Shared) -> None:
     described = (await shared.http.get("/openapi.json")).json()["paths"]
     routes = {(method.upper(), path) for path, methods in described.items() for method in methods}
-    assert routes == NAMED.keys() | LISTS | OWN | COMMON | ADMIN
+    assert routes == NAMED.keys() | APART.keys() | LISTS | STATES | OWN | COMMON | ADMIN
     before, disk = await shared.seen_by("a"), shared.world.manifest
     secret = [shared.names[name] for name in ("message", "matricule", "rpps", "certificate", "neighbour")]
     for (method, _), asked in NAMED.items():
@@ -149,21 +170,28 @@ async def test_no_route_gives_a_tenant_what_is_anothers(shared: Shared) -> None:
             refused = await shared.ask("b", method, path, body)
             assert refused.status_code == status, (method, path, refused.text)
             assert shared.noted() in ([("editeur-b", "d_un_autre")], [("editeur-b", "administrateur")]), (method, path)
+    for (method, _), asked in APART.items():
+        for path, body, status in asked:
+            assert (await shared.ask("b", method, path, body)).status_code == status, (method, path)
     for path in ("/messages/{message}", "/documents/1.1", "/people/{matricule}"):  # as for what is not there
         nothing = path.replace("{message}", "SIM0").replace("1.1", "9.9").replace("{matricule}", "199000000000000")
         assert (await shared.ask("b", "GET", path)).json() == (await shared.ask("b", "GET", nothing)).json()
     shared.noted()
     for method, path in sorted(ADMIN):
         refused = await shared.ask("b", method, path, {} if method == "POST" else None)
-        assert (refused.status_code, "administrateur" in refused.json()["detail"]) == (403, True), (method, path)
+        said = refused.json()["detail"]
+        assert (refused.status_code, "administrateur" in said) == (403, True), (method, path)
+        assert ("commun à tous" in said) == (path == "/clock")
         assert shared.noted() == [("editeur-b", "administrateur")], (method, path)
     for path, text in (await shared.seen_by("b")).items():
         assert "editeur-a" not in text and not [one for one in secret if one in text] and "1.1" not in text, path
+        assert not [one for one in ("INS.VERIFICATION", "CR-DE-A") if one in text], path
+    assert (await shared.ask("b", "GET", "/state")).json()["held"] == {}
     for method, path in OWN | COMMON:
         assert (await shared.ask("b", method, path)).status_code == 200, path
     assert shared.noted() == [] and shared.world.manifest is disk
     assert await shared.seen_by("a") == before  # and what was asked for is there, for whom it belongs to
-    for named in [*secret[:1], "1.1", "s-a", *secret[1:2], secret[3], "de-a"]:
+    for named in [*secret[:1], "1.1", "s-a", *secret[1:2], secret[3], "de-a", "INS.VERIFICATION", "CR-DE-A"]:
         assert named in str(before), named
 
 

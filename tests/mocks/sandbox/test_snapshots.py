@@ -111,7 +111,7 @@ async def test_a_snapshot_that_was_not_finished_has_no_name(
     api: httpx.AsyncClient, world: World, mocks: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as full:
-        full.setattr(snapshots.shutil, "copyfile", lambda *_: (_ for _ in ()).throw(OSError(28, "plein")))
+        full.setattr(snapshots.shutil, "copyfile", lambda *_, **__: (_ for _ in ()).throw(OSError(28, "plein")))
         with pytest.raises(OSError, match="plein"):
             snapshots.save(world, mocks, "demi")
     assert (await done(api, "GET", "/snapshots"))["snapshots"] == []

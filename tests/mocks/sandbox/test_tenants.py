@@ -110,7 +110,7 @@ async def test_a_tenant_has_what_its_software_calls_with_and_nothing_of_anothers
     assert people.isdisjoint(row["matricule"] for row in own) and len(own) >= 24
     dmp, psc, operator = mocks["dmp"], mocks["psc"], mocks["mssante"]
     assert isinstance(dmp, DmpMock) and isinstance(psc, PscMock) and isinstance(operator, MssanteMock)
-    assert first["struct_id"] in dmp._structures
+    assert first["struct_id"] in dmp._owners
     assert {"editeur-b", "editeur-b-rejeu"} <= psc.state()["clients"].keys()
     assert operator.directory.locate(first["mailboxes"][0]) == "delivered"
     assert told["annuaire_key"] in mocks["annuaire"]._quotas  # type: ignore[attr-defined]

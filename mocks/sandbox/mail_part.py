@@ -1,0 +1,91 @@
+"""What of the messages is a tenant's: those that its mailboxes sent or received. Who received one keeps it, whatever who sent
+it does."""
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from connectors.nomenclatures.mssante import domain_of
+from mocks.mssante.app import MssanteMock
+from mocks.mssante.state import Kept
+from mocks.sandbox.kept import read_lines
+from mocks.sandbox.tenants import domains_of
+from mocks.sandbox.viewing import View
+
+_INDEX = "messages.jsonl"
+
+
+def mine(seen: View, kept: Kept) -> bool:
+    """Whether one of its mailboxes received it, or sent it and was not emptied since."""
+    return sent(seen, kept) or seen.box(*kept.recipients)
+
+
+def sent(seen: View, kept: Kept) -> bool:
+    return seen.box(kept.sender) and not (kept.left and seen.tenant is not None)
+
+
+def copies(seen: View, kept: Kept) -> list[str]:
+    """Recipients whose copy it may read: all of them for who sent it, else its own mailboxes."""
+    return [address for address in kept.recipients if sent(seen, kept) or seen.box(address)]
+
+
+def forget(operator: MssanteMock, seen: View, kept: Kept) -> None:
+    """Take its part of a message away: what another tenant of the sandbox received or sent is still that one's."""
+    theirs = {address: state for address, state in kept.recipients.items() if not seen.box(address)}
+    hosted = domains_of(operator.world.manifest["structures"])
+    own = seen.box(kept.sender)
+    if theirs and any(domain_of(address) in hosted for address in (*theirs, *([] if own else [kept.sender]))):
+        operator.store.narrow(kept, theirs, left=own)
+    else:
+        operator.store.delete(kept)
+
+
+def empty(operator: MssanteMock, seen: View) -> None:
+    for kept in operator.store.messages():
+        if mine(seen, kept):
+            forget(operator, seen, kept)
+
+
+def state(operator: MssanteMock, seen: View) -> dict[str, Any]:
+    whole = operator.state()
+    opened = {address: told for address, told in whole.get("mailboxes", {}).items() if seen.box(address)}
+    return {**whole, **operator.store.to_json(lambda kept: mine(seen, kept)), "mailboxes": opened}
+
+
+def put_aside(operator: MssanteMock, seen: View, folder: Path) -> None:
+    """Write in ``folder`` what ``put_back`` reads: a line for each message, a file for each copy that is the tenant's."""
+    folder.mkdir()
+    with (folder / _INDEX).open("wb") as index:
+        for kept in operator.store.messages():
+            if mine(seen, kept):
+                own = _own(operator, seen, kept)
+                index.write(orjson.dumps({**asdict(kept), "own": own}, option=orjson.OPT_APPEND_NEWLINE))
+                for number, address in enumerate(own):
+                    (folder / f"{kept.queue_id}.{number}.eml").write_bytes(operator.store.content(kept, address))
+
+
+def put_back(operator: MssanteMock, seen: View, folder: Path) -> None:
+    """Its copies come back, and what it sent to others only when one of them still has it: nothing moves in their mailboxes."""
+    here = {kept.queue_id: kept for kept in operator.store.messages()}
+    for row in read_lines(folder / _INDEX):
+        own = row.pop("own")
+        kept, held = Kept(**row), here.get(row["queue_id"])
+        contents = {
+            address: (folder / f"{kept.queue_id}.{number}.eml").read_bytes() for number, address in enumerate(own)
+        }
+        same = held is not None and (held.unit, held.at) == (kept.unit, kept.at)
+        theirs = held.recipients if held is not None and same else {}
+        if contents or theirs:
+            operator.store.put_back(kept, {**theirs, **{address: kept.recipients[address] for address in own}}, contents)
+
+
+def _own(operator: MssanteMock, seen: View, kept: Kept) -> list[str]:
+    """Recipients whose copy is the tenant's: its mailboxes, and those that are nobody's here of what it sent."""
+    hosted = domains_of(operator.world.manifest["structures"])
+    return [
+        address for address in kept.recipients
+        if seen.box(address) or (sent(seen, kept) and domain_of(address) not in hosted)
+    ]  # fmt: skip
