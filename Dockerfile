@@ -24,7 +24,7 @@ ENV PATH=/opt/socle/bin:$PATH \
     SOCLE_BIND=0.0.0.0
 USER socle
 VOLUME /data
-EXPOSE 8080 8440 8441 8443 8444 8445 8587 9100
+EXPOSE 8080 8440 8441 8442 8443 8444 8445 8587 9100
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s \
   CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/healthz', timeout=2)"]
 STOPSIGNAL SIGTERM

@@ -26,6 +26,7 @@ from gateway.access.identities import IdentityStore
 from gateway.access.keys import OwnKeys
 from gateway.access.profile import Profile
 from gateway.access.rights import Keys
+from gateway.access.signers import Authorities
 from gateway.access.start_guard import check_start
 from gateway.among import Among
 from gateway.conformance.live import Observer, eyes_of
@@ -34,7 +35,7 @@ from gateway.doors.closing_api import ClosingApi
 from gateway.doors.conformance_api import DirectApi
 from gateway.doors.console import Console
 from gateway.doors.dmp import DmpDoor
-from gateway.doors.insi import InsiDoor
+from gateway.doors.insi import InsiDoor, InsiOneWayDoor
 from gateway.doors.journal_api import JournalApi
 from gateway.doors.mail.smtp import SmtpDoor
 from gateway.doors.native import NativeApp
@@ -70,14 +71,14 @@ from gateway.lead import Lead
 from gateway.metrics import GatewayCollector
 from gateway.operations import OPERATIONS
 from gateway.population import People
-from gateway.rerunning import SEARCH_PATH, Reruns
+from gateway.rerunning import SEARCH_PATH, VERIFICATION_PATH, Reruns
 from gateway.road import NativeDoor, Road
 from gateway.settings import Settings, Upstream
 from gateway.starts import note_start
 
 _UPSTREAMS: dict[Upstream, str] = {
-    "INS": "mock-insi", "DMP": "mock-dmp", "PSC": "mock-psc", "PSC-WALLET": "mock-psc-wallet", "ANN": "mock-annuaire",
-    "MSS": "mock-smtp",
+    "INS": "mock-insi", "INS-ONEWAY": "mock-insi-oneway", "DMP": "mock-dmp", "PSC": "mock-psc", "PSC-WALLET": "mock-psc-wallet",
+    "ANN": "mock-annuaire", "MSS": "mock-smtp",
 }  # fmt: skip
 _SMTP = 587  # where an operator takes mail (RFC 6409)
 _OWN_OID = "1.2.250.1.999.99"  # fictitious root under which the gateway numbers its own questions
@@ -179,17 +180,19 @@ class Gateway:
     def services(self) -> list[Service]:
         """Every listener of the gateway (design §8)."""
         insi = InsiDoor(self._upstream("INS"))
+        one_way = InsiOneWayDoor(self._upstream("INS-ONEWAY"), Authorities((self._ca, self._ca.with_name("persons.pem"))))
         dmp = DmpDoor(self._upstream("DMP"), self.registry, self.clock.business)
         psc = PscDoor(self._upstream("PSC"), self._upstream("PSC-WALLET"))
         annuaire = NativeApp(AnnuaireDoor(self._upstream("ANN")), self.road, "annuaire")
         keys, doors = OwnKeys.from_manifest(self.settings.sandbox, self.access), self._own_doors(dmp)
         own = OwnDoors(doors, keys, self.road)
         natives: dict[str, NativeDoor] = {"INS": insi, "PSC": psc}
-        reruns = Reruns(self.road, self.access, keys, natives, doors[SEARCH_PATH], self.settings.rerun_in_production)
+        reruns = Reruns(self.road, self.access, keys, natives, doors, self.settings.rerun_in_production)
         return [
             HttpService("console", own.beside(self._console(reruns), "console"), dated=False),
             HttpService("annuaire", own.beside(annuaire, "annuaire"), self._door_tls("none"), dated=False),
             self._native("insi", insi, self._door_tls("required")),
+            self._native("insi-oneway", one_way, self._door_tls("none")),
             self._native("dmp", dmp, self._door_tls("required", "dmp")),
             self._native("psc", psc, self._door_tls("optional")),
             self._native("psc-wallet", psc, self._door_tls("none")),
@@ -201,7 +204,7 @@ class Gateway:
         insi = InsService(self.road, self._upstream("INS"), str(self.manifest["idam"]), self.clock)
         return {
             SEARCH_PATH: SearchDoor(insi),
-            "/ins/verification": VerificationDoor(insi),
+            VERIFICATION_PATH: VerificationDoor(insi),
             "/ins/verification/lots": DepositDoor(insi),
             "/ins/verification/lots/{lot}/resultats": RetrievalDoor(insi),
             "/ins/decision": DecisionDoor(self.road),

@@ -23,6 +23,7 @@ def first_call(data: Path, supervisor: Supervisor) -> dict[str, Any]:
         "simulated": True,
         "bases": {
             "insi": supervisor.url("insi") + "/lps",
+            "insi_oneway": supervisor.url("insi-oneway") + "/lps",
             "dmp": supervisor.url("dmp") + "/si-dmp-server/v2/services/",
             "psc": supervisor.url("psc") + "/auth/realms/esante-wallet",
             "psc_wallet": supervisor.url("psc-wallet") + "/auth",

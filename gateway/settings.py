@@ -15,7 +15,7 @@ from gateway.journal.retention import Retention
 from gateway.operations import BodyPolicy
 
 Seconds = Annotated[float, Field(gt=0)]
-Upstream = Literal["INS", "DMP", "PSC", "PSC-WALLET", "ANN", "MSS"]
+Upstream = Literal["INS", "INS-ONEWAY", "DMP", "PSC", "PSC-WALLET", "ANN", "MSS"]
 
 
 class Settings(BaseSettings):

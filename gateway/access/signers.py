@@ -7,6 +7,7 @@ nobody else can make calls be written under its name.
 from __future__ import annotations
 
 import base64
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,8 @@ from connectors.wire import soap
 from connectors.wire.tls import Stamp, stamp
 from gateway.access.callers import UNKNOWN, Access, Caller
 from gateway.access.tokens import bearing_client
+
+logging.getLogger("signxml").setLevel(logging.INFO)  # at DEBUG it writes what was signed, and by whom
 
 _SAML = {"saml": NS_SAML}
 _DS = {"ds": NS_DS}

@@ -51,7 +51,7 @@ class Sandbox:
 
     @property
     def urls(self) -> Mapping[str, str]:
-        """Base of each door, by name: insi, dmp, psc, psc_wallet, annuaire, smtp, console, controle."""
+        """Base of each door, by name: insi, insi_oneway, dmp, psc, psc_wallet, annuaire, smtp, console, controle."""
         urls: Mapping[str, str] = self.given["bases"]
         return urls
 

@@ -29,6 +29,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from connectors.insi.authentication import Professional, ProSanteConnect
+from connectors.insi.contexts import Header
 from connectors.wire.clock import SystemClock
 from connectors.wire.http import Answer, Client
 from connectors.wire.saml import load_signer
@@ -45,13 +47,15 @@ from loadtests.users.insi import InsiUser
 from loadtests.users.mail import MailUser
 from loadtests.users.psc import PscUser
 from tests.e2e.test_up import ROOT, SOCLE, read_json
+from tests.gateway.doors import insi_messages
 from tests.gateway.journal.world import rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 CANARY = "275126322074974"  # of a fictitious person whose DMP is open
 KEPT = {
-    "INS.RECHERCHE_TRAITS": "full", "INS.INCONNUE": "full", "DMP.TD2.1": "full", "DMP.TD0.2": "full", "DMP.INCONNUE": "full",
+    "INS.RECHERCHE_TRAITS": "full", "INS.VERIFICATION": "full", "INS.INCONNUE": "full",
+    "DMP.TD2.1": "full", "DMP.TD0.2": "full", "DMP.INCONNUE": "full",
     "ANN.RECHERCHE": "full", "ANN.INCONNUE": "full", "PSC.TOKEN": "headers", "PSC.AUTHORIZE": "headers",
 }  # fmt: skip
 _TEXT = re.compile(rb'>([^<>\s][^<>]*)<|="([^"<>]*)"')
@@ -112,8 +116,7 @@ class Deployment:
         self.world = worlds.load(self.data)
 
     def port(self, listener: str) -> int:
-        bases = {"insi": "insi", "dmp": "dmp", "psc": "psc", "psc-wallet": "psc_wallet", "annuaire": "annuaire", "smtp": "smtp"}
-        return int(urlsplit(self.said["bases"][bases.get(listener, listener)]).port or 0)
+        return int(urlsplit(self.said["bases"][listener.replace("-", "_")]).port or 0)
 
     def files(self) -> list[Path]:
         """Every file that the gateway writes: its folder, its log, its temporary files."""
@@ -197,9 +200,9 @@ HEADERS = (
     "traceparent", "Content-Type", "SOAPAction", "Accept", "Accept-Language", "Origin", "Host", "X-Forwarded-For", "From",
     "Content-Encoding", "Transfer-Encoding", "Expect", "Range", "If-None-Match", "X-Socle-Admin-Key", CANARY,
 )  # fmt: skip
-LISTENERS = ("console", "annuaire", "insi", "dmp", "psc", "psc-wallet")
+LISTENERS = ("console", "annuaire", "insi", "insi-oneway", "dmp", "psc", "psc-wallet")
 PATHS = {
-    "console": "/ins/recherche", "annuaire": "/fhir/v2/Practitioner", "insi": "/lps",
+    "console": "/ins/recherche", "annuaire": "/fhir/v2/Practitioner", "insi": "/lps", "insi-oneway": "/lps",
     "dmp": "/si-dmp-server/v2/services/repository", "psc": "/auth/realms/esante-wallet/protocol/openid-connect/token",
     "psc-wallet": "/auth",
 }  # fmt: skip
@@ -271,6 +274,12 @@ def soap_places(deployment: Deployment, users: Users) -> Iterator[tuple[str, byt
         for name in headers:
             changed = headers | {name: headers[name] + f"; x={CANARY}"}
             yield call.door, request(call.method, call.target, changed, call.body), "localhost"
+    assertion = ProSanteConnect("899999999999", "CN=X", Professional("0B0990008", "SA07"), "t")
+    stamp = insi_messages.STAMP
+    header = Header(insi_messages.SOFTWARE, "899999999999", stamp, assertion.security(stamp.at))
+    verification = insi_messages.request("INS.VERIFICATION", header)
+    for body in placed(verification):
+        yield "insi-oneway", request("POST", "/lps", {"Content-Type": _SOAP}, body), "localhost"
     call = users.dmp.feed(users.person, unique_id=f"1.2.250.1.999.7.3.{CANARY}")  # an OID whose last arc is the number
     headers = {key.decode(): value.decode() for key, value in call.headers}
     yield call.door, request(call.method, call.target, headers, call.body), "localhost"

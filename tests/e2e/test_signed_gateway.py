@@ -22,7 +22,7 @@ from gateway.journal.query import Filters, JournalReader
 from mocks.sandbox.build import init
 
 ROOT = Path(__file__).parents[2]
-MOCKS = ("insi", "dmp", "psc", "psc-wallet", "annuaire", "smtp")
+MOCKS = ("insi", "insi-oneway", "dmp", "psc", "psc-wallet", "annuaire", "smtp")
 PORTS = json.dumps({f"mock-{name}": 1 for name in MOCKS})
 
 

@@ -13,7 +13,7 @@ from gateway.embedding import Sandbox
 from gateway.supervise import RUN_FILE
 
 HTTP = {"mock-control", "mock-crl"}
-TLS = {"mock-insi", "mock-dmp", "mock-psc", "mock-psc-wallet", "mock-annuaire"}
+TLS = {"mock-insi", "mock-insi-oneway", "mock-dmp", "mock-psc", "mock-psc-wallet", "mock-annuaire"}
 SAID = "X-Socle-Mock"
 
 

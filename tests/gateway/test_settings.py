@@ -57,7 +57,7 @@ def test_an_address_is_a_host_and_a_port(url: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "value", "why"), [
-    ("UPSTREAMS", '{"IMAP": "imap://hote"}', "attendu : INS, DMP, PSC, PSC-WALLET, ANN ou MSS"),
+    ("UPSTREAMS", '{"IMAP": "imap://hote"}', "attendu : INS, INS-ONEWAY, DMP, PSC, PSC-WALLET, ANN ou MSS"),
     ("DRAIN_S", "0", "plus de 0 est attendu"), ("DRAIN_S", "demain", "un nombre est attendu"),
     ("BALLAST_MIO", "0", "1 au moins"), ("BALLAST_MIO", "1.5", "un nombre entier est attendu"),
     ("RERUN_IN_PRODUCTION", "peut-être", "attendu : true ou false"),

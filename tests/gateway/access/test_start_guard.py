@@ -21,7 +21,8 @@ from tests.gateway.access.nationals import OTHER, PRODUCTION, SANDBOX, TEST, can
 
 ROOT = Path(__file__).parents[3]
 REAL = {
-    "INS": "https://services-ps-tlsm.ameli.fr", "DMP": "https://lps2.dmp.gouv.fr", "PSC": "https://auth.esw.esante.gouv.fr",
+    "INS": "https://services-ps-tlsm.ameli.fr", "INS-ONEWAY": "https://services-ps.ameli.fr",
+    "DMP": "https://lps2.dmp.gouv.fr", "PSC": "https://auth.esw.esante.gouv.fr",
     "PSC-WALLET": "https://wallet.esw.esante.gouv.fr", "ANN": "https://gateway.api.esante.gouv.fr",
     "MSS": "smtp://smtp.operateur.fr:587",
 }  # fmt: skip

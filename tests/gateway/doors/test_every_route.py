@@ -22,7 +22,7 @@ from mocks.sandbox.build import init
 from tests.gateway.doors.usage_world import MINE, OTHER, THEIR_ET, of_another, of_mine
 from tests.gateway.usage.world import CARMES
 
-_MOCKS = ("insi", "dmp", "psc", "psc-wallet", "annuaire", "smtp")
+_MOCKS = ("insi", "insi-oneway", "dmp", "psc", "psc-wallet", "annuaire", "smtp")
 _DECIDED = {"outcome": "failed", "by": "A. Nonyme", "reason": "appel"}
 #: Nothing of a call, a person, a grappe or a vendor: no key is asked.
 OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"), ("GET", "/openapi.json")}

@@ -32,6 +32,7 @@ STRUCTURES: list[dict[str, Any]] = [
      "persons": 2, "tenant": "autre-editeur"},
 ]  # fmt: skip
 TOKEN = "jeton-valide"
+PORTS = {"mock-insi-oneway": 1, "mock-psc": 1, "mock-psc-wallet": 1, "mock-annuaire": 1}  # of what does not run
 
 
 @dataclass
@@ -46,7 +47,7 @@ class Bench:
 
     async def start(self) -> None:
         self.gateway = Gateway.open(self.settings)
-        wanted = [one for one in self.gateway.services() if one.name in ("console", "annuaire", "dmp", "insi")]
+        wanted = [one for one in self.gateway.services() if one.name in ("console", "annuaire", "dmp", "insi", "insi-oneway")]
         self.running = await Running.start(wanted)
         self.urls = dict(self.running.urls)
 
@@ -130,7 +131,7 @@ async def open_bench(data: Path, journal: Path, monkeypatch: pytest.MonkeyPatch,
     mocks = [InsiMock(world), DmpMock(world), MssMock(world)]
     upstream = await Running.start([service for mock in mocks for service in mock.services()])
     ports = {name: int(url.rsplit(":", 1)[1]) for name, url in upstream.urls.items()}
-    monkeypatch.setenv("SOCLE_PORTS", orjson.dumps({**ports, "mock-psc": 1, "mock-psc-wallet": 1, "mock-annuaire": 1}).decode())
+    monkeypatch.setenv("SOCLE_PORTS", orjson.dumps(PORTS | ports).decode())
     people = People.of(world.data / "sandbox")
     grappe = sandbox_grappe(world.manifest, people.persons_of_structures())
     install(grappe, world.manifest, people.boxes(), journal / "gateway" / "grappes")
