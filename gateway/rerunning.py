@@ -19,8 +19,7 @@ from gateway.access.callers import Access, Caller
 from gateway.access.keys import OwnKeys
 from gateway.doors.insi_calls import by_assertion
 from gateway.doors.own import problem
-from gateway.doors.own.call import OwnCall
-from gateway.doors.own.ins import SearchDoor
+from gateway.doors.own.call import OwnCall, OwnDoor
 from gateway.doors.own.problem import Refused, refuse_road
 from gateway.journal.bodies import whole_body
 from gateway.journal.query import KeptMessage
@@ -29,10 +28,14 @@ from gateway.operations import OPERATIONS
 from gateway.road import NativeDoor, Passed, Request, Road
 
 ACTION = LISTENER = "rerun"
-SEARCH_PATH = "/ins/recherche"
-_RERUN = ("INS.RECHERCHE_TRAITS", "PSC.DISCOVERY")
+SEARCH_PATH, VERIFICATION_PATH = "/ins/recherche", "/ins/verification"
+_OWN = (SEARCH_PATH, VERIFICATION_PATH)
+_RERUN = ("INS.RECHERCHE_TRAITS", "INS.RECHERCHE_VITALE", "INS.VERIFICATION", "PSC.DISCOVERY")
 _HEADER = "en-tête "  # how a copy names a header whose value was taken out
+_LOT = "un lot est à qui le dépose : un second naîtrait, dont nul ne saurait le nom, et ses réponses ne sont dites qu'à lui"
 _WHY_NOT = {
+    "INS.DECISION": "une décision ne demande rien à personne",
+    "INS.LOT_DEPOT": _LOT, "INS.LOT_RETRAIT": _LOT,
     "INS": "seule la recherche par les traits d'identité se rejoue",
     "DMP": "son message porte la preuve signée d'un professionnel (VIHF), que nul ne présente à sa place et qui a expiré",
     "MSS": "le contenu d'un message n'est jamais gardé",
@@ -62,13 +65,16 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Reruns:
-    """What it takes of the gateway. ``natives``: the doors by service; ``in_production``: whether it may be done there."""
+    """What it takes of the gateway. Doors: ``natives`` by service, ``own`` by path.
+
+    in_production  whether it may be done there
+    """
 
     road: Road
     access: Access
     keys: OwnKeys
     natives: Mapping[str, NativeDoor]
-    search: SearchDoor
+    own: Mapping[str, OwnDoor[Any]]
     in_production: bool = False
 
     async def rerun(self, entry: dict[str, Any], kept: KeptMessage | None, *, by: str) -> dict[str, Any]:
@@ -82,7 +88,7 @@ class Reruns:
             raise NotRerun("Sa requête n'est pas gardée, ou ne l'est plus : SOCLE_BODIES doit valoir « full » avant l'appel.")
         asked = request_of(entry, orjson.loads(journal.vault.unseal_alone(kept.name, kept.key, kept.sealed)), kept.salt)
         record = Record(entry["operation"], tenant=entry["tenant"], replays=entry["id"], clock_version=journal.clock.version)
-        carry = (self._search if asked.target == SEARCH_PATH else self._native)(entry, asked, record)
+        carry = (self._by_own_door if asked.target in _OWN else self._native)(entry, asked, record)
         await journal.write(journal.admin({"action": ACTION, "by": by, "entry": entry["id"], "call": record.id}))
         await carry()
         if record.outcome is None:
@@ -105,7 +111,7 @@ class Reruns:
                 "personne règle l'appel en doute (socle journal settle)."
             )
         if operation.id not in _RERUN:
-            raise NotRerun(f"{operation.id} ne se rejoue pas : {_WHY_NOT[operation.service]}.")
+            raise NotRerun(f"{operation.id} ne se rejoue pas : {_WHY_NOT.get(operation.id) or _WHY_NOT[operation.service]}.")
 
     def _native(self, entry: dict[str, Any], asked: Asked, record: Record) -> Callable[[], Awaitable[Answer]]:
         service = OPERATIONS[entry["operation"]].service
@@ -121,21 +127,21 @@ class Reruns:
             record, request, lambda record: self.road.passage(door, request, record, who), door.refuse
         )
 
-    def _search(self, entry: dict[str, Any], asked: Asked, record: Record) -> Callable[[], Awaitable[Answer]]:
+    def _by_own_door(self, entry: dict[str, Any], asked: Asked, record: Record) -> Callable[[], Awaitable[Answer]]:
         """Our own door: the structure's identity is ours to lend, as long as its vendor has a key for it."""
         structure = self.keys.structure(entry["tenant"], entry["finess_et"])
         if structure is None:
             raise NotRerun("Plus aucune clé de cet éditeur n'agit pour cet établissement.")
         try:
-            message = self.search.model.model_validate_json(asked.body)
+            message = self.own[asked.target].model.model_validate_json(asked.body)
         except ValidationError:
-            raise NotRerun("Le corps gardé n'est pas une recherche : l'appel avait été refusé pour cela.") from None
+            raise NotRerun("Le corps gardé n'est pas une demande lisible : l'appel avait été refusé pour cela.") from None
         request, call_of = asked.request(), structure.lent(self.access, "INS")
         record.dui, record.finess_et, record.attribution = structure.caller.dui, message.finess_et, "appel"
 
         async def steps(record: Record) -> Passed:
             try:
-                return await self.search.act(OwnCall(request, record, call_of, message))
+                return await self.own[asked.target].act(OwnCall(request, record, call_of, message))
             except Refused as refused:
                 return Passed(problem.refuse(refused, record))
 
@@ -150,7 +156,7 @@ def request_of(entry: dict[str, Any], copy: dict[str, Any], salt: bytes) -> Aske
     method, _, target = copy["start"].partition(" ")
     said = next(body for body in entry["bodies"] if body["role"] == "request")
     content = whole_body(copy) if said["size_bytes"] else b""
-    own = target == SEARCH_PATH  # its key is not what it presents, and its JSON is kept as it reads
+    own = target in _OWN  # its key is not what it presents, and its JSON is kept as it reads
     gone = [one for one in copy["removed"] if not (own and one.startswith(_HEADER))]
     if content is None or gone:
         raise NotRerun("La copie gardée n'est pas tout ce qui fut envoyé : coupée, ou expurgée de ce qui authentifiait.")

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -24,7 +25,7 @@ from gateway.rerunning import NotRerun, request_of
 from tests.gateway.doors.own.bench import STRUCTURES, Bench, open_bench, said
 
 SEARCH = REQUESTS["/ins/recherche"]
-FULL = {"INS.RECHERCHE_TRAITS": "full", "DMP.TD2.1": "full", "DMP.TD0.2": "full"}
+FULL = {"INS.RECHERCHE_TRAITS": "full", "INS.VERIFICATION": "full", "DMP.TD2.1": "full", "DMP.TD0.2": "full"}
 
 
 @pytest.fixture
@@ -101,14 +102,31 @@ async def test_a_search_of_our_own_door_is_made_again_without_its_key(keeping: B
     assert (thrice.status, said(thrice)["replays"]) == (200, again["id"])
 
 
+async def test_a_verification_is_made_again_and_says_what_it_says_now(keeping: Bench) -> None:
+    body = deepcopy(REQUESTS["/ins/verification"])
+    assert (await keeping.post("/ins/verification", body)).status == 200
+    del body["identite"]["piece"]  # its ``code`` is a secret to whoever keeps messages, and taken out
+    assert (await keeping.post("/ins/verification", body)).status == 200
+    partly, first = calls(keeping, "INS.VERIFICATION")
+    assert "pas tout ce qui fut envoyé" in said(await rerun(keeping, partly["id"]))["detail"]
+    told = said(await rerun(keeping, first["id"]))
+    again = calls(keeping, "INS.VERIFICATION")[-1]
+    assert (told["outcome"], told["service_code"], again["id"], again["replays"]) == ("ok", "CR00 OK", told["entry"], first["id"])
+    assert (again["person_ref"], again["ins_status"]) == (first["person_ref"], "recuperee")
+    assert keeping.received("INS.VERIFICATION") == 3
+
+
 async def test_what_cannot_honestly_be_made_again_is_refused_with_its_reason(keeping: Bench) -> None:
     await keeping.post("/dmp/documents", REQUESTS["/dmp/documents"], once="k1")
     await keeping.post("/mss/messages", REQUESTS["/mss/messages"], once="k2")
+    for path in ("/ins/decision", "/ins/verification/lots"):
+        assert (await keeping.post(path, REQUESTS[path])).status == 200
     await key_of(keeping, "metadata")  # an entry that is no call
     before = keeping.world.trace.counts()["received"]
     for operation, reason in (
         ("DMP.TD2.1", "Un envoi ne se rejoue pas"), ("MSS.SOUMISSION", "Un envoi ne se rejoue pas"),
-        ("MSS.SESSION_SMTP", "jamais gardé"), (None, "n'est pas un appel"),
+        ("MSS.SESSION_SMTP", "jamais gardé"), ("INS.LOT_DEPOT", "qui le dépose"),
+        ("INS.DECISION", "ne demande rien"), (None, "n'est pas un appel"),
     ):  # fmt: skip
         entry = next(one for one in keeping.entries() if one["operation"] == operation)
         answer = await rerun(keeping, entry["id"])
