@@ -17,11 +17,12 @@ app.add_typer(client, name="client", help="Clients Pro Santé Connect du bac à 
 @app.command("clock")
 def clock(
     advance: Annotated[str | None, typer.Option("--advance", help="Avance le temps métier : 3d, 12h, 30m ou 45s.")] = None,
+    alone: Annotated[bool, typer.Option("--alone", help="Avance même si aucune passerelle ne tourne.")] = False,
     data: DataFolder = Path(".socle"),
     as_json: AsJson = False,
 ) -> None:
     """Montre l'horloge du bac à sable, ou l'avance ; elle ne recule pas."""
-    method, body = ("GET", None) if advance is None else ("POST", {"advance_s": seconds(advance)})
+    method, body = ("GET", None) if advance is None else ("POST", {"advance_s": seconds(advance), "alone": alone})
     said = ask(data, method, "/clock", body)
     tell(said, as_json, f"temps métier {said.get('business')} (décalage {said.get('offset_s')} s)")
 

@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,19 @@ from connectors.wire.http import UpstreamError
 from gateway.cli.common import BAD_INPUT, UNAVAILABLE, fail
 from gateway.embedding.control import detail, send
 from gateway.supervise import RUN_FILE
+
+#: A tenant's control key, in place of the administrator's that the manifest holds.
+_KEY = "SOCLE_CONTROL_KEY"
+_ADDRESS = re.compile(r"GET (/[a-z/-]*[a-z])")
+_LISTS = {
+    "/documents": "state documents", "/messages": "state messages", "/sessions": "state sessions", "/people": "people list",
+    "/people/situations": "people situations", "/pki/certificates": "pki list", "/tenants": "tenant list",
+    "/snapshots": "snapshot list",
+}  # fmt: skip
+_WORDS = {
+    "/openapi.json": "« socle sandbox --help »", "demandez « alone »": "ajoutez --alone",
+    "donnez X-Socle-Control-Key (« control_key » du manifeste sandbox.json)": f"vérifiez {_KEY}, ou retirez-la",
+}  # fmt: skip
 
 Refused = Callable[[dict[str, Any]], None]
 
@@ -33,7 +48,7 @@ def ask_bytes(
     """The same, for what is not JSON. A parameter that is None is left out."""
     try:
         port = orjson.loads((data / RUN_FILE).read_bytes())["ports"]["mock-control"]
-        key = orjson.loads((data / "sandbox" / "sandbox.json").read_bytes())["control_key"]
+        key = os.environ.get(_KEY) or orjson.loads((data / "sandbox" / "sandbox.json").read_bytes())["control_key"]
     except (OSError, ValueError, KeyError):
         fail(f"Aucun bac à sable ne tourne dans {data}. Lancez « socle up », ou indiquez son dossier par --data.", UNAVAILABLE)
     try:
@@ -43,5 +58,13 @@ def ask_bytes(
     if answer.status >= 400 and refused is not None and answer.body.startswith(b"{"):
         refused(orjson.loads(answer.body))
     if answer.status >= 400:
-        fail(f"Refusé par le bac à sable : {detail(answer)}", UNAVAILABLE if answer.status >= 500 else BAD_INPUT)
+        said = in_commands(detail(answer))
+        fail(f"Refusé par le bac à sable : {said}", UNAVAILABLE if answer.status >= 500 else BAD_INPUT)
     return answer.body
+
+
+def in_commands(said: str) -> str:
+    """What the control API says, with our commands in place of its addresses."""
+    for words, ours in _WORDS.items():
+        said = said.replace(words, ours)
+    return _ADDRESS.sub(lambda found: f"« socle sandbox {_LISTS[found[1]]} »" if found[1] in _LISTS else found[0], said)

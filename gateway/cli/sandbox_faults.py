@@ -109,7 +109,7 @@ def arm(
     operation: Annotated[str, typer.Argument(help="Opération touchée, ou SERVICE.* (INS.*, DMP.*, PSC.*, ANN.*).")],
     kind: Annotated[str, typer.Argument(help="timeout, latency, bandwidth, dribble, reset, empty, garbage, half_close, "
                                              "slow_close, tls, status, malformed ou business.")],
-    value: Annotated[str, typer.Argument(help="Statut, code officiel ou forme, selon la panne.")] = "",
+    value: Annotated[str, typer.Argument(help="Statut (IMAP : NO, BAD ou BYE), code officiel ou forme.")] = "",
     for_next: ForNext = None,
     lasting: Lasting = None,
     rate: Rate = 1.0,
@@ -123,7 +123,7 @@ def arm(
     cap_s: Annotated[float | None, typer.Option("--cap", help="Plafond de la loi lognormal, en secondes.")] = None,
     bytes_per_s: Annotated[int | None, typer.Option("--bytes-per-s", help="Débit de « bandwidth ».")] = None,
     retry_after_s: Annotated[int | None, typer.Option("--retry-after", help="Retry-After de « status », en secondes.")] = None,
-    step: Annotated[str | None, typer.Option("--step", help="Étape SMTP : session, auth, mail, rcpt, data ou end.")] = None,
+    step: Annotated[str | None, typer.Option("--step", help="Étape SMTP ou IMAP : docs/pannes.md.")] = None,
     tenant: Tenant = None,
     caller: Caller = None,
     person: Person = None,
@@ -152,7 +152,7 @@ def clear(
 
 
 def inject(
-    service: Annotated[str, typer.Argument(help="insi, dmp, psc ou annuaire.")],
+    service: Annotated[str, typer.Argument(help="insi, dmp, psc ou annuaire, ou leur code : INS, DMP, PSC, ANN.")],
     file: Annotated[Path, typer.Argument(help="Corps de la réponse, rendu à l'octet près ; 2 Mio au plus.")],
     for_next: ForNext = None,
     lasting: Lasting = None,
@@ -170,9 +170,10 @@ def inject(
     as_json: AsJson = False,
 ) -> None:
     """Fait rendre un fichier par un service simulé, en place de sa réponse (essais CNDA)."""
-    if service not in _SERVICES:
-        fail(f"« {service} » : service inconnu ; possibles : {', '.join(_SERVICES)}.", BAD_INPUT)
-    every, media = _SERVICES[service]
+    name = next((name for name, (every, _) in _SERVICES.items() if service.lower() in (name, every[:3].lower())), None)
+    if name is None:
+        fail(f"« {service} » : service inconnu ; possibles : {', '.join(_SERVICES)}, ou INS, DMP, PSC, ANN.", BAD_INPUT)
+    every, media = _SERVICES[name]
     body = _read(file)
     if body.startswith(b"--") and content_type is None:
         fail(f"« {file} » est une réponse multipart : donnez son Content-Type, boundary comprise, par --content-type.", BAD_INPUT)
