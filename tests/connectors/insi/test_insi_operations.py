@@ -89,7 +89,7 @@ def test_a_lot_is_read_at_each_of_its_steps() -> None:
         return read
 
     deposited = lot(f"{OK}<IdLot>L1</IdLot>")
-    running = lot(f"{OK}<IdLot>L1</IdLot><Etat>EN_COURS</Etat>")
+    running = lot(f'{OK}<IdLot>L1</IdLot><Etat>EN_COURS</Etat><Resultat Id="b">KO</Resultat>')  # not all of them: none
     done = lot(f'{OK}<IdLot>L1</IdLot><Etat>TERMINE</Etat><Resultat Id="b">KO</Resultat><Resultat Id="a">OK</Resultat>')
     unknown = lot(CR.format("01"))
 
