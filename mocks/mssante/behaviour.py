@@ -5,13 +5,13 @@ Source: reference mssante §5.2, §5.3, §16; RFC 5321, 3207, 4954, 3461. The te
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from dataclasses import dataclass, field, replace
 
 from connectors.nomenclatures.mssante import XOAUTH2_REFUSAL, domain_of, normalise
+from mocks.mssante import sasl
 from mocks.mssante.commands import BadParameter, BadSyntax, parse_hello, parse_mail, parse_rcpt
-from mocks.mssante.directory import Claims, Directory, entitled
+from mocks.mssante.directory import Claims, Directory
 
 SIZE_LIMIT = 10 * 1024 * 1024  # bytes; operator dependent, 10 MB is the usual assumption (mssante §5.1)
 MAX_RECIPIENTS = 500
@@ -137,46 +137,19 @@ def on_auth(session: Session, argument: str) -> Reply | bytes:
 
 
 def on_sasl(session: Session, response: bytes, directory: Directory, claims: Claims) -> tuple[Session, Reply]:
-    """``user=<mailbox>^Aauth=Bearer <token>^A^A`` in base64; a refusal is a challenge first (mssante §5.3)."""
-    text = _sasl_text(response)
-    if isinstance(text, Reply):
-        return session, text
-    fields = text.split("\x01")
-    if len(fields) != 4 or fields[2:] != ["", ""] or not fields[0].startswith("user="):
-        return session, S501_SASL
-    scheme, _, token = fields[1].removeprefix("auth=").partition(" ")
-    mailbox = normalise(fields[0].removeprefix("user="))
-    if not fields[1].startswith("auth=") or scheme.lower() != "bearer" or not entitled(directory, claims(token), mailbox):
-        return session, S334_REFUSED
-    return replace(session, mailbox=mailbox), S235_LOGGED_IN
+    """XOAUTH2: a refusal is a challenge first (mssante §5.3)."""
+    return _opened(session, sasl.xoauth2(response, directory, claims), S334_REFUSED)
 
 
 def on_applicative(session: Session, mechanism: str, response: bytes, directory: Directory) -> tuple[Session, Reply]:
-    """PLAIN or EXTERNAL behind a structure's certificate: only its own applicative mailboxes. The password is not read."""
-    text = _sasl_text(response)
-    if isinstance(text, Reply):
-        return session, text
-    own = directory.applicative.get(session.struct_id or "", frozenset())
-    if mechanism == "PLAIN":
-        fields = text.split("\0")
-        if len(fields) != 3:
-            return session, S501_SASL
-        mailbox = normalise(fields[1])
-    else:  # EXTERNAL: the certificate alone, or the mailbox that it is to open
-        mailbox = normalise(text) if text else next(iter(own)) if len(own) == 1 else ""
-    if mailbox not in own:
-        return session, S535_REFUSED
-    return replace(session, mailbox=mailbox), S235_LOGGED_IN
+    """PLAIN or EXTERNAL behind a structure's certificate."""
+    return _opened(session, sasl.applicative(mechanism, response, session.struct_id, directory), S535_REFUSED)
 
 
-def _sasl_text(response: bytes) -> str | Reply:
-    """What a SASL response says, or the reply to one that cancels or cannot be read (RFC 4954 §4)."""
-    if response == b"*":
-        return S501_CANCELLED
-    try:
-        return base64.b64decode(response, validate=True).decode("ascii")
-    except (binascii.Error, UnicodeDecodeError):
-        return S501_SASL
+def _opened(session: Session, verdict: sasl.Verdict, refused: Reply) -> tuple[Session, Reply]:
+    if verdict.mailbox is not None:
+        return replace(session, mailbox=verdict.mailbox), S235_LOGGED_IN
+    return session, {"cancelled": S501_CANCELLED, "unreadable": S501_SASL}.get(verdict.why, refused)
 
 
 def on_mail(session: Session, argument: str) -> tuple[Session, Reply]:

@@ -38,7 +38,7 @@ def open_message(content: bytes) -> Opened:
         parts = [part for part in _parts(message) if not part.is_multipart()]
     except RecursionError:  # parts in parts without end
         message, parts = message_from_bytes(content.partition(b"\r\n\r\n")[0] + b"\r\n\r\n", policy=compat32), []
-    headers = tuple((name, _decoded(value)) for name, value in message.items())
+    headers = tuple((name, decoded(value)) for name, value in message.items())
     inline = [part for part in parts if part.get_filename() is None and part.get_content_disposition() != "attachment"]
     text, html = _first(inline, "text/plain"), _first(inline, "text/html")
     attachments = tuple(_attachment(part) for part in parts if part is not text and part is not html)
@@ -56,7 +56,8 @@ def _parts(message: Message) -> Iterator[Message]:
         yield part
 
 
-def _decoded(value: object) -> str:
+def decoded(value: object) -> str:
+    """A header in clear, its encoded words decoded where they can be."""
     text = str(value)
     try:
         shown = str(make_header(decode_header(text)))
@@ -77,7 +78,7 @@ def _text(part: Message | None) -> str:
 
 def _attachment(part: Message) -> Attachment:
     content = _bytes(part)
-    name = _decoded(part.get_filename() or "")
+    name = decoded(part.get_filename() or "")
     return Attachment(name, _plain(part.get_content_type()), len(content), hashlib.sha256(content).hexdigest())
 
 

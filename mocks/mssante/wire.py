@@ -1,4 +1,4 @@
-"""Bytes of one SMTP connection: lines and message content, CRLF only; STARTTLS on a fresh buffer."""
+"""Bytes of one SMTP or IMAP connection: lines, message content, literals, CRLF only; STARTTLS on a fresh buffer."""
 from __future__ import annotations
 
 import asyncio
@@ -31,6 +31,7 @@ class Wire:
         self._reader, self._writer, self._idle_s = reader, writer, idle_s
         self._before_tls: asyncio.StreamWriter | None = None  # dropping it would close the transport under TLS
         self._pending = bytearray()
+        self._cut = False  # a handshake failed: TLS has closed the transport, and nobody says so to its stream
 
     @property
     def pipelined(self) -> bool:
@@ -56,6 +57,14 @@ class Wire:
             raise TooLong
         del self._pending[: end + 1]
         return line[:-1]
+
+    async def take(self, count: int) -> bytes:
+        """The next ``count`` bytes, whatever they are. Raises Closed, TimeoutError."""
+        while len(self._pending) < count:
+            await self._more()
+        taken = bytes(self._pending[:count])
+        del self._pending[:count]
+        return taken
 
     async def content(self, limit: int) -> bytes | None:
         """The message up to the final dot, dots unstuffed; None when it is over ``limit``. Raises BareNewline, Closed."""
@@ -101,6 +110,7 @@ class Wire:
         try:
             transport = await loop.start_tls(self._writer.transport, protocol, context, server_side=True)
         except OSError as error:  # ssl.SSLError is one
+            self._cut = True
             raise Closed from error
         if transport is None:
             raise Closed
@@ -124,6 +134,8 @@ class Wire:
 
     async def close(self) -> None:
         self._writer.close()
+        if self._cut:
+            return
         try:
             async with asyncio.timeout(2):
                 await self._writer.wait_closed()
