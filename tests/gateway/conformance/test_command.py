@@ -27,7 +27,17 @@ from gateway.journal.record import Named, Record
 from mocks.sandbox.build import init
 from mocks.sandbox.population import Population
 from tests.connectors.dmp.samples import ROOT, Dui
-from tests.gateway.conformance.world import COLLEAGUE, authorize, directory, feed, plain, search, token
+from tests.gateway.conformance.world import (
+    COLLEAGUE,
+    RECEIVED,
+    authorize,
+    directory,
+    feed,
+    plain,
+    search,
+    token,
+    verification,
+)
 from tests.gateway.journal.world import open_journal
 
 NOVEMBER = datetime(2026, 11, 30, 22, 30, tzinfo=UTC)  # the last day in Paris too
@@ -151,6 +161,11 @@ async def test_a_declared_file_answers_what_the_journal_cannot(tmp_path: Path, d
         (b'{"envois": [{"canal": "dmp", "issue": "peut-etre"}]}', "issue"),
         (b'{"envois": [{"canal": "dmp", "issue": "succes", "nombre": -1}]}', "nombre"),
         (b'{"envois": [{"canal": "dmp", "issue": "succes", "nombre": 1, "finess_et": 60790508}]}', "finess_et"),
+        (b'{"appels_insi": [{"date": "2026-11-02", "utilisateur": "x"}]}', "appels_insi, ligne 1 : date"),
+        (b'{"appels_insi": [{"date": "2026-11-02T09:00:00+01:00"}]}', "appels_insi, ligne 1 : utilisateur"),
+        (b'{"echanges_ins": [{"date": "2026-11-02T09:00:00Z", "partenaire": ""}]}', "echanges_ins, ligne 1 : sens"),
+        (b'{"echanges_ins": [{"date": "2026-11-02T09:00:00Z", "partenaire": "", "sens": "recue", "matricule": "2690549588157"}]}',
+         "echanges_ins, ligne 1 : matricule"),
     ],
 )  # fmt: skip
 def test_a_declaration_is_refused_where_it_is_wrong(tmp_path: Path, content: bytes, reason: str) -> None:
@@ -171,6 +186,8 @@ def test_a_declaration_is_refused_where_it_is_wrong(tmp_path: Path, content: byt
         (("report", "--format", "junit", "-o", "x.xlsx"), "ne se met pas en classeur"),
         (("rules", "--suite", "x"), "jeu de contrôles inconnu"),
         (("report", "--format", "csv", "-o", "x", "--run", "pyproject.toml"), "ce n'est pas un résultat"),
+        (("run", "--service", "ins"), "service inconnu"), (("run", "--service", "PSC", "--suite", "journal"), "aucun contrôle"),
+        (("report", "--service", "INS", "--run", "pyproject.toml"), "--service choisit ce qui est jugé"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_line_and_exit_2(tmp_path: Path, arguments: tuple[str, ...], reason: str) -> None:
@@ -188,6 +205,24 @@ def test_rules_are_listed_with_what_they_cite() -> None:
     one = next(row for row in item["controles"] if row["id"] == "CHK-MSS-23")
     assert [cited["id"] for cited in one["exigences"]] == ["ECO.2.4.2", "SC.MSS/CONF.14"]
     assert call("rules", "--suite", "journal").exit_code == 0
+
+
+async def test_a_family_alone_is_every_check_of_it_under_the_name_of_its_set(tmp_path: Path, dui: Dui) -> None:
+    await write(tmp_path, search(), verification(holds=False), feed(dui))
+    known = tmp_path / "declare.json"
+    known.write_bytes(orjson.dumps({"echanges_ins": [RECEIVED]}))
+    named = ("report", "--service", "INS", "--data", str(tmp_path), "--declared", str(known), *HEADER)
+    result = call(*named, "--json")
+    found = checks(result)
+    assert (list(found), result.exit_code) == ([f"CHK-INS-{number:02d}" for number in range(1, 16)], 1)
+    assert orjson.loads(result.stdout_bytes)["regles"]["sha256"] == rule_set("tout").sha256
+    assert {check for check, row in found.items() if row["etat"] == "non_conforme"} == {"CHK-INS-04"}
+    assert found["CHK-INS-14"]["observations"] == 1  # the partner of what was received
+    shown = call(*named).stdout
+    assert "Tous les contrôles, INS" in shown and "CHK-INS-15" in shown and "CHK-DMP" not in shown
+    assert len(table(call(*named, "--format", "csv").stdout_bytes)[1]) == 15
+    of_smoke = checks(call("run", "--json", "--suite", "smoke", "--service", "INS", "--data", str(tmp_path)))
+    assert list(of_smoke) == ["CHK-INS-01", "CHK-INS-02", "CHK-INS-05", "CHK-INS-09"]
 
 
 # --- layouts

@@ -97,6 +97,40 @@ async def test_a_pdf_that_the_dui_gave_is_judged(bench: Bench, pdf: str, state: 
     assert entry["verdict"]["non_conforme"] == ([] if state == "conforme" else ["CHK-DMP-03"])
 
 
+async def test_the_course_of_an_identity_is_judged_by_what_the_dui_says_and_asks(bench: Bench) -> None:
+    """Search, decision, verification, lot, feed; then a KO, and a doubt, that the DUI does not heed."""
+    decide, verify = REQUESTS["/ins/decision"], REQUESTS["/ins/verification"]
+    accepted = orjson.loads((await bench.post("/ins/recherche", SEARCH)).body)
+    assert accepted["statut"] == "found"
+    decided = orjson.loads((await bench.post("/ins/decision", decide)).body)
+    assert decided["statut"] == "QUAL"
+    identity = {name: decided["identite"][name] for name in verify["identite"]}
+    left = orjson.loads((await bench.post("/ins/verification/lots", {
+        "finess_et": SEARCH["finess_et"], "identites": [{"id": "l1", "identite": identity}],
+    })).body)  # fmt: skip
+    told = await bench.post(f"/ins/verification/lots/{left['lot']}/resultats", {"finess_et": SEARCH["finess_et"]})
+    assert orjson.loads(told.body)["bilan"] == {"ok": 1, "ko": 0}
+    assert (await bench.post("/dmp/documents", FEED, once="k1")).status == 201
+    found = states(bench)
+    conforming = [f"CHK-INS-{number:02d}" for number in (1, 2, 3, 9, 13, 15)]
+    assert [found[check] for check in conforming] == ["conforme"] * len(conforming)
+    assert (found["CHK-INS-10"], found["CHK-INS-14"]) == ("non_applicable", "non_observe")
+
+    wrong = identity | {"traits": identity["traits"] | {"lieu_naissance": "63221"}}
+    answer = await bench.post("/ins/verification", {"finess_et": SEARCH["finess_et"], "identite": wrong})
+    assert orjson.loads(answer.body)["resultat"] == "KO"
+    assert (await bench.post("/dmp/documents", FEED, once="k2")).status == 201
+    doubt = {**decide, "evenement": {"type": "attribut", "attribut": "DOUT"}}
+    assert orjson.loads((await bench.post("/ins/decision", doubt)).body)["statut"] == "PROV"
+    await bench.post("/ins/recherche", SEARCH)
+    results = judged(bench)
+    [reuse] = results["CHK-INS-04"].findings
+    assert (reuse.place, reuse.found) == ("patient.matricule", "INS portée après : vérification KO")
+    assert results["CHK-INS-06"].state == "non_conforme"
+    authors = {entry["operation"]: made["author"] for entry, made in zip(bench.entries(), facts(bench), strict=True)}
+    assert (authors["INS.DECISION"], authors["INS.VERIFICATION"]) == ("dui", "passerelle")
+
+
 async def test_a_letter_is_the_gateways_and_its_addresses_are_the_duis(bench: Bench) -> None:
     usager = f"{samples_matricule(bench)}@patient.mssante.fr"
     answer = await bench.post("/mss/messages", {**LETTER, "destinataires": [usager]}, once="k1", token=TOKEN)
