@@ -58,13 +58,14 @@ def _read(path: Path) -> Any:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    from mocks.insi.rules import InvalidSwitch
     from mocks.runtime import CannotListen, UnknownMock, serve  # here, so that ``init`` does not pay for five services
 
     if not (options.data / "sandbox" / "sandbox.json").exists():
         return _refuse(f"Aucun bac à sable dans {options.data} : lancez d'abord « python -m mocks init --data {options.data} ».")
     try:
         asyncio.run(serve(options.data, only=[name for name in options.only.split(",") if name]))
-    except (UnknownMock, DamagedState, CannotComplete) as refusal:
+    except (UnknownMock, DamagedState, CannotComplete, InvalidSwitch) as refusal:
         return _refuse(str(refusal))
     except CannotListen as error:
         print(error, file=sys.stderr)

@@ -13,7 +13,9 @@ MAIL = "MSS"
 
 #: Every operation that a mock recognises, and so may be touched.
 _OPERATIONS = {
-    "insi": ("INS.RECHERCHE_TRAITS", "INS.INCONNUE"),
+    "insi": (
+        "INS.RECHERCHE_TRAITS", "INS.RECHERCHE_VITALE", "INS.VERIFICATION", "INS.LOT_DEPOT", "INS.LOT_RETRAIT", "INS.INCONNUE",
+    ),
     "dmp": ("DMP.TD0.2", "DMP.TD2.1", "DMP.TD3.1", "DMP.INCONNUE"),
     "mssante": ("MSS.SOUMISSION", "MSS.SESSION_SMTP"),
     "psc": ("PSC.AUTHORIZE", "PSC.LOGIN", "PSC.TOKEN", "PSC.USERINFO", "PSC.DISCOVERY", "PSC.INCONNUE"),

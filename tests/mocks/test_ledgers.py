@@ -112,7 +112,7 @@ def test_a_test_that_cites_no_claim_is_told(changes: dict[str, Any], told: list[
     assert len(found) == len(told) and all(one.startswith(start) for one, start in zip(found, told, strict=True)), found
 
 
-@pytest.mark.parametrize(("name", "claim"), [("insi", "insi-assertion"), ("dmp", "dmp-xades"), ("psc", "psc-ciba")])
+@pytest.mark.parametrize(("name", "claim"), [("insi", "insi-couverture"), ("dmp", "dmp-xades"), ("psc", "psc-ciba")])
 def test_what_is_not_done_is_what_replies_name(name: str, claim: str) -> None:
     assert claim in not_checked(name)
     assert not_checked(name) == [one.id for one in read_ledger(name) if not one.test]

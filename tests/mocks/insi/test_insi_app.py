@@ -17,11 +17,14 @@ from connectors.wire.clock import SystemClock
 from mocks.insi.app import InsiMock
 from mocks.insi.rules import Rules
 from mocks.insi.scenarios import MAGIC_FAULTS, MAGIC_SLOW
+from mocks.sandbox.codes import codes_of
 from mocks.sandbox.faults import FAULT_HEADER, Fault, Faults
 from mocks.sandbox.ledger import not_checked
 from mocks.sandbox.population import Population
 from mocks.sandbox.trace import Trace
 from mocks.sandbox.world import World
+from tests.mocks.insi.test_insi_card import card
+from tests.mocks.insi.test_insi_verification import deposit, one, retrieve, unit
 
 ROOT = Path(__file__).parents[3]
 SOAP = "application/soap+xml; charset=utf-8"
@@ -66,14 +69,15 @@ def mock(world: World, waits: list[float]) -> InsiMock:
 @pytest.fixture
 def post(mock: InsiMock) -> Post:
     async def send(
-        body: bytes, *, method: str = "POST", path: str = "/lps", content_type: str = SOAP, der: bytes | None = AUTO
+        body: bytes, *, method: str = "POST", path: str = "/lps", content_type: str = SOAP, der: bytes | None = AUTO,
+        **headers: str,
     ) -> httpx.Response:
         async def with_certificate(scope: dict[str, Any], receive: Any, send_: Any) -> None:
             scope["extensions"] = {"tls": {"client_cert_der": der}}
             await mock.app(scope, receive, send_)
 
         async with httpx.AsyncClient(transport=httpx.ASGITransport(with_certificate), base_url="https://mock") as client:
-            return await client.request(method, path, content=body, headers={"content-type": content_type})
+            return await client.request(method, path, content=body, headers={"content-type": content_type, **headers})
 
     return send
 
@@ -198,6 +202,54 @@ async def test_the_state_counts_answers_and_forgets_them(post: Post, make: Make,
     assert "ECETINSI" not in str(state)
     mock.reset()
     assert mock.state()["answered"] == {}
+
+
+async def test_a_scenario_is_asked_for_by_a_header(post: Post, make: Make) -> None:
+    assert b"<CodeCR>02</CodeCR>" in (await post(make(), **{"x-mock-scenario": "CR02"})).content
+    for unknown in ("KO", "insi_999", ""):
+        refused = await post(make(), **{"x-mock-scenario": unknown})
+        assert (refused.status_code, "INS.RECHERCHE_TRAITS ; possibles : CR01, CR02" in refused.text) == (400, True)
+    assert (await post(unit(), **{"x-mock-scenario": "KO"})).status_code == 200
+
+
+async def test_every_operation_is_counted_as_itself(post: Post, make: Make, world: World) -> None:
+    for body in (make(), card("109076322083489", DateNaissance="2009-07-14"), unit(), deposit(one("1")), retrieve("x")):
+        assert (await post(body)).status_code == 200
+
+    assert world.trace.counts()["received"] == {
+        "INS.RECHERCHE_TRAITS": 1, "INS.RECHERCHE_VITALE": 1, "INS.VERIFICATION": 1, "INS.LOT_DEPOT": 1, "INS.LOT_RETRAIT": 1,
+    }  # fmt: skip
+    assert [one.code for one in world.requests] == ["CR00", "CR00", "CR00 OK", "CR00", "CR01"]
+
+
+async def test_an_armed_code_answers_in_the_form_of_its_operation(post: Post, world: World) -> None:
+    asked = {
+        "INS.RECHERCHE_VITALE": (card("109076322083489", DateNaissance="2009-07-14"), "CR02", b"<CodeCR>02</CodeCR>"),
+        "INS.VERIFICATION": (unit(), "KO", b"<Resultat>KO</Resultat>"), "INS.LOT_RETRAIT": (retrieve("x"), "CR01", b"<REPLot"),
+        "INS.LOT_DEPOT": (deposit(one("1")), "insi_102", b'code="insi_102"'),
+    }  # fmt: skip
+    for operation, (body, code, told) in asked.items():
+        world.faults.arm(Fault(operation, operation, "business", code))
+        reply = await post(body)
+        assert (reply.headers[FAULT_HEADER], told in reply.content) == (operation, True)
+        assert code in codes_of(operation)
+
+
+async def test_lots_outlive_a_reload_and_not_a_reset(post: Post, mock: InsiMock) -> None:
+    await post(deposit(one("1"), one("2")))
+    mock.reload()
+    assert (mock.state()["lots"], mock.state()["individuals"]) == (1, 2)
+    mock.reset()
+    assert (mock.state()["lots"], mock.state()["individuals"]) == (0, 0)
+    mock.reload()
+    assert mock.state()["lots"] == 0
+
+
+async def test_a_clean_style_is_asked_for_in_the_manifest(post: Post, make: Make, world: World, mock: InsiMock) -> None:
+    assert b"env:Body" in (await post(make())).content
+    world.manifest["insi"] = {"style": "clean"}
+    mock.reset()
+    assert b"<soap:Body>" in (await post(make())).content
 
 
 def test_switches_come_from_the_manifest(world: World) -> None:

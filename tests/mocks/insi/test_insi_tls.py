@@ -1,12 +1,14 @@
-"""The mock on a real socket, by mutual TLS, called by the connector that a DUI would be."""
+"""The mock on its real sockets: by mutual TLS, called by the connector that a DUI would be, and by an assertion."""
 from __future__ import annotations
 
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -25,6 +27,8 @@ from mocks.sandbox.lists import Revoked, new_list, write_lists
 from mocks.sandbox.population import Population
 from mocks.sandbox.trace import Trace
 from mocks.sandbox.world import World
+from tests.mocks.insi.assertions import NURSE, Cards, assertion, make_cards, security, signed
+from tests.mocks.insi.conftest import contexts, request
 
 TRAITS = messages.Traits("ECETINSI", "PIERRE-ALAIN", "M", "2009-07-14")
 SOFTWARE = messages.Software("SOCLEDUI0001", "DUI", "1", "0f6c9b7e-2c53-4e0a-b6f0-3d5a3c1d9a10")
@@ -59,7 +63,13 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "ca.pem").write_bytes(b"".join(cert.public_bytes(serialization.Encoding.PEM) for cert in chain))
     listed = new_list(authority.issuing, [Revoked(revoked.cert.serial_number, now())], number=1, at=now())
     (folder / "crl.pem").write_bytes(write_lists([listed]))
+    (folder / "pki").mkdir()
     return folder
+
+
+@pytest.fixture(scope="module")
+def cards() -> Cards:
+    return make_cards()
 
 
 @pytest.fixture
@@ -75,11 +85,21 @@ async def world(pki: Path, tmp_path: Path, persons: list[dict[str, Any]]) -> Asy
 
 
 @pytest.fixture
-async def url(world: World, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
-    monkeypatch.setenv("SOCLE_PORTS", '{"mock-insi": 0}')
-    running = await Running.start(InsiMock(world).services())
-    yield running.urls["mock-insi"]
+def mock(world: World) -> InsiMock:
+    return InsiMock(world)
+
+
+@pytest.fixture
+async def urls(mock: InsiMock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, str]]:
+    monkeypatch.setenv("SOCLE_PORTS", '{"mock-insi": 0, "mock-insi-oneway": 0}')
+    running = await Running.start(mock.services())
+    yield running.urls
     await running.stop(5)
+
+
+@pytest.fixture
+def url(urls: dict[str, str]) -> str:
+    return urls["mock-insi"]
 
 
 def context(pki: Path, identity: str | None) -> ssl.SSLContext:
@@ -136,3 +156,42 @@ async def test_an_armed_reset_closes_without_an_answer(url: str, pki: Path, worl
         await search(url, pki, "auto")
     assert world.trace.counts()["received"] == {"INS.RECHERCHE_TRAITS": 1}
     assert await search(url, pki, "auto") == "CR00"
+
+
+async def by_assertion(urls: dict[str, str], pki: Path, held: str, token: str = "") -> httpx.Response:
+    """A search on the one-way listener, by a client that shows no certificate."""
+    headers = {"content-type": "application/soap+xml; charset=utf-8", "authorization": token}
+    async with httpx.AsyncClient(base_url=urls["mock-insi-oneway"], verify=context(pki, None), headers=headers) as client:
+        return await client.post("/lps", content=request(header=held + contexts()))
+
+
+async def test_the_one_way_listener_takes_a_card_until_it_is_revoked(
+    urls: dict[str, str], pki: Path, cards: Cards, mock: InsiMock
+) -> None:
+    def held() -> str:
+        return security(signed(assertion(datetime.now(UTC)), cards.signer("card")))
+
+    def publish(*revoked: Revoked) -> None:
+        (pki / "pki" / "persons.pem").write_bytes(cards.issuer.cert.public_bytes(serialization.Encoding.PEM))
+        listed = new_list(cards.issuer, revoked, number=1 + len(revoked), at=now())
+        (pki / "pki" / "crl-persons.pem").write_bytes(write_lists([listed]))
+
+    assert "autorité reconnue" in (await by_assertion(urls, pki, held())).text  # no card was ever issued
+    publish()
+    reply = await by_assertion(urls, pki, held())
+    assert (reply.status_code, reply.headers["X-Socle-Mock"]) == (200, "insi")
+    assert await search(urls["mock-insi"], pki, "auto") == "CR00"
+    assert mock.state()["answered"] == {"siram_100": 1, "CR00": 2}  # one state for both listeners
+    publish(Revoked(cards.made["card"].cert.serial_number, now()))
+    assert "révoqué" in (await by_assertion(urls, pki, held())).text
+
+
+async def test_the_one_way_listener_takes_a_token_that_our_psc_issued(urls: dict[str, str], pki: Path, world: World) -> None:
+    world.psc_claims = lambda token: {"SubjectNameID": NURSE} if token == "jeton" else None
+    held = security(assertion(datetime.now(UTC), qualifier="PSC"))
+
+    statuses = [(await by_assertion(urls, pki, held, token)).status_code for token in ("Bearer jeton", "bearer  jeton")]
+    assert statuses == [200, 200]
+    for token in ("Bearer autre", "Basic jeton", ""):
+        assert "jeton d'accès" in (await by_assertion(urls, pki, held, token)).text
+    assert world.trace.counts()["received"] == {"INS.RECHERCHE_TRAITS": 5}

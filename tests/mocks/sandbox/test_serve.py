@@ -72,7 +72,7 @@ def _refuses(url: str) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_says_when_it_is_ready_and_leaves_no_port_behind(data: Path, number: signal.Signals) -> None:
     with serving(data, "--only", "psc,insi") as (process, urls):
-        assert {"mock-control", "mock-crl", "mock-insi", "mock-psc", "mock-psc-wallet"} == set(urls)
+        assert {"mock-control", "mock-crl", "mock-insi", "mock-insi-oneway", "mock-psc", "mock-psc-wallet"} == set(urls)
         assert not any(_refuses(url) for url in urls.values())
         process.send_signal(number)
         assert process.wait(15) == 0
