@@ -19,7 +19,12 @@ from connectors.nomenclatures.xds import NS_DS, NS_SAML
 from connectors.wire import soap
 from connectors.wire.saml import Signer, sign
 from gateway.access.callers import UNKNOWN, Access, Caller
+from gateway.access.profile import Profile
 from gateway.access.signers import Authorities, caller_of, read_assertion
+from gateway.door import Barred, Request
+from gateway.doors.insi import InsiOneWayDoor
+from gateway.journal.record import Record
+from gateway.operations import OPERATIONS
 from mocks.sandbox.authority import Authority, new_authority, new_issuer, new_key, person_marks, person_name
 from mocks.sandbox.papers import pem_of, read_pair
 from mocks.sandbox.population import Population
@@ -210,3 +215,27 @@ def test_a_token_names_the_vendor_of_its_client_and_the_assertion_one_of_its_str
 def test_no_token_or_no_client_is_nobody(desk: Desk, authorization: str | None) -> None:
     assert desk.told(psc(desk, desk.staff[0]["structure"]), authorization) is UNKNOWN
     assert desk.told(None, authorization) is UNKNOWN
+
+
+# --- production -----------------------------------------------------------------------------------------------------------
+
+
+def asked(security: etree._Element | None) -> Request:
+    body = Header(SOFTWARE, "1", STAMP, security).envelope("urn:x", etree.Element("x"))
+    return Request("insi-oneway", "POST", "/lps", [], body)
+
+
+def test_a_card_of_the_sandbox_is_barred_from_production_alone(desk: Desk) -> None:
+    door, request = InsiOneWayDoor("https://localhost:1", desk.authorities), asked(desk.card(desk.staff[0]).security(AT))
+    with pytest.raises(Barred, match="d'un bac à sable"):
+        door.read(request, Record(None, environment="production"), UNKNOWN)
+    for environment in ("bac_a_sable", "recette", "charge"):
+        assert door.read(request, Record(None, environment=environment), UNKNOWN) is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("operation", [one.id for one in OPERATIONS.values() if one.service == "INS" and one.id != "INS.DECISION"])
+def test_in_production_a_call_that_names_nobody_goes_no_further_and_is_told_so_where_soap_is_read(operation: str) -> None:
+    refusal = Profile("production").why_not_call("INS", asked(None), "inconnu", operation)
+    assert refusal is not None and (refusal.flag, refusal.status, refusal.fault_code) == ("V-INCONNU", 500, "Sender")
+    assert Profile("production").why_not_call("INS", asked(None), "editeur", operation) is None
+    assert Profile("recette").why_not_call("INS", asked(None), "inconnu", operation) is None
