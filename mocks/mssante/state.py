@@ -47,6 +47,9 @@ class Reading:
         return cls(raw, [address for _, address in getaddresses(froms)], message_id, report, presence)
 
 
+EMPTIED = "emptied"  # of a recipient that had a message and whose tenant has emptied its mailboxes since
+
+
 @dataclass(frozen=True, slots=True)
 class Envelope:
     sender: str = field(repr=False)
@@ -147,12 +150,12 @@ class Store:
         self._gone(kept.queue_id, kept.recipients)
 
     def narrow(self, kept: Kept, recipients: dict[str, str], *, left: bool = False) -> None:
-        """Take the copies of the other recipients away; ``left``: for its sender, who forgets it."""
+        """Take away the copies of the other recipients, and of those that are ``EMPTIED``; ``left``: its sender forgets it."""
         left = left or kept.left
         with self._index.open("ab", buffering=0) as index:
             index.write(orjson.dumps({"narrowed": kept.queue_id, "recipients": recipients, "left": left}) + b"\n")
         self._narrowed(kept.queue_id, recipients, left)
-        self._gone(kept.queue_id, kept.recipients.keys() - recipients.keys())
+        self._gone(kept.queue_id, _taken(kept, recipients))
 
     def put_back(self, kept: Kept, recipients: dict[str, str], copies: Mapping[str, bytes]) -> None:
         """A message that was here, for these recipients, with these of their copies; the others have theirs.
@@ -205,7 +208,7 @@ class Store:
         for at, kept in enumerate(self._kept):
             if kept.queue_id == queue_id:
                 self._kept[at] = replace(kept, recipients=recipients, left=left)
-                for recipient in kept.recipients.keys() - recipients.keys():
+                for recipient in _taken(kept, recipients):
                     self.delivered(recipient).pop(queue_id, None)
 
     def _read(self, row: dict[str, Any]) -> None:
@@ -237,3 +240,8 @@ class Store:
         self._index.unlink(missing_ok=True)
         self._kept, self._by_box = [], {}
         self._number = self._arrivals = 0
+
+
+def _taken(kept: Kept, recipients: Mapping[str, str]) -> list[str]:
+    """Whose copies go when these are the recipients that are left."""
+    return [one for one in kept.recipients if recipients.get(one, EMPTIED) == EMPTIED]

@@ -10,7 +10,7 @@ import orjson
 
 from connectors.nomenclatures.mssante import domain_of
 from mocks.mssante.app import MssanteMock
-from mocks.mssante.state import Kept
+from mocks.mssante.state import EMPTIED, Kept
 from mocks.sandbox.kept import read_lines
 from mocks.sandbox.tenants import domains_of
 from mocks.sandbox.viewing import View
@@ -19,8 +19,8 @@ _INDEX = "messages.jsonl"
 
 
 def mine(seen: View, kept: Kept) -> bool:
-    """Whether one of its mailboxes received it, or sent it and was not emptied since."""
-    return sent(seen, kept) or seen.box(*kept.recipients)
+    """Whether one of its mailboxes sent it or received it, and was not emptied since."""
+    return sent(seen, kept) or any(seen.box(address) for address, state in kept.recipients.items() if state != EMPTIED)
 
 
 def sent(seen: View, kept: Kept) -> bool:
@@ -29,16 +29,20 @@ def sent(seen: View, kept: Kept) -> bool:
 
 def copies(seen: View, kept: Kept) -> list[str]:
     """Recipients whose copy it may read: all of them for who sent it, else its own mailboxes."""
-    return [address for address in kept.recipients if sent(seen, kept) or seen.box(address)]
+    still = [address for address, state in kept.recipients.items() if state != EMPTIED]
+    return [address for address in still if sent(seen, kept) or seen.box(address)]
 
 
 def forget(operator: MssanteMock, seen: View, kept: Kept) -> None:
-    """Take its part of a message away: what another tenant of the sandbox received or sent is still that one's."""
-    theirs = {address: state for address, state in kept.recipients.items() if not seen.box(address)}
-    hosted = domains_of(operator.world.manifest["structures"])
-    own = seen.box(kept.sender)
-    if theirs and any(domain_of(address) in hosted for address in (*theirs, *([] if own else [kept.sender]))):
-        operator.store.narrow(kept, theirs, left=own)
+    """Take its part of a message away: what another tenant of the sandbox received or sent is still that one's, as it was."""
+    hosted, own = domains_of(operator.world.manifest["structures"]), seen.box(kept.sender)
+    left = {
+        address: EMPTIED if seen.box(address) else state for address, state in kept.recipients.items()
+        if not seen.box(address) or domain_of(address) in hosted
+    }  # fmt: skip
+    others = [address for address, state in left.items() if state != EMPTIED] + ([] if own or kept.left else [kept.sender])
+    if left and any(domain_of(address) in hosted for address in others):
+        operator.store.narrow(kept, left, left=own)
     else:
         operator.store.delete(kept)
 
@@ -86,6 +90,6 @@ def _own(operator: MssanteMock, seen: View, kept: Kept) -> list[str]:
     """Recipients whose copy is the tenant's: its mailboxes, and those that are nobody's here of what it sent."""
     hosted = domains_of(operator.world.manifest["structures"])
     return [
-        address for address in kept.recipients
+        address for address in copies(seen, kept)
         if seen.box(address) or (sent(seen, kept) and domain_of(address) not in hosted)
     ]  # fmt: skip

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from connectors.nomenclatures.mssante import normalise
 from mocks.mssante.app import MssanteMock
 from mocks.mssante.opened import open_message
-from mocks.mssante.state import Kept
+from mocks.mssante.state import EMPTIED, Kept
 from mocks.sandbox.api import Refused, Told, refusals
 from mocks.sandbox.mail_part import copies, forget, mine
 from mocks.sandbox.viewing import ANOTHERS, NotYours, view
@@ -96,6 +96,12 @@ def router(world: World, mocks: Mapping[str, Mock]) -> APIRouter:
             raise Refused(404, _NONE)
         return kept
 
+    def first(kept: Kept) -> str:
+        """The recipient whose copy is shown."""
+        for address in copies(view(), kept):
+            return address
+        raise Refused(404, "Il ne reste aucune copie de ce message : l'éditeur qui l'a reçu a vidé ses boîtes.")
+
     @routes.get("/messages", responses=refusals(404))
     async def messages(asked: Annotated[MessagesAsked, Query()]) -> MessagesTold:
         """Les messages acceptés par l'opérateur simulé ; peut attendre qu'il y en ait assez (at_least, wait_s)."""
@@ -106,13 +112,13 @@ def router(world: World, mocks: Mapping[str, Mock]) -> APIRouter:
     async def message(name: MessageName) -> MessageOpened:
         """Un message ouvert : en-têtes, textes, pièces jointes."""
         kept = one(name)
-        return MessageOpened(**_row(kept), **_opened(operator().store.content(kept, copies(view(), kept)[0])))
+        return MessageOpened(**_row(kept), **_opened(operator().store.content(kept, first(kept))))
 
     @routes.get("/messages/{name}/raw", response_class=Response, responses={**_RAW, **refusals(404)})
     async def raw(name: MessageName, recipient: Copy = None) -> Response:
         """Les octets d'un message, avec les en-têtes de remise."""
         kept = one(name)
-        copy = recipient if recipient is not None else copies(view(), kept)[0]
+        copy = recipient if recipient is not None else first(kept)
         if copy not in copies(view(), kept):
             raise Refused(404, "Ce destinataire n'est pas du message : voyez « recipients ».")
         return Response(operator().store.content(kept, copy), media_type="message/rfc822")
@@ -149,6 +155,7 @@ def _fits(kept: Kept, which: Which) -> bool:
 def _row(kept: Kept) -> dict[str, object]:
     row = asdict(kept)
     del row["unit"], row["left"]
+    row["recipients"] = {address: "delivered" if state == EMPTIED else state for address, state in kept.recipients.items()}
     return {"id": row.pop("queue_id"), **row}
 
 
