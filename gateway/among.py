@@ -7,12 +7,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 from gateway.journal.acts import Acts
+from gateway.journal.connection import StoreError
 from gateway.journal.journal import Journal
 from gateway.journal.record import JournalError, JournalFull
 
@@ -35,12 +37,13 @@ class NotEverywhere(JournalError):
 @dataclass(slots=True)
 class Among:
     """heed  does here what another gateway did: the detail of an admin entry, or what was told
-    lead  called once, when this gateway is to lead; what it raises ends the process
+    lead  called once, when this gateway is to lead; given what confirms that it still does, or raises. What ``lead`` itself
+          raises ends the process
     """
 
     journal: Journal
     heed: Callable[[dict[str, Any]], Awaitable[None]]
-    lead: Callable[[], Awaitable[None]]
+    lead: Callable[[Callable[[], None]], Awaitable[None]]
     leading: bool = False
     lost: Exception | None = None  # the store, or the right to go on: the process must end
     _opened: Acts | None = None
@@ -66,6 +69,7 @@ class Among:
                 await asyncio.sleep(_POLL_S)
         except Exception as error:
             log.critical("gateway_cut_off", extra={"reason": str(error)})
+            await self._look_at_the_log()
             self.lost = error
 
     async def close(self) -> None:
@@ -84,6 +88,18 @@ class Among:
         """Before somebody is let in: not by what held long ago. Raises StoreError."""
         if time.monotonic() - self._looked_at > _STALE_S:
             await self._follow()
+
+    async def leads(self) -> bool:
+        """Whether this gateway still leads: one that was stopped may have been deposed meanwhile."""
+        try:
+            await asyncio.to_thread(self.confirm)
+        except StoreError:
+            return False
+        return self.leading
+
+    def confirm(self) -> None:
+        """From any thread; blocks. Raises StoreError once somebody else may lead."""
+        self._acts.confirm()
 
     async def everywhere(self) -> None:
         """Until every gateway that lives has done what was committed before this call. Raises NotEverywhere, StoreError."""
@@ -109,10 +125,20 @@ class Among:
             self._looked_at = time.monotonic()
 
     async def _lead(self) -> None:
-        if not self.leading and await asyncio.to_thread(self._acts.lead):
+        if self.leading:
+            return
+        if await asyncio.to_thread(self._acts.lead):
             log.info("gateway_leads", extra={"log": self.journal.log_id})
-            await self.lead()
+            await self.lead(self.confirm)
             self.leading = True
+        elif sessions := await asyncio.to_thread(self._acts.depose):  # then the next look finds the lead free
+            log.warning("gateway_deposed", extra={"sessions": sessions})
+
+    async def _look_at_the_log(self) -> None:
+        """Whoever was deposed was taken over first: its own log says by whom, which the session that it lost does not."""
+        with suppress(JournalError, TimeoutError):
+            async with asyncio.timeout(_LOOK_EVERY_S):
+                await self.journal.change(lambda _: None)
 
     async def _bury(self) -> None:
         try:

@@ -15,7 +15,7 @@ from gateway.grappes.registry import Registry
 from gateway.journal.journal import FILE_NAME, Journal
 from gateway.journal.proof.acts import open_notary
 from gateway.journal.proof.leaving import Resting
-from gateway.journal.proof.notary import Notary, Rhythm, sign_along
+from gateway.journal.proof.notary import Confirm, Notary, Rhythm, sign_along
 from gateway.journal.resealing import resume
 from gateway.journal.retention import retain_daily
 from gateway.journal.search import follow
@@ -44,10 +44,10 @@ class Lead:
     notary: Notary | None = None
     _inner: Running | None = None
 
-    async def begin(self) -> None:
-        """Raises JournalForked, JournalUnsafe."""
+    async def begin(self, confirm: Confirm | None = None) -> None:
+        """``confirm``, beside other gateways: that this one still leads, else raises. Raises JournalForked, JournalUnsafe."""
         rhythm = Rhythm(self.settings.checkpoint_entries, self.settings.checkpoint_s)
-        self.notary = await open_notary(self.journal, self.clock, rhythm, accept_fork=self.accept_fork)
+        self.notary = await open_notary(self.journal, self.clock, rhythm, accept_fork=self.accept_fork, confirm=confirm)
         await self.registrar.adopt()
         self.along(
             follow(self.settings.journal / FILE_NAME), sign_along(self.notary),

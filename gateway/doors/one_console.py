@@ -2,13 +2,14 @@
 (decision 0046)."""
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from connectors.wire.http import Client, Headers, UpstreamError
+from connectors.wire.http import Answer, Client, Headers, UpstreamError
 from gateway.among import Among, NotEverywhere
 from gateway.journal.durable import write_durably
 
@@ -16,6 +17,7 @@ LEADER_NAME = "journal.leader"  # in the gateway's folder: where the leader's ow
 RELOAD = "reload"  # what the others are told when files of the folder have changed
 _FILES = ("/admin/identities", "/admin/grappes")  # their acts change files after their entry
 _FORWARD_S = 300.0  # a change of key, an export of a large journal
+_LOOK_EVERY_S = 1.0  # whether the one that was asked still leads
 _MOST = 16 << 20
 
 Message = MutableMapping[str, Any]
@@ -51,7 +53,10 @@ class OneConsole:
             await self._forwarded(scope, receive, send)
 
     async def led(self, scope: Message, receive: Any, send: Any) -> None:
-        """Do it here; what was done is answered once every gateway knows of it."""
+        """Do it here; what was done is answered once every gateway knows of it. Whoever no longer leads does nothing."""
+        if not await self._among.leads():
+            await _answer(send, 503, _NO_LEADER)
+            return
         held: list[Message] = []
 
         async def hold(message: Message) -> None:
@@ -82,13 +87,30 @@ class OneConsole:
         query = f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else ""
         headers: Headers = [(name, value) for name, value in scope["headers"] if name != b"host"]
         try:
-            leader = orjson.loads((self._among.journal.folder / LEADER_NAME).read_bytes())["url"]
+            leader = self._leader()
             url = leader + scope["raw_path"].decode("latin-1") + query
-            answer = await self._client.send(scope["method"], url, headers=headers, body=body, timeout_s=_FORWARD_S)
+            asked = asyncio.ensure_future(
+                self._client.send(scope["method"], url, headers=headers, body=body, timeout_s=_FORWARD_S)
+            )
+            answer = await self._while_it_leads(asked, leader)
         except (OSError, UpstreamError):
             await _answer(send, 503, _NO_LEADER)
             return
         await _send(send, answer.status, answer.headers, answer.body)
+
+    def _leader(self) -> str:
+        """Raises OSError."""
+        return str(orjson.loads((self._among.journal.folder / LEADER_NAME).read_bytes())["url"])
+
+    async def _while_it_leads(self, asked: asyncio.Future[Answer], leader: str) -> Answer:
+        """Whoever was stopped before it answered, and leads no more, will not answer. Raises OSError, UpstreamError."""
+        try:
+            while not (await asyncio.wait({asked}, timeout=_LOOK_EVERY_S))[0]:
+                if self._leader() != leader:
+                    raise TimeoutError(leader)
+            return asked.result()
+        finally:
+            asked.cancel()
 
 
 async def _body(receive: Any) -> bytes | None:

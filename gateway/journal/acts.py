@@ -13,7 +13,7 @@ import orjson
 
 from gateway.journal.location import address_of
 from gateway.journal.record import JournalError
-from gateway.journal.shared_head import OWES
+from gateway.journal.shared_head import OWES, SESSION_OF
 
 _LEADER = 0x50C1E, 1  # of the advisory lock; a database has one journal
 _COMING = """
@@ -21,6 +21,16 @@ SELECT n, acts.log, body, told FROM acts LEFT JOIN entries USING (pos) WHERE n >
 """
 _BEHIND = "SELECT log_id FROM log_heads WHERE log_id > 0 AND lease_until > clock_timestamp() AND seen < ? ORDER BY log_id"
 _LIVE = "SELECT count(*) FROM log_heads WHERE log_id > 0 AND lease_until > clock_timestamp()"
+#: Ends the sessions that hold locks of a gateway whose log was taken: it is stopped, or the network lost it. A gateway takes its
+#: log before it holds a lock, and nobody takes it while its lease holds.
+_DEPOSE = f"""
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE pid IN (
+    SELECT pid FROM pg_locks
+    WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+) AND starts_with(application_name, '{SESSION_OF}')
+AND NOT EXISTS (SELECT 1 FROM log_heads WHERE '{SESSION_OF}' || lease_owner = application_name COLLATE "C")
+"""  # noqa: S608
 _DEAD = f"SELECT 1 FROM log_heads WHERE {OWES} LIMIT 1"  # noqa: S608
 
 
@@ -43,7 +53,7 @@ class Acts:
             raise JournalError("a journal in a file has one gateway")
         from gateway.journal.server import open_beside  # the driver is an extra, which this journal has
 
-        self._db, self._log, self._boot = open_beside(address), log, boot
+        self._db, self._log, self._boot = open_beside(address, boot), log, boot
         self.at: int = self._db.execute("SELECT seen FROM log_heads WHERE log_id = ?", (log,)).get
 
     def close(self) -> None:
@@ -77,5 +87,13 @@ class Acts:
         return self._db.execute(_DEAD, (self._log,)).get is not None
 
     def lead(self) -> bool:
-        """Whether this gateway leads from now on: until it dies, nobody else does."""
+        """Whether this gateway leads from now on: nobody else does until it dies, or its log is taken and it is deposed."""
         return bool(self._db.execute("SELECT pg_try_advisory_lock(?, ?)", _LEADER).get)
+
+    def depose(self) -> int:
+        """End what a gateway that was taken over still holds on the server, above all the lead; how many sessions that were."""
+        return len(self._db.execute(_DEPOSE).fetchall())
+
+    def confirm(self) -> None:
+        """That what this gateway holds is still its own: the lead goes with this session. Raises StoreLost."""
+        self._db.execute("SELECT 1").fetchone()

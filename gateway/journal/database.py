@@ -107,14 +107,15 @@ def size_on_server(path: Path) -> int:
     return int(_server().size(address_of(path.parent)))
 
 
-def open_for_reading(path: Path, *, older: bool = False) -> Connection:
+def open_for_reading(path: Path, *, older: bool = False, boot: str | None = None) -> Connection:
     """A reader beside the writer, from any process. Raises JournalError when there is no journal of this version.
 
     older  one of an earlier version will do: for what has been there since the first, before a gateway migrates the file
+    boot   of the gateway whose locks it takes on a server, which go when the gateway is taken over
     """
     address = address_of(path.parent)
     if address is not None:
-        shared: Connection = _server().open_for_reading(address, older=older)
+        shared: Connection = _server().open_for_reading(address, older=older, boot=boot)
         return shared
     try:
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +124,7 @@ async def retain(
     """
     path = journal.folder / FILE_NAME
     before = _size(path)
-    connection = await in_thread(database.open_for_reading, path)
+    connection = await in_thread(partial(database.open_for_reading, path, boot=journal.boot_id))
     try:
         _insist_alone(connection)
         gone = {table: await _retain_beside(journal, connection, table, retention, now) for table in BESIDE}

@@ -6,6 +6,7 @@ from gateway.journal.heads import LEASE
 from gateway.journal.postgres import PostgresConnection
 from gateway.journal.record import JournalError, JournalUnsafe
 from gateway.journal.schema import check_version_of, migrate_postgres, version_of
+from gateway.journal.shared_head import SESSION_OF
 
 NAME = "le journal PostgreSQL"
 _FIRST_VERSION = 140_000  # server_version_num
@@ -38,14 +39,15 @@ def open_for_writing(address: str) -> PostgresConnection:
     return connection
 
 
-def open_beside(address: str) -> PostgresConnection:
+def open_beside(address: str, boot: str) -> PostgresConnection:
     """A second connection of a gateway that has its journal open, for what is no entry. Raises StoreError."""
-    return _connected(address, _WRITING)
+    return _connected(address, _WRITING | _of(boot))
 
 
-def open_for_reading(address: str, *, older: bool = False) -> PostgresConnection:
-    """A connection that only reads. Raises JournalError for a schema of another version, StoreError."""
-    connection = _connected(address, _READING)
+def open_for_reading(address: str, *, older: bool = False, boot: str | None = None) -> PostgresConnection:
+    """A connection that only reads; the gateway ``boot``'s own when it takes locks. Raises JournalError for a schema of another
+    version, StoreError."""
+    connection = _connected(address, _READING | ({} if boot is None else _of(boot)))
     try:
         check_version_of(connection, NAME, older=older)
     except BaseException:
@@ -116,6 +118,11 @@ def _insist(connection: PostgresConnection) -> None:
     obtained = connection.execute("SHOW synchronous_commit").get
     if obtained != wanted:
         raise JournalUnsafe(f"PostgreSQL n'accorde pas ce qui protège le journal : synchronous_commit vaut {obtained}")
+
+
+def _of(boot: str) -> dict[str, str]:
+    """Whose session it is, for the gateways that look for the locks of one that they took over."""
+    return {"application_name": f"{SESSION_OF}{boot}"}
 
 
 def _connected(address: str, settings: dict[str, str]) -> PostgresConnection:

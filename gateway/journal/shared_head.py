@@ -13,6 +13,7 @@ from gateway.journal.record import JournalStopped
 
 #: Which boot wrote last as this process of the folder. Whoever has its lock knows that it is dead, lease or no lease.
 HOLDER_NAME = "journal.holder"
+SESSION_OF = "socle "  # then the boot: how the server names the sessions of a gateway that hold locks
 #: SQL true of a log, other than a given one, whose gateway died and may owe something: one that was left in order has no lease
 #: and no intent, one whose taker died half-way has intents still.
 OWES = """

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import AsyncIterator
 
@@ -9,8 +10,13 @@ import orjson
 import pytest
 import pytest_asyncio
 
+from connectors.wire.http import UpstreamError
+from gateway.access import rights
 from gateway.doors.own.examples import REQUESTS
+from gateway.journal.proof import files
+from gateway.journal.proof.local import verify_local
 from gateway.journal.query import JournalReader
+from gateway.supervise import Supervisor
 from gateway.usage.recount import recount
 from tests.faults.killable import FEED, MESSAGE
 from tests.faults.several import Pair, kill, pair
@@ -146,3 +152,36 @@ async def test_a_gateway_killed_with_intents_is_settled_by_the_other_which_then_
         while not await signed():
             await asyncio.sleep(0.1)
     assert recount(gateways.data / "gateway").gap_count == 0
+
+
+async def test_a_leader_stopped_past_its_lease_leads_no_more_and_signs_nothing_when_it_wakes(gateways: Pair) -> None:
+    """After the test before it: the other one leads, and the first is started again."""
+    folder, evidence = gateways.data / "gateway", gateways.data / "gateway" / files.FOLDER
+    await gateways.one.launch("gateway")
+    pid = gateways.pid(gateways.other)
+    kill(pid, signal.SIGSTOP)
+    await gateways.lease_out(2)
+
+    async def add(name: str, gateway: Supervisor) -> int:
+        asked = {"name": name, "rights": ["metadata"], "by": "amoa"}
+        return (await gateways.ask(gateway, "/admin/journal/keys", asked)).status
+
+    async with asyncio.timeout(20):
+        while await add("apres", gateways.one) != 200:
+            await asyncio.sleep(0.1)
+    await gateways.ask(gateways.one, "/admin/proof/snapshot", {"why": "witness"})
+    signed = [(evidence / name).read_bytes() for name in (files.LOG_0, files.CHECKPOINTS)]
+    asked = asyncio.create_task(add("zombie", gateways.other))  # waits at its door, and is the first thing that it reads
+    await asyncio.sleep(0.2)
+    kill(pid, signal.SIGCONT)
+    assert await gateways.ended(gateways.other) == 4
+    with contextlib.suppress(UpstreamError):
+        assert await asked == 503
+    [(owner,)] = gateways.rows("SELECT lease_owner FROM log_heads WHERE log_id = 2")
+    assert f"boot {owner} took it" in gateways.other.children["gateway"].log.read_text()
+    assert [(evidence / name).read_bytes() for name in (files.LOG_0, files.CHECKPOINTS)] == signed
+    with JournalReader(folder) as reader:
+        names = [entry["detail"]["name"] for entry in reader.acts() if entry["detail"].get("action") == rights.ACTION]
+    assert "apres" in names and "zombie" not in names
+    verdict = verify_local(folder)
+    assert verdict.holds, verdict.faults

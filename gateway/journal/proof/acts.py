@@ -6,18 +6,22 @@ from typing import Any
 
 from connectors.wire.clock import Clock
 from gateway.journal.journal import Journal
-from gateway.journal.proof.notary import Notary, Rhythm
+from gateway.journal.proof.notary import Confirm, Notary, Rhythm
 
 ROTATION, FORK = "signing_key", "fork_accepted"
 _BY = "administrateur"
 
 
-async def open_notary(journal: Journal, clock: Clock, rhythm: Rhythm, *, accept_fork: bool = False) -> Notary:
+async def open_notary(
+    journal: Journal, clock: Clock, rhythm: Rhythm, *, accept_fork: bool = False, confirm: Confirm | None = None
+) -> Notary:
     """The notary of an open journal, once it agrees with its last checkpoint or the operator takes it as it is (design §5.5).
 
     Raises JournalForked, JournalUnsafe.
     """
-    notary = await asyncio.to_thread(Notary.open, journal.folder, clock, rhythm, accept_fork=accept_fork)
+    notary = await asyncio.to_thread(
+        Notary.open, journal.folder, clock, rhythm, accept_fork=accept_fork, confirm=confirm
+    )
     if notary.forks:
         for fork in notary.forks:  # first the entry: a crash here asks again
             await journal.write(journal.admin({"action": FORK, "by": _BY, **fork.detail()}))

@@ -16,6 +16,12 @@ _STEP = 8  # levels between two files
 _LEVELS = range(0, 41, _STEP)  # a log has 2^40 places
 
 
+def make_again(folder: Path, log: int) -> None:
+    """Let go of the files of this log, also for a process that has them open and would write other hashes in the same places."""
+    for path in (folder / FOLDER).glob(f"{log}.*"):
+        path.unlink()
+
+
 class Hashes:
     """Reading from any process while one appends; ``size`` is the number of leaves whose hashes are here."""
 
@@ -66,7 +72,7 @@ class Hashes:
                 self._frontier.add(one)
             for level, hashes in ((0, new), *above.items()):
                 if hashes:
-                    self._write(level, b"".join(hashes))
+                    self._write(level, size >> level, b"".join(hashes))
         except OSError:
             self.truncate(size)
             raise
@@ -96,7 +102,7 @@ class Hashes:
             if present > wanted:
                 os.ftruncate(self._fd(level), wanted * HASH_BYTES)
             for index in range(present, wanted):
-                self._write(level, _joined(self._read(level - _STEP, index << _STEP, 1 << _STEP)))
+                self._write(level, index, _joined(self._read(level - _STEP, index << _STEP, 1 << _STEP)))
         self.truncate(self.size)
 
     def _path(self, level: int) -> Path:
@@ -108,12 +114,13 @@ class Hashes:
 
     def _fd(self, level: int) -> int:
         if level not in self._files:
-            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND if self._writable else os.O_RDONLY
+            flags = os.O_RDWR | os.O_CREAT if self._writable else os.O_RDONLY
             self._files[level] = os.open(self._path(level), flags, 0o600)
         return self._files[level]
 
-    def _write(self, level: int, content: bytes) -> None:
-        if os.write(self._fd(level), content) != len(content):
+    def _write(self, level: int, index: int, content: bytes) -> None:
+        """Each hash in its own place: a process that was thought dead and writes it too changes nothing."""
+        if os.pwrite(self._fd(level), content, index * HASH_BYTES) != len(content):
             raise OSError(f"no room for the hashes of log {self._log}")
 
     def _read(self, level: int, index: int, number: int) -> bytes:

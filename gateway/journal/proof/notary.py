@@ -1,6 +1,6 @@
 """The notary follows the journal: it hashes what was committed, and signs checkpoints (design §5.5, decision 0026).
 
-The writer never waits for it. One process has it at a time: whoever holds the journal's lock.
+The writer never waits for it. One process has it at a time: whoever holds the journal's lock, or leads.
 """
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -18,9 +18,9 @@ import apsw
 
 from connectors.wire.clock import Clock
 from gateway.journal.canonical import text_of
-from gateway.journal.proof import register, snapshot
+from gateway.journal.proof import files, register, snapshot
 from gateway.journal.proof.forks import Fork, JournalForked
-from gateway.journal.proof.hashes import Hashes
+from gateway.journal.proof.hashes import Hashes, make_again
 from gateway.journal.proof.leaves import Leaves
 from gateway.journal.proof.log0 import Log0
 from gateway.journal.proof.notes import PublicKey, Signer, encode
@@ -39,6 +39,9 @@ _PAUSE_S = 1.0
 _CLOSING_S = 10.0  # what is not hashed by then is hashed at the next start
 
 
+Confirm = Callable[[], None]
+
+
 @dataclass(frozen=True, slots=True)
 class Rhythm:
     """A checkpoint when so many entries wait for one, or when some have waited so long."""
@@ -50,8 +53,12 @@ class Rhythm:
 class Notary:
     """Built by ``open``. Its methods may be called from any thread; they block."""
 
-    def __init__(self, folder: Path, clock: Clock, rhythm: Rhythm) -> None:
+    def __init__(self, folder: Path, clock: Clock, rhythm: Rhythm, confirm: Confirm | None) -> None:
         self.folder, self.forks = folder, tuple[Fork, ...]()  # forks: found at the opening, and not accepted yet
+        self._confirm = confirm or _alone
+        if confirm is not None:
+            files.make_own(folder)
+            make_again(folder, REGISTRY)
         self._clock, self._rhythm = clock, rhythm
         self._keys = SigningKey(folder / "keys")
         self._busy = threading.RLock()
@@ -65,14 +72,18 @@ class Notary:
         self._unsigned = self._log0.signed is None or self._log0.signed.size != self._log0.size
 
     @classmethod
-    def open(cls, folder: Path, clock: Clock, rhythm: Rhythm = Rhythm(), *, accept_fork: bool = False) -> Self:
+    def open(
+        cls, folder: Path, clock: Clock, rhythm: Rhythm = Rhythm(), *, accept_fork: bool = False, confirm: Confirm | None = None
+    ) -> Self:
         """The notary of the journal that this process holds open; compares every log with its last checkpoint.
 
+        confirm  where another process may take this place: asked before anything is signed, raises when one has. What this one
+                 then still writes is read by nobody
         With ``accept_fork`` what contradicts is in ``forks``, for ``accept``; without, raises JournalForked. Raises
         JournalUnsafe when the registry cannot be read.
         """
         try:
-            notary = cls(folder, clock, rhythm)
+            notary = cls(folder, clock, rhythm, confirm)
         except RegisterError as error:
             raise JournalUnsafe(f"le registre du journal (registry/) est abîmé : {error}") from error
         except OSError as error:
@@ -114,7 +125,7 @@ class Notary:
             return self.checkpoint("fork")
 
     def catch_up(self) -> int:
-        """Hash one batch of each log; how many entries that was. Raises apsw.Error, OSError, HoleInLog."""
+        """Hash one batch of each log; how many entries that was. Raises apsw.Error, OSError, JournalError."""
         with self._busy:
             done = 0
             for one in self._leaves.sizes():
@@ -136,9 +147,10 @@ class Notary:
         return self.waiting >= self._rhythm.entries or ((self.waiting > 0 or self._unsigned) and waited)
 
     def checkpoint(self, why: Why) -> Snapshot:
-        """Sign the logs as far as they are hashed; durable when it returns. Raises OSError."""
+        """Sign the logs as far as they are hashed; durable when it returns. Raises OSError, JournalError."""
         with self._busy:
             assert self._signer is not None, "a fork is accepted before anything is signed"
+            self._confirm()
             for tree in self._trees.values():
                 tree.sync()
             vector = [Head(one, tree.size, encode(tree.root_at(tree.size))) for one, tree in sorted(self._trees.items())]
@@ -268,6 +280,10 @@ async def sign_along(notary: Notary) -> None:
         except (apsw.Error, OSError, JournalError) as error:
             log.error("journal_not_signed", extra={"error": str(error)})
         await asyncio.sleep(_PAUSE_S if done < _BATCH else _BREATH_S)
+
+
+def _alone() -> None:
+    """Nobody else can take this place: the folder is locked."""
 
 
 def _unwritable(error: OSError) -> JournalUnsafe:

@@ -60,13 +60,13 @@ def test_what_a_crash_leaves_is_mended(folder: Path, tmp_path: Path, damage: tup
 def test_an_append_that_the_disk_refuses_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hashes = Hashes(tmp_path, 1, writable=True)
     hashes.append(LEAVES[:255])
-    write = os.write
+    write = os.pwrite
 
-    def short(fd: int, content: bytes) -> int:
-        return write(fd, content[:7])
+    def short(fd: int, content: bytes, at: int) -> int:
+        return write(fd, content[:7], at)
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "write", short)
+        patch.setattr(os, "pwrite", short)
         with pytest.raises(OSError, match="no room"):
             hashes.append(LEAVES[255:300])
     assert (hashes.size, hashes.root_at(255)) == (255, root_of(LEAVES[:255]))
