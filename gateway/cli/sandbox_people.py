@@ -20,13 +20,13 @@ app = typer.Typer(no_args_is_help=True)
 #: Columns of a CSV file, in order.
 _PERSONS = (
     "matricule", "oid", "birth_name", "first_names", "sex", "birth_date", "birth_place", "used_name", "history", "dmp", "mes",
-    "insi", "structure", "owner", "source", "sert_a",
+    "insi", "ouvrant_droit", "birth_rank", "structure", "owner", "source", "sert_a",
 )  # fmt: skip
 _PROFESSIONALS = (
     "rpps", "family", "given", "civility", "profession", "profession_oid", "role", "role_label", "structure", "mailbox",
     "may_open", "also_in", "owner", "id_nat", "source",
 )  # fmt: skip
-_NUMBERS = ("matricule", "birth_place", "rpps", "id_nat", "profession", "role", "structure")
+_NUMBERS = ("matricule", "ouvrant_droit", "birth_place", "rpps", "id_nat", "profession", "role", "structure")
 #: Written and never read.
 _TOLD = ("sert_a", "source", "id_nat")
 _WARNING = "DONNÉES SIMULÉES : personnes fictives du bac à sable Socle"

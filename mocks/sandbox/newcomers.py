@@ -32,7 +32,7 @@ _STATES = {
 _TOLD = ("source", "situations", "sert_a", "id_nat", "origin", "profession_label", "rank")
 PERSON_COLUMNS = (
     "matricule", "oid", "birth_name", "first_names", "sex", "birth_date", "birth_place", "used_name", "history", "dmp", "mes",
-    "insi", "structure", "owner",
+    "insi", "ouvrant_droit", "birth_rank", "structure", "owner",
 )  # fmt: skip
 
 
@@ -117,8 +117,8 @@ def _person(row: Row, numbers: _Numbers, structures: Sequence[str], tenants: Seq
         "matricule": matricule, "oid": oid, "birth_name": _name(row, "birth_name", normalise_birth_name, needed=True),
         "first_names": _first_names(row), "sex": sex, "birth_date": "" if born is None else born.isoformat(),
         "birth_place": place, "used_name": _name(row, "used_name", normalise_birth_name, needed=False),
-        "history": _history(row, numbers), **states, "structure": optional(row, "structure", structures), "source": "added",
-        "owner": optional(row, "owner", tenants),
+        "history": _history(row, numbers), **states, **_card(row, numbers), "structure": optional(row, "structure", structures),
+        "source": "added", "owner": optional(row, "owner", tenants),
     }  # fmt: skip
 
 
@@ -230,6 +230,17 @@ def _history(row: Row, numbers: _Numbers) -> list[dict[str, Any]]:
             row.wrong("history", f"OID attendu : {INS_NIR} ou {INS_NIA}")
         history.append({"matricule": matricule, "oid": oid or INS_NIR, "start": None, "end": None})
     return history
+
+
+def _card(row: Row, numbers: _Numbers) -> dict[str, str | None]:
+    """On whose carte Vitale a person is, and with which rank; nothing for who has one of his or her own."""
+    holder, rank = row.text("ouvrant_droit"), row.text("birth_rank")
+    why = None if holder is None else numbers.refusal(holder)
+    if why is not None:
+        row.wrong("ouvrant_droit", why)
+    if rank is not None and not (len(rank) == 1 and rank in "123456789"):
+        row.wrong("birth_rank", "rang de naissance attendu, de 1 à 9")
+    return {"ouvrant_droit": holder, "birth_rank": rank}
 
 
 def _check_traits(rows: Sequence[Row], persons: Sequence[dict[str, Any]], people: Population) -> None:

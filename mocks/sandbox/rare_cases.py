@@ -1,4 +1,5 @@
-"""Rare identities among the persons of a structure: twins, homonyms, NIA, changed OIDs, incomplete dates (insi §13, §14)."""
+"""Rare identities among the persons of a structure: twins, homonyms, NIA, changed OIDs, incomplete dates, shared cards
+(insi §4, §13, §14)."""
 from __future__ import annotations
 
 import random
@@ -87,6 +88,15 @@ def _changed_number(crowd: Crowd, draw: random.Random, persons: Iterator[Person]
     return person is not None
 
 
+def _covered(_crowd: Crowd, _draw: random.Random, persons: Iterator[Person]) -> bool:
+    """On the carte Vitale of another person of the structure, as a spouse may be."""
+    holder, covered = next(persons, None), next(persons, None)
+    if holder is None or covered is None:
+        return False
+    covered.update(ouvrant_droit=holder["matricule"], birth_rank="1")
+    return True
+
+
 def _provisional(crowd: Crowd, draw: random.Random, person: Person) -> str:
     born = date.fromisoformat(person["birth_date"])
     return crowd.take_matricule(draw, lambda: number(person["sex"], born, person["birth_place"], draw, provisional=True))
@@ -126,4 +136,5 @@ _CASES: tuple[tuple[_Case, float], ...] = (
     (_incomplete("jour-inconnu", lambda day: day.replace(day=1), pseudo=False), 0.005),
     (_incomplete("mois-inconnu", lambda day: day.replace(month=1), pseudo=True), 0.005),
     (_incomplete("date-inconnue", lambda day: day.replace(month=12, day=31), pseudo=True), 0.005),
+    (_covered, 0.005),
 )

@@ -19,6 +19,7 @@ SITUATIONS = {
     "nia": "INSi : identifiant d'attente, OID 1.2.250.1.213.1.4.9",
     "historique": "INSi : un ou plusieurs INSHISTO à côté de l'INSACTIF",
     "nia-devenu-nir": "INSi : l'historique porte l'OID du NIA, l'INS actif celui du NIR",
+    "ayant-droit": "INSi : sur la carte Vitale d'un ouvrant droit, trouvée par le matricule de celui-ci, la date et le rang",
     "sexe-du-nir": "le premier chiffre du matricule ne dit pas le sexe : ne déduire aucun trait du matricule",
     "jour-inconnu": "date de naissance écrite au premier du mois, faute de jour",
     "mois-inconnu": "date de naissance écrite en janvier, faute de mois ; le mois du matricule n'en est pas un",
@@ -81,6 +82,7 @@ def _of_ins(person: Mapping[str, Any]) -> Iterator[str]:
     yield from _if("historique", history)
     yield from _if("nia-devenu-nir", any(past["oid"] == INS_NIA != oid for past in history))
     yield from _if("sexe-du-nir", _SEXES.get(person.get("matricule", "")[:1], person.get("sex")) != person.get("sex"))
+    yield from _if("ayant-droit", person.get("ouvrant_droit"))
     yield from _if("corse", place.startswith(CORSICA))
     yield from _if("outre-mer", place.startswith(OVERSEAS))
     yield from _if("etranger", place.startswith(ABROAD))

@@ -13,6 +13,8 @@ from mocks.insi.callers import ByCertificate
 from mocks.insi.state import Register
 from mocks.sandbox.build import init
 from mocks.sandbox.population import Population
+from tests.mocks.insi.conftest import IDAM
+from tests.mocks.insi.test_insi_card import card
 
 STAMP = messages.Stamp(datetime(2026, 3, 2, tzinfo=UTC), "uuid:1", "2", "3")
 
@@ -68,6 +70,24 @@ def test_the_homologation_scenarios_answer_as_published(
     assert isinstance(reply, messages.Result)
     assert (reply.identity.active.matricule if reply.identity else None) == matricule
     assert (len(reply.identity.history) if reply.identity else 0) == history
+
+
+@pytest.mark.parametrize(
+    ("own", "holder", "born", "matricule"),
+    [
+        ("277076322082910", "277076322082910", "1977-07-14", "277076322082910"),
+        (None, "277076322082910", "2010-08-07", "110086322083060"), (None, "277076322082910", "2010-08-08", None),
+    ],
+)  # fmt: skip
+def test_the_published_card_finds_its_bearer_and_her_child(
+    sandbox: tuple[Register, str, Any], own: str | None, holder: str, born: str, matricule: str | None
+) -> None:
+    register, idam, _ = sandbox
+    asked = card(own, holder, DateNaissance=born, RangNaissance="1").replace(IDAM.encode(), idam.encode())
+    reply = behaviour.answer(wire.read(asked, None), ByCertificate("INSI-AUTO"), register)
+    found = messages.read_answer(reply.body)
+    assert isinstance(found, messages.Result)
+    assert (found.identity.active.matricule if found.identity else None) == matricule
 
 
 def test_every_person_of_the_sandbox_answers_as_marked(sandbox: tuple[Register, str, list[dict[str, Any]]]) -> None:

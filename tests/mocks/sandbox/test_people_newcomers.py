@@ -68,7 +68,8 @@ def test_the_same_rows_get_the_same_numbers_and_two_rows_two_numbers(people: Pop
     ("change", "column"),
     [
         ({"birth_name": ""}, "birth_name"), ({"birth_name": "Dupont"}, "birth_name"), ({"birth_name": "DUPONT2"}, "birth_name"),
-        ({"birth_name": 7}, "birth_name"), ({"used_name": "Martin"}, "used_name"),
+        ({"birth_name": 7}, "birth_name"), ({"used_name": "Martin"}, "used_name"), ({"birth_rank": "0"}, "birth_rank"),
+        ({"birth_rank": "12"}, "birth_rank"), ({"ouvrant_droit": matricule("2500235238001")}, "ouvrant_droit"),
         ({"first_names": ""}, "first_names"), ({"first_names": "Anne"}, "first_names"),
         ({"first_names": ["ANNE-"]}, "first_names"),
         ({"first_names": 3}, "first_names"), ({"sex": "X"}, "sex"), ({"sex": ""}, "sex"),
@@ -95,6 +96,7 @@ def test_each_mistake_is_told_by_its_line_and_column(people: Population, change:
         {"oid": INS_NIA}, {"dmp": "opposed", "mes": "none"}, {"insi": "none"}, {"structure": TILLEULS, "owner": "editeur-a"},
         {"matricule": matricule("2500235990001")}, {"matricule": matricule("2501299980001"), "birth_place": "99255"},
         {"history": f"{matricule('8500235990001')}/{INS_NIA}"}, {"used_name": "LE GALL"}, {"birth_place": "2A004"},
+        {"ouvrant_droit": matricule("2500235990001"), "birth_rank": "2"},
         {"history": [{"matricule": matricule("8500235990001"), "oid": INS_NIA, "start": None, "end": None}]},
         {"sert_a": ["insi-trouve"], "source": "generated"},  # what a list tells may be given back
     ],
