@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import gzip
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from lxml import etree
@@ -54,10 +54,10 @@ class Wire:
         ]
 
 
-def client(wire: Wire, authentication: Authentication | None = None) -> InsiClient:
+def client(wire: Wire, authentication: Authentication | None = None, clock: Noon | None = None) -> InsiClient:
     software = messages.Software("SOCLEDUI0001", "DUI", "2.3", "44444444-4444-4444-8444-444444444444")
     caller = authentication or Organisation("1130000018")
-    return InsiClient(wire, "https://insi.test/lps", software=software, authentication=caller, clock=Noon())
+    return InsiClient(wire, "https://insi.test/lps", software=software, authentication=caller, clock=clock or Noon())
 
 
 def found() -> Answer:
@@ -159,6 +159,10 @@ async def test_a_technical_fault_stops_the_search() -> None:
 
     assert [attempt.service_code for attempt in search.attempts] == ["CR01", "insi_102"]
 
+    narrowing = Wire(cr(b"02"), fault("fault-application.xml"))
+    search = await client(narrowing).search_person(person("PIERRE", "PAUL", birth_place="63220"))
+    assert [attempt.service_code for attempt in search.attempts] == ["CR02", "insi_102"]
+
 
 @pytest.mark.parametrize(
     ("answers", "expected"),
@@ -255,8 +259,9 @@ async def test_a_token_goes_in_the_headers_and_its_professional_in_both_contexts
     wire = Wire(found())
     psc = ProSanteConnect("899900000000", "CN=899900000000", Professional("750000001", "SA30"), "jeton")
 
-    await client(wire, psc).search_traits(TRAITS)
+    await client(wire, psc, Noon(timedelta(days=1))).search_traits(TRAITS)
 
     assert (b"authorization", b"Bearer jeton") in wire.headers
     assert wire.sent[0].count(b"Emetteur>899900000000<") == 2 and b"jeton" not in wire.sent[0]
-    assert b'IssueInstant="2026-03-02T12:00:00.000Z"' in wire.sent[0]
+    assert b'IssueInstant="2026-03-02T12:00:00.000Z"' in wire.sent[0]  # real time: it expires with it
+    assert wire.sent[0].count(b"Temps>2026-03-03T12:00:00.000Z<") == 2  # the contexts follow the sandbox's

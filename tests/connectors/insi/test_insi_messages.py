@@ -151,6 +151,7 @@ def test_every_fault_code_of_the_reference_is_in_the_table(reference: Path) -> N
         (lambda data: re.sub(b"(<INSACTIF.*</INSACTIF>)", rb"\1\1", data, flags=re.DOTALL), "without one INSACTIF"),
         (lambda data: data.replace(b"INSACTIF", b"INSACTU"), "without one INSACTIF"),
         (lambda data: data.replace(b"NumIdentifiant", b"Num"), "without NumIdentifiant"),
+        (lambda data: data.replace(b"<OID>1.2.250.1.213.1.4.9</OID>", b""), "without NumIdentifiant or OID"),  # of a former INS
     ],
 )
 def test_what_is_neither_a_result_nor_a_fault_is_unreadable(change, reason: str) -> None:
