@@ -69,9 +69,9 @@ class Profile:
         why = self.why_not_certificate(request.client_der)
         if why is not None:
             return self.refusal(service, why)
-        stranger = self.production and tenant == UNKNOWN_TENANT and operation in _NAMES_ITS_CALLER
-        status = 500 if service in _SOAP else 403
-        return Refusal(STRANGER, _STRANGER, status=status, fault_code="Sender") if stranger else None
+        if not self.production or tenant != UNKNOWN_TENANT or operation is None or operation not in _NAMES_ITS_CALLER:
+            return None
+        return Refusal(STRANGER, _STRANGER, status=500 if operation.startswith(_SOAP) else 403, fault_code="Sender")
 
     def refusal(self, service: str, why: str) -> Refusal:
         """What the DUI is told of a call that is not made."""

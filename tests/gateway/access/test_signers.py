@@ -229,11 +229,10 @@ def test_a_card_of_the_sandbox_is_barred_from_production_alone(desk: Desk) -> No
     door, request = InsiOneWayDoor("https://localhost:1", desk.authorities), asked(desk.card(desk.staff[0]).security(AT))
     with pytest.raises(Barred, match="d'un bac à sable"):
         door.read(request, Record(None, environment="production"), UNKNOWN)
-    for environment in ("bac_a_sable", "recette", "charge"):
-        assert door.read(request, Record(None, environment=environment), UNKNOWN) is None  # type: ignore[arg-type]
+    assert door.read(request, Record(None, environment="recette"), UNKNOWN) is None
 
 
-@pytest.mark.parametrize("operation", [one.id for one in OPERATIONS.values() if one.service == "INS" and one.id != "INS.DECISION"])
+@pytest.mark.parametrize("operation", [one for one in OPERATIONS if one.startswith("INS.") and one != "INS.DECISION"])
 def test_in_production_a_call_that_names_nobody_goes_no_further_and_is_told_so_where_soap_is_read(operation: str) -> None:
     refusal = Profile("production").why_not_call("INS", asked(None), "inconnu", operation)
     assert refusal is not None and (refusal.flag, refusal.status, refusal.fault_code) == ("V-INCONNU", 500, "Sender")
