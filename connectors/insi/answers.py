@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, cast
 
 from lxml import etree
@@ -91,6 +92,7 @@ class Fault:
 Answer = Result | Verification | Lot | Fault
 
 
+@lru_cache(maxsize=1)  # who relays an answer and who judges it read it one after the other
 def read(data: bytes) -> Answer:
     """Read any answer. Raises Unreadable when it is none of INSi's, nor a SOAP 1.2 fault."""
     try:

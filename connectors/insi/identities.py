@@ -3,8 +3,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from lxml import etree
-
 from connectors.nomenclatures.identifiers import matricule_key
 from connectors.wire import soap
 
@@ -72,7 +70,7 @@ def read_identity(holder: soap.Element, ins: str, traits: str, former: str | Non
 
 def child_of(parent: soap.Element | None, name: str) -> soap.Element | None:
     """The first child of this name in its parent's namespace, wherever it stands: positions differ (insi §5)."""
-    return None if parent is None else parent.find(_tag(parent, name))
+    return None if parent is None else next(parent.iterchildren(_tag(parent, name)), None)
 
 
 def text_of(parent: soap.Element | None, name: str) -> str | None:
@@ -82,7 +80,7 @@ def text_of(parent: soap.Element | None, name: str) -> str | None:
 
 
 def _tag(parent: soap.Element, name: str) -> str:
-    return f"{{{etree.QName(parent).namespace}}}{name}"
+    return f"{str(parent.tag).rpartition('}')[0]}}}{name}"
 
 
 def _ins(holder: soap.Element) -> Ins | None:

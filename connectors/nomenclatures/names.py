@@ -37,7 +37,10 @@ def normalise_first_names(text: str) -> str:
 
 
 def _folded(text: str) -> str:
-    decomposed = unicodedata.normalize("NFD", text.upper().translate(_LETTERS))
+    upper = text.upper().translate(_LETTERS)
+    if upper.isascii():  # nothing to take apart: what every call of a gateway asks, several times
+        return upper
+    decomposed = unicodedata.normalize("NFD", upper)
     return "".join(character for character in decomposed if unicodedata.category(character) != "Mn")
 
 

@@ -8,6 +8,7 @@ import asyncio
 import ssl
 import time
 import zlib
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -67,10 +68,14 @@ def first_header(headers: Headers, name: str) -> str | None:
 
 def end_to_end(headers: Headers) -> Headers:
     """The headers that travel further: everything but the hop-by-hop ones and those that Connection names."""
-    named = {
-        token.strip().lower() for key, value in headers if key.lower() == b"connection" for token in value.split(b",")
-    }
-    return [(key, value) for key, value in headers if key.lower() not in _HOP_BY_HOP and key.lower() not in named]
+    names = [key.lower() for key, _ in headers]
+    dropped: AbstractSet[bytes] = _HOP_BY_HOP
+    if b"connection" in names:
+        dropped = dropped | {
+            token.strip().lower() for name, (_, value) in zip(names, headers, strict=True) if name == b"connection"
+            for token in value.split(b",")
+        }  # fmt: skip
+    return [header for name, header in zip(names, headers, strict=True) if name not in dropped]
 
 
 class UpstreamError(Exception):

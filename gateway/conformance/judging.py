@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from gateway.conformance.model import FactValues, Finding, Rule, State
@@ -39,7 +40,12 @@ def state_of(findings: Iterable[Finding]) -> State:
 
 def judge_all(facts: FactValues, entry: Mapping[str, Any]) -> dict[str, list[Finding]]:
     """What every rule finds in one call, by check; those that found nothing are left out."""
-    return {rule.id: found for rule in rule_set(ALL).rules if (found := judge_call(rule, facts, entry))}
+    return {rule.id: found for rule in _about(str(entry["operation"])) if (found := judge_call(rule, facts, entry))}
+
+
+@cache
+def _about(operation: str) -> tuple[Rule, ...]:
+    return tuple(rule for rule in rule_set(ALL).rules if rule.on_call is not None and operation in rule.operations)
 
 
 def verdict_of(found: Mapping[str, list[Finding]]) -> dict[str, Any] | None:

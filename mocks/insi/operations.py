@@ -27,6 +27,8 @@ DEPOSIT = Operation("INS.LOT_DEPOT", f"{_ACTION}deposerLotVerification", f"{LOT}
 RETRIEVE = Operation("INS.LOT_RETRAIT", f"{_ACTION}recupererLotVerification", f"{LOT}RequeteRetrait")
 
 OPERATIONS = (BY_TRAITS, BY_CARD, VERIFY, DEPOSIT, RETRIEVE)
+_BY_ACTION = {one.action: one for one in OPERATIONS}
+_BY_ROOT: dict[str | None, Operation] = {one.root: one for one in OPERATIONS}
 SEARCHES = (BY_TRAITS, BY_CARD)
 
 #: What cannot be recognised is counted apart.
@@ -35,6 +37,4 @@ UNKNOWN = "INS.INCONNUE"
 
 def recognised(action: str | None, root: str | None) -> Operation | None:
     """The dispatch of insi §3.3: the action decides when there is one, else the root of the body."""
-    if action is not None:
-        return next((one for one in OPERATIONS if one.action == action), None)
-    return next((one for one in OPERATIONS if one.root == root), None)
+    return _BY_ACTION.get(action) if action is not None else _BY_ROOT.get(root)
