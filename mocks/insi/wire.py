@@ -15,7 +15,7 @@ from lxml import etree
 
 from connectors.nomenclatures.xds import NS_SOAP, NS_WSA, NS_WSSE
 from connectors.wire import xmlsafe
-from mocks.insi.operations import BY_TRAITS, Operation, recognised
+from mocks.insi.operations import Operation, recognised
 
 Element = etree._Element
 
@@ -60,10 +60,6 @@ class Message:
     def operation(self) -> Operation | None:
         """None for what is none of INSi's."""
         return recognised(self.action, None if self.body is None else str(self.body.tag))
-
-    @property
-    def searches_traits(self) -> bool:
-        return self.operation is BY_TRAITS
 
 
 @dataclass(frozen=True, slots=True)

@@ -235,7 +235,7 @@ def test_the_operation_comes_from_the_action_then_its_parameter_then_the_body(
 ) -> None:
     request = make(action=action)
 
-    assert wire.read(request, parameter).searches_traits is searches
+    assert (wire.read(request, parameter).operation is BY_TRAITS) is searches
     assert ask(request, register, action=parameter).code == ("CR00" if searches else "Sender")
 
 
