@@ -5,7 +5,7 @@ from connectors.insi import answers, codes
 from connectors.insi.identities import child_of, read_identity, text_of
 from connectors.nomenclatures.identifiers import is_matricule
 from connectors.wire import soap
-from gateway.conformance.facts.identity import OTHER, leads, patient_facts, people_digests, traits_facts
+from gateway.conformance.facts.identity import OTHER, leads, patient_facts, people_digests
 from gateway.conformance.facts.ins import answered, asker
 from gateway.conformance.facts.places import GIVEN, GIVEN_FIRST_NAMES, LOT_GIVEN, LOT_RESULT, VERIFIED
 from gateway.conformance.model import Eyes, FactValues, Made, Message
@@ -43,29 +43,24 @@ def retrieval_facts(message: Message, eyes: Eyes, made: Made) -> None:
 
 def _of_lot(individual: _Element, eyes: Eyes, made: Made) -> FactValues:
     identity, people = _to_verify(individual, LOT_GIVEN, eyes, made)
-    del identity["present"], identity["digests"]  # a thousand of them: no check compares their traits
     return {"id": _name(individual.get("Id"), eyes), "identity": identity, "people": people}
 
 
 def _to_verify(individual: _Element | None, place: str, eyes: Eyes, made: Made) -> tuple[FactValues, list[str]]:
-    """What was given of one person: the INS as it was written, its traits, and whom these name."""
+    """What was given of one person: the INS as it was written, and whom the traits name."""
     read = None if individual is None else read_identity(individual, "INSFourni", "TraitsIdentiteIndividu")
     if read is None or individual is None:
         made.show(place, None)
-        return {**patient_facts(None, eyes, made), **traits_facts(None, {}, eyes), "first_in_list": None}, []
-    stated, matricule = read.active, read.active.completed
+        return patient_facts(None, eyes, made) | {"first_in_list": None}, []
+    stated = read.active
     made.show(place, f"{stated.matricule} ({stated.oid})")
     civil = child_of(individual, "TraitsIdentiteIndividu")
     first, every = text_of(civil, "Prenom") or "", text_of(civil, "ListePrenom") or ""
     if place == GIVEN:
         made.show(GIVEN_FIRST_NAMES, first or None)
-    traits = {"birth_name": read.birth_name, "sex": read.sex, "birth_date": read.birth_date, "birth_place": read.birth_place}
-    identity = {
-        **patient_facts((matricule, stated.oid), eyes, made),
-        **traits_facts(matricule, traits | {"first_name": first}, eyes),
-        "form": is_matricule(stated.matricule),
-        "first_in_list": leads(first, every),
-    }
+    identity = patient_facts((stated.completed, stated.oid), eyes, made)
+    identity |= {"form": is_matricule(stated.matricule), "first_in_list": leads(first, every)}
+    traits = {"birth_name": read.birth_name, "sex": read.sex, "birth_date": read.birth_date}
     return identity, people_digests(traits, [first, every], eyes)
 
 

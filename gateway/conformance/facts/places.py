@@ -33,7 +33,7 @@ RESPONSE_TYPE, GRANT_TYPE, ACR_VALUES = "response_type", "grant_type", "acr_valu
 IDENTITIES = "identités"
 
 #: In the JSON of our own doors, where the message itself is the gateway's.
-OWN_MATRICULE, OWN_PDF = "patient.matricule", "document.pdf_base64"
+OWN_MATRICULE, OWN_PDF, OWN_RECIPIENTS = "patient.matricule", "document.pdf_base64", "destinataires"
 DECIDED = "identite.ins.matricule"
 OWN_TRAITS = {
     "birth_name": "patient.nom_naissance", "first_name": "patient.prenoms", "birth_date": "patient.date_naissance",

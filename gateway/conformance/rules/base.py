@@ -1,7 +1,8 @@
 """The four answers of a rule, and the few questions that several rules ask."""
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from connectors.nomenclatures.oids import INS_OIDS
 from gateway.conformance.model import Call, FactValues, Finding, Rule
@@ -60,6 +61,18 @@ def carries_ins(patient: FactValues) -> bool:
 
 def is_qualified(identity: FactValues) -> bool:
     return is_ins(identity) and set(identity["present"]) >= QUALIFYING
+
+
+def every(value: object, name: str) -> Iterator[Any]:
+    """What stands under this name anywhere in facts."""
+    if isinstance(value, dict):
+        if name in value:
+            yield value[name]
+        for item in value.values():
+            yield from every(item, name)
+    elif isinstance(value, list):
+        for item in value:
+            yield from every(item, name)
 
 
 def names(traits: Iterable[str]) -> str:

@@ -105,9 +105,8 @@ def the_call_names_its_user(facts: FactValues, entry: Mapping[str, Any]) -> Iter
     caller = facts["asked"].get("caller") or {"by": "structure"}
     if caller["by"] == "structure":
         return [non_observe(_UNNAMED)]
-    if caller["user"]["kind"] in (None, "autre"):
-        found = "absent" if caller["user"]["kind"] is None else "autre identifiant"
-        return [non_conforme(NAME_ID, "l'identifiant national d'un professionnel", found)]
+    if caller["user"]["kind"] is None:
+        return [non_conforme(NAME_ID, "l'identifiant national d'un professionnel", "absent")]
     return [conforme(NAME_ID, "utilisateur nommé")]
 
 

@@ -7,18 +7,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from gateway.conformance.facts.places import (
     DECIDED,
     ENTRY_PATIENT,
     EXISTENCE_PATIENT,
     OWN_MATRICULE,
+    OWN_RECIPIENTS,
     PATIENT_ROLE,
     RCPT_TO,
 )
 from gateway.conformance.model import Call, FactValues, Run
-from gateway.conformance.rules.base import is_the_gateways
+from gateway.conformance.rules.base import every, is_the_gateways
 from gateway.journal.canonical import moment_of
 
 SEARCH, CARD, CHECK, DECISION = "INS.RECHERCHE_TRAITS", "INS.RECHERCHE_VITALE", "INS.VERIFICATION", "INS.DECISION"
@@ -28,6 +28,7 @@ TO_INSI = (SEARCH, CARD, CHECK, DEPOSIT, RETRIEVAL)
 FLOWS = (EXISTENCE, FEED, MAIL)
 QUALIFIED = "QUAL"
 _PLACES = {EXISTENCE: EXISTENCE_PATIENT, FEED: ENTRY_PATIENT, MAIL: f"{PATIENT_ROLE}/id ; {RCPT_TO}", DECISION: DECIDED}
+_OWN_PLACES = {FEED: OWN_MATRICULE, MAIL: OWN_RECIPIENTS}
 _NOTHING: frozenset[str] = frozenset()
 Domain = tuple[str, str | None]
 Lots = dict[str, dict[str | None, str | None]]
@@ -68,8 +69,8 @@ class Step:
     @property
     def place(self) -> str:
         """Where the INS that it carries stands; nowhere in a call to INSi."""
-        own = self.is_flow and is_the_gateways(self.call.facts)
-        return OWN_MATRICULE if own else _PLACES.get(self.operation, "")
+        places = _OWN_PLACES if is_the_gateways(self.call.facts) else _PLACES
+        return places.get(self.operation, "")
 
 
 def domain_of(call: Call) -> Domain:
@@ -120,23 +121,11 @@ def _decision(call: Call, facts: FactValues, lots: Lots) -> Step:
 
 
 def _flow(call: Call, facts: FactValues, lots: Lots) -> Step:
-    return Step(call, carries=frozenset(_stated(facts)))
+    return Step(call, carries=_these(*every(facts, "ins")))
 
 
 def _these(*ins: str | None) -> frozenset[str]:
     return frozenset(one for one in ins if one)
-
-
-def _stated(value: Any) -> Iterator[str]:
-    """Every person's digest in the facts of a flow."""
-    if isinstance(value, dict):
-        if isinstance(value.get("ins"), str):
-            yield value["ins"]
-        for item in value.values():
-            yield from _stated(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _stated(item)
 
 
 _READERS: dict[str, Callable[[Call, FactValues, Lots], Step]] = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.conformance.facts.places import IDENTITIES
 from gateway.conformance.model import Call, CallRule, FactValues, Finding, Run, RunRule
-from gateway.conformance.rules.base import conforme, non_applicable, non_conforme, non_observe
+from gateway.conformance.rules.base import conforme, every, non_applicable, non_conforme, non_observe
 
 FEED, MAIL, SESSION = "DMP.TD2.1", "MSS.SOUMISSION", "MSS.SESSION_SMTP"
 _JUDGED = frozenset({"ok", "refused", "in_doubt"})  # the caller was authenticated and the service spoke, or may have
@@ -194,23 +194,12 @@ def only_fictitious_people(facts: FactValues, entry: Mapping[str, Any]) -> Itera
     """CHK-JRN-09: ``known`` says whether a well-formed matricule or RPPS is of the sandbox's population."""
     if entry["environment"] == "production":
         return [non_applicable("environnement de production")]
-    known = list(_known(facts))
+    known = [one for one in every(facts, "known") if one is not None]
     if not known:
         return [non_applicable("aucune identité dans cet appel")]
     if not all(known):
         return [non_conforme(IDENTITIES, "une identité du jeu de données", "identité valide, inconnue du jeu de données")]
     return [conforme(IDENTITIES, "fictives")]
-
-
-def _known(value: object) -> Iterator[bool]:
-    if isinstance(value, dict):
-        if isinstance(value.get("known"), bool):
-            yield value["known"]
-        for item in value.values():
-            yield from _known(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _known(item)
 
 
 def _sendings(run: Run) -> list[Mapping[str, Any]] | None:

@@ -3,18 +3,22 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from connectors.wire import tls
+from connectors.wire.http import Client
 from gateway.conformance.model import State
 from gateway.conformance.rules import rule_set
 from gateway.conformance.running import Result, run_rules
 from gateway.conformance.window import JournalWindow
 from gateway.doors.own.examples import REQUESTS
 from tests.connectors.dmp import samples
+from tests.gateway.doors.insi_messages import ASKED, request
 from tests.gateway.doors.own.bench import TOKEN, Bench, open_bench
 from tests.gateway.journal.world import rows
 
@@ -129,6 +133,20 @@ async def test_the_course_of_an_identity_is_judged_by_what_the_dui_says_and_asks
     assert results["CHK-INS-06"].state == "non_conforme"
     authors = {entry["operation"]: made["author"] for entry, made in zip(bench.entries(), facts(bench), strict=True)}
     assert (authors["INS.DECISION"], authors["INS.VERIFICATION"]) == ("dui", "passerelle")
+
+
+@pytest.mark.parametrize(("key", "failing"), [("89", []), ("90", ["CHK-INS-15"])])
+async def test_a_verification_that_the_dui_wrote_is_judged_in_its_entry(bench: Bench, key: str, failing: list[str]) -> None:
+    """The native door, beside ours: four checks read one message by itself."""
+    path, pki, own = bench.world.path, bench.world.pki, bench.world.manifest["structures"][0]["auth_cli"]
+    identity = tls.client_context(path(pki["ca"]), cert=path(own["cert"]), key=path(own["key"]))
+    individual = replace(ASKED, ins=replace(ASKED.ins, key=key))
+    body = request("INS.VERIFICATION", individual=individual)
+    async with Client(identity) as dui:
+        await dui.send("POST", bench.urls["insi"] + "/lps", headers=[(b"content-type", b"application/soap+xml")], body=body)
+    [entry], [made] = bench.entries(), facts(bench)
+    assert (entry["verdict"]["conforme"], entry["verdict"]["non_conforme"]) == (4 - 2 * len(failing), failing)
+    assert (made["author"], made["asked"]["caller"]["by"], made["answer"]["holds"]) == ("dui", "structure", not failing)
 
 
 async def test_a_letter_is_the_gateways_and_its_addresses_are_the_duis(bench: Bench) -> None:
