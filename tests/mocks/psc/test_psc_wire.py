@@ -23,8 +23,10 @@ from tests.mocks.psc.sandboxes import (
     BOTH_CLIENT,
     CERT_CLIENT,
     DEMO_CLIENT,
+    DOCTOR,
     EDUCATOR,
     NURSE,
+    PROFESSIONALS,
     REDIRECT,
     SECRET,
     SECRET_CLIENT,
@@ -218,6 +220,35 @@ async def test_headless_login(bench: Bench) -> None:
     assert accepted.status == 302 and "code" in query(accepted)
     unknown = await bench.send("GET", bench.authorization(), X_Socle_Login="800000000000")
     assert unknown.status == 400 and "user_not_found" in unknown.body.decode()
+
+
+async def test_another_tenants_professional_does_not_log_in(bench: Bench) -> None:
+    noted: list[tuple[str, str]] = []
+    bench.world.denied.note = lambda name, why: noted.append((name, why))  # type: ignore[method-assign]
+    [nurse] = [one for one in PROFESSIONALS if one["id_nat"] == NURSE]
+    theirs = {**nurse, "id_nat": "899700990099", "rpps": "99700990099", "family": "TESTBETA", "mailbox": None}
+    bench.world.population.add(professionals=[{**theirs, "owner": None, "structure": "0B0990024"}])
+    page = (await bench.send("GET", bench.authorization())).body.decode()
+    assert "TESTIDE" in page and "TESTMÉD" in page and "TESTBETA" not in page
+    refused = await bench.send("GET", bench.authorization(), X_Socle_Login="899700990099;CARD")
+    assert refused.status == 400 and "user_not_found" in refused.body.decode()
+    login_id, cookie = await login_page(bench)
+    form = {"login_id": login_id, "other": "899700990099"}
+    shown = await bench.send("POST", bench.wallet + "/auth/login", form=form, Cookie=cookie)
+    assert shown.status == 200 and "Identifiant inconnu" in shown.body.decode()
+    assert noted == [("alpha", "d_un_autre")] * 2
+    bench.world.manifest["psc_clients"][0]["tenant"] = "beta"
+    bench.mock._follow()
+    assert await bench.code(who="899700990099") and await bench.code(who=DOCTOR)
+    assert len(noted) == 2
+
+
+async def test_a_token_goes_with_the_secret_that_brought_it(bench: Bench) -> None:
+    mine, others = await bench.tokens(SECRET_CLIENT), await bench.tokens(DEMO_CLIENT)
+    bench.world.manifest["psc_clients"][0]["client_secret"] = "changed"
+    bench.mock._follow()
+    assert bench.world.psc_claims(mine["access_token"]) is None
+    assert bench.world.psc_claims(others["access_token"]) is not None
 
 
 async def test_error_page_names_the_command_that_repairs(bench: Bench) -> None:
