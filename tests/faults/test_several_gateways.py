@@ -20,6 +20,7 @@ from gateway.supervise import Supervisor
 from gateway.usage.recount import recount
 from tests.faults.killable import FEED, MESSAGE
 from tests.faults.several import Pair, kill, pair
+from tests.gateway.journal.test_resealing import opened
 from tests.stores import Server
 
 pytestmark = [pytest.mark.faults, pytest.mark.asyncio(loop_scope="module")]
@@ -104,6 +105,25 @@ async def test_a_person_erased_by_one_is_unknown_to_both(gateways: Pair) -> None
         assert (await rig.feed(0))[1].ok
     after = {entry["person_ref"] for entry in one.entries() if entry["id"] not in known and entry["operation"] == FEED}
     assert len(after) == 1 and not after & gone, "a name that was let go is never written again, and both give the same new one"
+
+
+async def test_a_change_of_key_holds_for_both_while_both_are_called(gateways: Pair) -> None:
+    """Asked of the one that does not lead. What either sealed, before and from now on, opens with the new key alone."""
+    folder = gateways.data / "gateway"
+    old = (folder / "keys" / "K2").read_bytes()
+    calls = [asyncio.create_task(rig.feed(number)) for number in range(3, 6) for rig in gateways.rigs]
+    asked = await gateways.ask(gateways.other, "/admin/reseal", {"by": "amoa"})
+    assert asked.status == 200, asked.body
+    assert all(reading.ok for _, reading in await asyncio.gather(*calls))
+    assert [(await rig.feed(6))[1].ok for rig in gateways.rigs] == [True, True]
+    assert (folder / "keys" / "K2").read_bytes() != old
+    assert not (folder / "keys" / "K2.next").exists()
+    assert len(opened(folder)) > 10, "each of them by the new key: there is no other"
+    again = [
+        await gateways.ask(one, _DOCUMENTS, REQUESTS[_DOCUMENTS], key=gateways.own_key, once="une-seule-fois")
+        for one in (gateways.one, gateways.other)
+    ]
+    assert again[0].status in (200, 201) and again[0].body == again[1].body, "an answer sealed under the old key is given again"
 
 
 async def test_a_gateway_stopped_past_its_lease_writes_nothing_more_and_ends(gateways: Pair) -> None:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,18 @@ from typing import Any
 import pytest
 
 from gateway.journal import retention, shared_head
+from gateway.journal.drafts import draft_of
 from gateway.journal.query import JournalReader
 from gateway.journal.record import Claim, Intent, JournalError, JournalStopped, JournalUnsafe, KeyTaken, Named
 from gateway.journal.shared_head import HOLDER_NAME
+from gateway.journal.store import Store
 from gateway.usage.rebuilding import rebuilt
 from gateway.usage.recount import recount
 from gateway.usage.source import journal_of
 from tests.gateway.journal.several import Another, change, closed, killed
 from tests.gateway.journal.world import BORN, HandClock, feed, message, open_journal, rows
+
+_WAITS = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = CAST('refs' AS regclass)"
 
 # --- logs and leases
 
@@ -213,6 +218,44 @@ async def test_what_another_gateway_names_during_a_pass_of_retention_keeps_its_n
     clock.now += timedelta(days=500)
     await retention.retain(one, retention.Retention({}, {"*": 400}), clock.now, by="test")
     assert await other.ref(seen) is None
+
+
+async def test_whoever_names_without_being_watched_has_committed_before_the_pass_looks(
+    gateway: Another, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its transaction began before the watch, and is still open when the pass asks for it."""
+    clock = HandClock()
+    one, other = gateway("a", clock), gateway("b", clock)
+    person = Named("person", "279035121518989")
+    await other.write(feed("ok", person=person))
+    before = await other.ref(person)
+    clock.now += timedelta(days=500)
+    naming, go, looked = threading.Event(), threading.Event(), threading.Event()
+    draft, note_living = draft_of(feed("ok", person=person), "bac_a_sable", clock), retention._note_living
+
+    def name(store: Store) -> None:
+        store.append(draft)
+        store.connection(alone=False)  # its rows are written, and nobody sees them yet
+        naming.set()
+        go.wait(20)
+
+    def look(*arguments: Any) -> None:
+        looked.set()
+        note_living(*arguments)
+
+    monkeypatch.setattr(retention, "_note_living", look)
+    under_way = asyncio.create_task(other.change(name))
+    await asyncio.to_thread(naming.wait, 10)
+    passing = asyncio.create_task(retention.retain(one, retention.Retention({}, {"*": 400}), clock.now, by="test"))
+    async with asyncio.timeout(10):
+        while not (looked.is_set() or rows(tmp_path / "a", _WAITS)):
+            await asyncio.sleep(0.02)
+    early = looked.is_set()
+    go.set()
+    await asyncio.gather(under_way, passing)
+    assert not early, "the pass looked while a name that it could not see was being written"
+    assert await one.ref(person) == before
+    assert rows(tmp_path / "a", "SELECT DISTINCT person_ref FROM entries WHERE kind = 'call'") == [(before,)]
 
 
 async def test_one_pass_of_retention_at_a_time(gateway: Another, monkeypatch: pytest.MonkeyPatch) -> None:
