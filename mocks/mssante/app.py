@@ -1,4 +1,7 @@
-"""The simulated operator: one submission listener, STARTTLS mandatory (reference mssante §5, §16). It only moves bytes."""
+"""The simulated operator: one listener for submission, one for reading, STARTTLS mandatory (reference mssante §5, §16).
+
+This file moves the bytes of SMTP, ``imap_app`` those of IMAP.
+"""
 from __future__ import annotations
 
 import asyncio
@@ -6,6 +9,7 @@ import logging
 import ssl
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from connectors.nomenclatures.mssante import usager_matricule
@@ -14,10 +18,14 @@ from mocks.mssante import behaviour as b
 from mocks.mssante import faults
 from mocks.mssante.commands import verb_of
 from mocks.mssante.directory import Directory
+from mocks.mssante.imap_app import connected as imap_connected
+from mocks.mssante.imap_boxes import Mailroom
+from mocks.mssante.sasl import APPLICATIVE
 from mocks.mssante.state import Envelope, Reading, Store
 from mocks.mssante.wire import BareNewline, Closed, TooLong, Wire, structure_of
 from mocks.sandbox.fault import Fault
 from mocks.sandbox.network_faults import play
+from mocks.sandbox.standing import Standing
 from mocks.sandbox.tls_faults import refusing
 from mocks.sandbox.who import Callers, Who
 from mocks.sandbox.world import World
@@ -40,7 +48,7 @@ class MssanteMock:
     name = "mssante"
 
     def __init__(
-        self, world: World, *, drop_after_challenge: bool = False, applicative: tuple[str, ...] = ("EXTERNAL", "PLAIN"),
+        self, world: World, *, drop_after_challenge: bool = False, applicative: tuple[str, ...] = APPLICATIVE,
         idle_s: float = 300.0,
     ) -> None:  # fmt: skip
         self.world, self.idle_s, self.drop_after_challenge = world, idle_s, drop_after_challenge
@@ -48,6 +56,7 @@ class MssanteMock:
         self.directory = Directory.of(world.manifest, world.population)
         world.follow(self._follow)
         self.store = Store(world.state_folder(self.name))
+        self.room = self._room()
         self.tls: ssl.SSLContext = world.server_tls(client="optional")
         self.refusing_tls = refusing(world.server_tls())
 
@@ -55,17 +64,28 @@ class MssanteMock:
         self.directory = Directory.of(self.world.manifest, self.world.population)
 
     def services(self) -> list[Service]:
-        return [StreamService("mock-smtp", self.connected)]
+        return [StreamService("mock-smtp", self.connected), StreamService("mock-imap", partial(imap_connected, self))]
 
     def state(self) -> dict[str, Any]:
-        return {"simulated": True, **self.store.to_json()}
+        return {"simulated": True, **self.store.to_json(), "mailboxes": self.room.to_json()}
 
     def reset(self) -> None:
         self.store.reset()
+        self._move_out()
 
     def reload(self) -> None:
         """Read again what is on disk: it was put back there."""
         self.store = Store(self.world.state_folder(self.name))
+        self._move_out()
+
+    def _room(self, *, above: int = 0) -> Mailroom:
+        now_s = int(self.world.clock.real().timestamp())
+        return Mailroom(self.store, self.world.state_folder(self.name), now_s, above=above)
+
+    def _move_out(self) -> None:
+        """The mailboxes are others: open sessions of IMAP end."""
+        before, self.room = self.room, self._room(above=self.room.uid_validity)
+        before.close()
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, from greeting to close."""
@@ -83,6 +103,7 @@ class _Conversation:
         self._mock, self._wire, self._session = mock, wire, b.Session()
         self._errors, self._spoke = 0, False
         self._opening: Fault | None = None  # touches the reply to the first command
+        self._standing = Standing(mock.world)
 
     async def run(self) -> None:
         await self._say(b.S220_GREETING)
@@ -124,6 +145,8 @@ class _Conversation:
                 return await self._auth(argument)
             case "MAIL":
                 self._mock.world.trace.received(_SUBMISSION)
+                if not self._standing.good:
+                    self._session = replace(self._session, mailbox=None)
                 return await self._step("mail", lambda session: b.on_mail(session, argument))
             case "RCPT":
                 return await self._step("rcpt", lambda session: b.on_rcpt(session, argument, self._mock.directory), argument)
@@ -186,12 +209,11 @@ class _Conversation:
                 return await self._answer(asked, shown=_SESSION)
             await self._say(asked)
             asked = await self._wire.line(_AUTH_LIMIT)
-        response = b"" if asked == b"=" else asked  # "=" is the empty initial response (RFC 4954 §4)
         mechanism = argument.partition(" ")[0].upper()
         if mechanism != "XOAUTH2":
-            self._session, reply = b.on_applicative(self._session, mechanism, response, self._mock.directory)
+            self._session, reply = b.on_applicative(self._session, mechanism, asked, self._mock.directory)
             return await self._judged(reply, mechanism)
-        self._session, reply = b.on_sasl(self._session, response, self._mock.directory, self._mock.world.psc_claims)
+        self._session, reply = b.on_sasl(self._session, asked, self._mock.directory, self._standing.claims)
         return await self._judged(reply, mechanism)
 
     async def _judged(self, reply: b.Reply, mechanism: str) -> bool:
@@ -206,6 +228,8 @@ class _Conversation:
                 return False
             await self._wire.line(_AUTH_LIMIT)
             reply = refused or b.S535_REFUSED
+        if self._session.mailbox is not None:
+            self._standing.opened(self._who(""), _SESSION)
         return await self._answer(reply, fault, shown=_SESSION)
 
     async def _data(self, argument: str) -> bool:

@@ -11,19 +11,29 @@ _MOCKS = Path(__file__).parents[1]
 
 MAIL = "MSS"
 
+IMAP = "MSS.SESSION_IMAP"
+
 #: Every operation that a mock recognises, and so may be touched.
 _OPERATIONS = {
     "insi": (
         "INS.RECHERCHE_TRAITS", "INS.RECHERCHE_VITALE", "INS.VERIFICATION", "INS.LOT_DEPOT", "INS.LOT_RETRAIT", "INS.INCONNUE",
     ),
     "dmp": ("DMP.TD0.2", "DMP.TD2.1", "DMP.TD3.1", "DMP.INCONNUE"),
-    "mssante": ("MSS.SOUMISSION", "MSS.SESSION_SMTP"),
+    "mssante": ("MSS.SOUMISSION", "MSS.SESSION_SMTP", IMAP),
     "psc": ("PSC.AUTHORIZE", "PSC.LOGIN", "PSC.TOKEN", "PSC.USERINFO", "PSC.DISCOVERY", "PSC.INCONNUE"),
     "annuaire": ("ANN.RECHERCHE", "ANN.INCONNUE"),
 }
 
+#: Steps of a session before its mailbox is open: nobody is known yet.
+BEFORE_LOGIN = frozenset({"session", "auth", "tls"})
+
 #: Where a fault may act in a mail dialogue; the first is what a fault that names none means.
-STEPS = {"MSS.SOUMISSION": ("end", "mail", "rcpt", "data"), "MSS.SESSION_SMTP": ("session", "auth")}
+STEPS = {
+    "MSS.SOUMISSION": ("end", "mail", "rcpt", "data"), "MSS.SESSION_SMTP": ("session", "auth"),
+    IMAP: (
+        "session", "auth", "list", "select", "search", "fetch", "store", "copy", "move", "append", "expunge", "idle",
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +81,11 @@ def http_operations() -> tuple[str, ...]:
 
 def steps_of(operation: str) -> tuple[str, ...]:
     return STEPS.get(operation, ())
+
+
+def is_session(operation: str) -> bool:
+    """Whether it begins before anything of the mail dialogue is known, its handshake included."""
+    return operation.startswith(f"{MAIL}.SESSION_")
 
 
 def default_step(operation: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from mocks.sandbox.codes import default_step
+from mocks.sandbox.codes import default_step, is_session
 from mocks.sandbox.latency import Latency
 from mocks.sandbox.who import Who
 
@@ -20,7 +20,7 @@ FAULT_HEADER = "X-Socle-Injected-Fault"
 #: How a peer loses an answer under each kind that may keep it from coming whole.
 _LOST: dict[str, Literal["timeout", "reset"]] = {
     **dict.fromkeys(("timeout", "latency", "bandwidth", "dribble", "slow_close"), "timeout"),
-    **dict.fromkeys(("reset", "empty", "garbage", "half_close", "tls", "long_length"), "reset"),
+    **dict.fromkeys(("reset", "empty", "garbage", "half_close", "tls", "long_length", "truncated_literal"), "reset"),
 }
 
 
@@ -41,12 +41,12 @@ class Fault:
     operation      one of the operation table, or ``DMP.*`` for a whole service
     kind           network: timeout, latency, bandwidth, dribble, reset, empty, garbage, half_close, slow_close, tls ·
                    protocol: status, malformed · business (``soap`` is its older name) · injection
-    value          status: HTTP status or SMTP reply · business: the service's code · malformed: what is wrong
+    value          status: HTTP status, SMTP reply, or NO, BAD, BYE · business: the service's code · malformed: what is wrong
     for_next       how many calls it touches before it disarms itself
     for_s          after how many seconds it disarms itself, None for never
     delay_s        of a call that is touched, once ``take`` has drawn it
     rate           share of calls touched, 0 < rate <= 1, drawn from a generator seeded by ``seed``, else by sandbox and id
-    step           of a mail dialogue: session, auth, tls, mail, rcpt, data, end
+    step           of a mail dialogue: tls, or one of codes.STEPS
     tenant, caller, person  whom it touches, everybody when None; a person is a matricule, that nothing ever shows
     """
 
@@ -80,7 +80,8 @@ class Fault:
 
     def covers(self, operation: str, step: str) -> bool:
         if self.kind == "tls":  # a handshake belongs to a service: what will be asked is not known yet
-            return step == "tls" and operation[:4] == self.operation[:4]
+            same = operation == self.operation if is_session(operation) else operation[:4] == self.operation[:4]
+            return step == "tls" and same
         if self.operation not in (operation, f"{operation[:4]}*"):
             return False
         return (self.step or default_step(operation)) == step

@@ -14,8 +14,8 @@ from typing import Any
 from mocks.sandbox.fault import FAULT_HEADER as FAULT_HEADER
 from mocks.sandbox.fault import Fault as Fault
 from mocks.sandbox.fault import Injected
-from mocks.sandbox.fault_asking import InvalidFault as InvalidFault
 from mocks.sandbox.fault_asking import parse_fault
+from mocks.sandbox.fault_rules import InvalidFault as InvalidFault
 from mocks.sandbox.who import NOBODY, Who
 
 MAX_ARMED = 1000

@@ -58,10 +58,13 @@ class Reach(Asked):
 class FaultAsked(Reach):
     kind: Armable = Field(description="Ce que la panne fait : docs/pannes.md.", examples=["timeout"])
     value: str | int = Field(
-        "", description="Statut de « status », code officiel de « business », forme de « malformed ».", examples=["503"]
+        "", description="Statut de « status » (IMAP : NO, BAD ou BYE), code officiel de « business », forme de « malformed ».",
+        examples=["503"],
     )
     delay_s: float = Field(0, ge=0, le=3600, description="Attente de timeout, latency et slow_close ; pause de dribble.")
-    step: str | None = Field(None, max_length=20, description="Étape d'un dialogue SMTP : session, auth, mail, rcpt, data, end.")
+    step: str | None = Field(
+        None, max_length=20, description="Étape d'un dialogue SMTP ou IMAP, parmi les « steps » de GET /faults/codes."
+    )
     law: LawName | None = Field(None, description="Loi de « latency » : fixed par défaut.")
     min_s: float | None = Field(None, ge=0, le=3600, description="Loi uniform.")
     max_s: float | None = Field(None, ge=0, le=3600, description="Loi uniform.")
@@ -124,7 +127,7 @@ class Faults(Told):
 class Meaning(Told):
     codes: list[str]
     says: str = Field(description="Ce que ces codes disent à un logiciel.")
-    steps: list[str] = Field(description="Étapes d'un dialogue SMTP où ils se rendent.")
+    steps: list[str] = Field(description="Étapes d'un dialogue SMTP ou IMAP où ils se rendent.")
     source: str = Field(description="Section des notes de référence ; vide pour ce qui est supposé.")
     why: str = Field(description="Pourquoi c'est supposé ; vide sinon.")
 
@@ -136,7 +139,7 @@ class OperationCodes(Told):
 
 
 class PossibleCodes(Told):
-    operations: list[OperationCodes] = Field(description="Codes que « business » (et « status » sur SMTP) peut rendre.")
+    operations: list[OperationCodes] = Field(description="Codes que « business » (et « status » en SMTP et IMAP) peut rendre.")
 
 
 def router(world: World, _mocks: Mapping[str, Mock]) -> APIRouter:

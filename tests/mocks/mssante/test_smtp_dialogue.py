@@ -37,7 +37,7 @@ def mock(world: World) -> MssanteMock:
 
 @pytest.fixture
 async def port(mock: MssanteMock) -> AsyncIterator[int]:
-    [service] = mock.services()
+    service, _ = mock.services()
     assert isinstance(service, StreamService) and service.name == "mock-smtp"
     async with serving(service.connected) as port:
         yield port
