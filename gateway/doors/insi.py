@@ -74,16 +74,16 @@ class InsiDoor:
         why = None if assertion is None else profile.why_not_certificate(assertion.certificate_der)
         if assertion is not None and assertion.name_id and caller.tenant != UNKNOWN_TENANT:
             record.professional = Named("professional", assertion.name_id)
-        asked = verified(message) if record.operation == VERIFICATION else None
-        why = why or (None if asked is None else profile.why_not_oid(asked.oid))
+        if why is None and profile.production:
+            why = next(filter(None, (profile.why_not_oid(one.oid) for one in verified(message))), None)
         if why is not None:
             raise Barred(why)
 
     def conclude(self, record: Record, request: Request, answer: Answer) -> None:
         """The service's answer in the journal's words; the codes are kept verbatim (CR00, CR00 KO, insi_19, desir_550 …)."""
         message = message_of(request.body) if record.operation == VERIFICATION else None
-        asked = None if message is None else verified(message)
-        conclude(record, answer, None if asked is None else matricule_of(asked))
+        asked = () if message is None else verified(message)
+        conclude(record, answer, matricule_of(asked[0]) if len(asked) == 1 else None)
 
     def refuse(self, refusal: Refusal, request: Request) -> Answer:
         """A SOAP 1.2 fault without siram detail: the gateway does not speak with INSi's codes."""

@@ -67,10 +67,10 @@ def dui_of(message: soap.Envelope, deposited: Dui) -> Dui:
     return replace(deposited, version=version) if _NUMBERED.fullmatch(version) else deposited
 
 
-def verified(message: soap.Envelope) -> messages.Ins | None:
-    """The INS of which a unit verification asks whether it holds; None when the message gives no number or no OID."""
+def verified(message: soap.Envelope) -> tuple[messages.Ins, ...]:
+    """The INS of which a verification, or a lot of them, asks whether they hold; none without its number and its OID."""
     individuals = () if message.body is None else messages.read_individuals(message.body)
-    return individuals[0][1].active if individuals else None
+    return tuple(identity.active for _, identity in individuals)
 
 
 def matricule_of(ins: messages.Ins) -> str | None:

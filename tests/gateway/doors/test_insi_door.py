@@ -193,6 +193,8 @@ def test_a_fictitious_person_is_not_verified_in_production(oid: str) -> None:
     fictitious = replace(ASKED, ins=replace(ASKED.ins, oid=oid))
     with pytest.raises(Barred, match="identité d'essai"):
         verified(fictitious, b"", "production")
+    with pytest.raises(Barred, match="identité d'essai"):
+        DOOR.read(asked(request("INS.LOT_DEPOT", individual=fictitious)), Record(None, environment="production"), CALLER)
     assert verified(fictitious, wire.verified(True)).outcome == "ok"
 
 
