@@ -56,7 +56,7 @@ class Civil(Part):
 class HeldIns(Part):
     matricule: str = Field(description="Quinze caractères, clé comprise.")
     oid: str = Field(description="OID de l'INS : INS-NIR, INS-NIA, ou INS d'essai.")
-    obtenue_le: date = Field(description="Jour de la réponse d'INSi ou de la lecture de l'application.")
+    obtenue_le: date = Field(description="Jour de la réponse d'INSi, de la lecture de l'application, ou de la réception.")
 
     @field_validator("matricule")
     @classmethod
