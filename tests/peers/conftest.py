@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-_DEBIAN = {"dovecot": "dovecot-submissiond dovecot-lmtpd", "msmtp": "msmtp", "curl": "curl", "openssl": "openssl"}
+_DEBIAN = {
+    "dovecot": "dovecot-submissiond dovecot-lmtpd", "msmtp": "msmtp", "curl": "curl", "openssl": "openssl", "mbsync": "isync libsasl2-modules",
+}  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
