@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 _DEBIAN = {
-    "dovecot": "dovecot-submissiond dovecot-lmtpd", "msmtp": "msmtp", "curl": "curl", "openssl": "openssl", "mbsync": "isync libsasl2-modules",
+    "dovecot": "dovecot-submissiond dovecot-lmtpd", "msmtp": "msmtp", "curl": "curl", "openssl": "openssl",
+    "mbsync": "isync libsasl2-modules",
 }  # fmt: skip
 
 
