@@ -5,13 +5,13 @@ from connectors.insi import codes
 
 
 class InsiError(Exception):
-    """INSi refused or failed. CR 01 and CR 02 are answers, not errors.
+    """INSi refused or failed. CR 01, CR 02 and KO are answers, not errors.
 
     InsiError
       |- InvalidTraits   siram_10: a field is missing or ill-formed; ``trait`` names it when the code is known
       |- NotAuthorised   siram_100: unknown IDAM (desir_550), certificate without the right (desir_560)
       |- Unavailable     siram_40 and every other fault: technical, never means « nobody »
-      `- Unreadable      the answer is neither a result nor a fault
+      `- Unreadable      the answer is none of this operation's, or would name several people as one
     """
 
     code = "insi-error"
