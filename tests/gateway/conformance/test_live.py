@@ -111,6 +111,7 @@ async def test_erasing_a_person_erases_the_facts_of_a_message_that_does_not_name
         assert reader.entry(about.id) == orjson.loads(entry.body)
 
 
+@pytest.mark.sqlite("its files")
 async def test_nothing_of_a_message_is_in_clear_in_any_file(tmp_path: Path, dui: Dui) -> None:
     journal = open_journal(tmp_path)
     observer = Observer(eyes_of(journal.vault, None))

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,15 @@ from gateway.conformance.rules import rule_set
 from gateway.conformance.running import Result, run_rules
 from gateway.conformance.window import JournalWindow
 from gateway.doors.own.examples import REQUESTS
+from mocks.sandbox.fault import Injected
 from tests.connectors.dmp import samples
+from tests.gateway.conformance.test_pairs import NO_SEX, ZEROS
+from tests.gateway.conformance.world import PERSON, search
 from tests.gateway.doors.insi_messages import ASKED, request
 from tests.gateway.doors.own.bench import TOKEN, Bench, open_bench
 from tests.gateway.journal.world import rows
 
+Edit = Callable[[bytes], bytes]
 SEARCH, FEED, LETTER = REQUESTS["/ins/recherche"], REQUESTS["/dmp/documents"], REQUESTS["/mss/messages"]
 
 
@@ -133,6 +137,16 @@ async def test_the_course_of_an_identity_is_judged_by_what_the_dui_says_and_asks
     assert results["CHK-INS-06"].state == "non_conforme"
     authors = {entry["operation"]: made["author"] for entry, made in zip(bench.entries(), facts(bench), strict=True)}
     assert (authors["INS.DECISION"], authors["INS.VERIFICATION"]) == ("dui", "passerelle")
+
+
+@pytest.mark.parametrize(("change", "check"), [(ZEROS, "CHK-INS-07"), (NO_SEX, "CHK-INS-08")])
+async def test_an_answer_that_may_not_be_reused_is_provoked_by_an_injection(bench: Bench, change: Edit, check: str) -> None:
+    answer = search({**PERSON, "matricule": FEED["patient"]["matricule"]}, answer=change).response
+    bench.arm("INS.RECHERCHE_TRAITS", "injection", answer=Injected(answer, media="application/soap+xml"))
+    await bench.post("/ins/recherche", SEARCH)
+    await bench.post("/dmp/documents", FEED, once="k1")
+    found = judged(bench)[check]
+    assert (found.state, found.findings[0].place) == ("non_conforme", "patient.matricule")
 
 
 @pytest.mark.parametrize(("key", "failing"), [("89", []), ("90", ["CHK-INS-15"])])

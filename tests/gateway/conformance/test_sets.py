@@ -16,7 +16,7 @@ from gateway.operations import OPERATIONS
 PINNED = {
     ("smoke", "3"): "28570f8de62584d54f94d0cf713afaa38a25b5e16276f9cc4dc6a9fc8d8fcb49",
     ("journal", "3"): "a4ff6c796f0ab08227f2015a17c33388852f1ae355034c3bb5976a092a7e0fe0",
-    ("tout", "3"): "1012f0c31805f036e698e8daa295308533a332c9b8a73dc3301bd5ac4f22f3b9",
+    ("tout", "3"): "c05d0fc995aa8534754884f8cf4d5ac77f8e0370fc3a5de0fcd4bd7cc65e550d",
 }
 
 
