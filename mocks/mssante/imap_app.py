@@ -3,24 +3,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mocks.mssante import imap_behaviour as b
-from mocks.mssante import imap_faults as faults
-from mocks.mssante.faults import silent
+from mocks.mssante.imap_answers import Answers
 from mocks.mssante.imap_boxes import Mailroom
 from mocks.mssante.imap_commands import Command, read_command, tag_of
+from mocks.mssante.imap_faults import STEP_OF
 from mocks.mssante.imap_folders import FOLDER_COMMANDS, Opened, on_append
 from mocks.mssante.imap_messages import MESSAGE_COMMANDS
 from mocks.mssante.imap_reading import BadCommand
 from mocks.mssante.imap_receiving import AUTH_LIMIT, TooBig, limit_of, read_text
 from mocks.mssante.imap_search import BadCharset
 from mocks.mssante.wire import BareNewline, Closed, TooLong, Wire, structure_of
+from mocks.sandbox.codes import IMAP
 from mocks.sandbox.fault import Fault
-from mocks.sandbox.network_faults import play
 from mocks.sandbox.standing import Standing
 from mocks.sandbox.who import Callers, Who
 
@@ -29,13 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SESSION = "MSS.SESSION_IMAP"
-_MAX_ERRORS = 50
-_CHUNK = 65_536
 _IDLE_S = 1_800.0  # RFC 3501 §5.4
 
-#: Replies that the control API shows even when all is well: the session opens, or a mailbox changes.
-_SHOWN = frozenset({"AUTHENTICATE", "APPEND", "STORE", "COPY", "MOVE", "EXPUNGE", "CLOSE"})
 #: Commands whose answer may not move sequence numbers (RFC 3501 §7.4.1).
 _STILL = frozenset({"FETCH", "STORE", "SEARCH"})
 
@@ -56,8 +51,8 @@ class _Conversation:
         self._mock, self._wire, self._session = mock, wire, b.Session()
         self._room: Mailroom = mock.room
         self._opened: Opened | None = None
-        self._errors, self._spoke = 0, False
-        self._opening: Fault | None = None  # touches the answer to the first command
+        self._answers = Answers(mock, wire)
+        self._spoke = False
         self._standing = Standing(mock.world)
 
     async def run(self) -> None:
@@ -66,11 +61,11 @@ class _Conversation:
             while await self._turn():
                 pass
         except BareNewline:
-            await self._say(b.BARE)
+            await self._answers.say(b.BARE)
         except TooLong:
-            await self._say(b.TOO_LONG)
+            await self._answers.say(b.TOO_LONG)
         except TimeoutError:
-            await self._say(b.IDLE_TOO_LONG)
+            await self._answers.say(b.IDLE_TOO_LONG)
 
     async def _turn(self) -> bool:
         """One command; False ends the connection."""
@@ -78,11 +73,11 @@ class _Conversation:
         refused = None
         if not self._spoke:  # a probe that only connects is no session
             self._spoke = True
-            self._mock.world.trace.received(SESSION)
-            self._opening, refused = await self._met("session")
+            self._mock.world.trace.received(IMAP)
+            self._answers.opening, refused = await self._met("session")
         ended = self._ended()
         if ended is not None:
-            await self._say(ended)
+            await self._answers.say(ended)
             return False
         try:
             command = read_command(await read_text(self._wire, line, opened=self._opened is not None))
@@ -109,7 +104,7 @@ class _Conversation:
             case "IDLE":
                 return await self._idle(command)
             case _:
-                fault, touched = await self._met(faults.STEP_OF.get(command.name, ""))
+                fault, touched = await self._met(STEP_OF.get(command.name, ""))
                 return await self._answer(command, touched or self._reply(command), fault)
 
     def _reply(self, command: Command) -> b.Reply:
@@ -172,7 +167,7 @@ class _Conversation:
                 return False
             await self._wire.line(AUTH_LIMIT)
         if self._session.mailbox is not None:
-            self._standing.opened(self._who(), SESSION)
+            self._standing.opened(self._who(), IMAP)
             self._opened = Opened(self._room.open(self._session.mailbox), self._room.uid_validity)
         return await self._answer(command, reply, fault)
 
@@ -184,15 +179,15 @@ class _Conversation:
         fault, touched = await self._met("idle")
         if touched is not None:
             return await self._answer(command, touched)
-        if not await self._send(b"+ idling\r\n", fault):
+        if not await self._answers.send(b"+ idling\r\n", fault):
             return False
         async with self._watched() as (happened, line):
             while not line.done():
                 ended = self._ended()
                 if ended is not None:
-                    await self._say(ended)
+                    await self._answers.say(ended)
                     return False
-                await self._stream(self._news(expunged=True))
+                await self._answers.stream(self._news(expunged=True))
                 await _either(line, happened)
                 happened.clear()
             said = line.result()
@@ -215,65 +210,20 @@ class _Conversation:
     # --- answering -------------------------------------------------------------------------------------------------------
 
     async def _met(self, step: str) -> tuple[Fault | None, b.Reply | None]:
-        """The armed fault that touches this step, as what it does to the answer, or as the reply it gives instead."""
-        fault = self._mock.world.faults.take(SESSION, self._who, step=step) if step else None
-        if fault is None:
-            return None, None
-        await self._mock.world.touched(fault, SESSION)
-        refused = faults.refusal(fault, step)
-        return (fault, None) if refused is None else (None, refused)
+        return await self._answers.met(step, self._who)
 
     def _who(self) -> Who:
         world = self._mock.world
         return Callers(world.manifest, world.population, world.psc_claims).of_mail(self._session.mailbox, self._wire.client_der)
 
     async def _answer(self, command: Command, reply: b.Reply, fault: Fault | None = None) -> bool:
-        """Say it, as a fault wants it; leave after BYE, and after too many errors in one connection."""
-        fault, self._opening = fault or self._opening, None
-        self._errors += reply.status == "BAD"
-        if self._errors > _MAX_ERRORS:
-            reply = b.TOO_MANY
-        if reply.status in ("NO", "BYE") or command.name in _SHOWN:
-            shown = f"{command.name} {reply.verdict}".strip()
-            self._mock.world.requests.note(self._mock.name, SESSION, None, shown, fault)
-        expunged = command.uid or command.name not in _STILL
-        lines = [reply.untagged, [] if reply.status == "BYE" else self._news(expunged=expunged)]
-        if fault is None:
-            for some in lines:
-                await self._stream(some)
-            await self._wire.write(reply.wire(command.tag))
-            return reply.status != "BYE"
-        last = faults.named(reply, fault).wire(command.tag)
-        return await self._send(b"".join(line + b"\r\n" for some in lines for line in some) + last, fault)
-
-    async def _send(self, answer: bytes, fault: Fault | None) -> bool:
-        if fault is None:
-            await self._wire.write(answer)
-            return True
-        if silent(fault):
-            await self._wire.gone()
-            return False
-        if fault.kind == "malformed":
-            await self._wire.write(faults.cut_short(answer))
-            return True
-        return await play(fault, answer, self._wire)
+        """Say it, and the news of the mailbox before it; False ends the connection."""
+        still = command.name in _STILL and not command.uid
+        return await self._answers.answer(command, reply, fault, news=lambda: self._news(expunged=not still))
 
     def _news(self, *, expunged: bool) -> list[bytes]:
         view = None if self._opened is None else self._opened.view
         return [] if view is None else view.news(expunged=expunged)
-
-    async def _stream(self, lines: Iterable[bytes]) -> None:
-        pending = bytearray()
-        for line in lines:
-            pending += line + b"\r\n"
-            if len(pending) > _CHUNK:
-                await self._wire.write(bytes(pending))
-                pending.clear()
-        if pending:
-            await self._wire.write(bytes(pending))
-
-    async def _say(self, reply: b.Reply) -> None:
-        await self._wire.write(reply.wire("*"))
 
 
 async def _either(line: asyncio.Future[bytes], happened: asyncio.Event) -> None:

@@ -99,9 +99,11 @@ async def test_reading_a_body_marks_it_seen_and_peeking_does_not(imap: Imap, moc
     for number, item in ((1, "BODY[TEXT]"), (2, "RFC822"), (3, "RFC822.TEXT")):
         [line, _] = await imap.says(f"FETCH {number} {item}")
         assert b"FLAGS (\\Seen" in line
+    deliver(mock)
     async with selected(mock, verb="EXAMINE") as reader:
-        assert b"(UNSEEN 0)" in (await reader.says("STATUS INBOX (UNSEEN)"))[0]
-        await reader.says("STORE 1 -FLAGS (\\Seen)", "NO")
+        assert b"\\Seen" not in (await reader.says("FETCH 4 (FLAGS BODY[])"))[0]
+        assert b"(UNSEEN 1)" in (await reader.says("STATUS INBOX (UNSEEN)"))[0]
+        await reader.says("STORE 4 FLAGS (\\Seen)", "NO")
         for command in ("EXPUNGE", "MOVE 1 Trash"):
             await reader.says(command, "NO")
 
@@ -291,6 +293,7 @@ async def test_a_reset_ends_the_sessions_and_changes_uidvalidity(imap: Imap, moc
         ("NOOP\nx", "Bare CR or LF"), ("NOOP\rx", "Bare CR or LF"), ("NOOP " + "x" * 70_000, "Command too long"),
         (f"APPEND Sent {{{SIZE_LIMIT * 2}+}}", "Command too long"), ("SELECT {99999+}", "Command too long"),
         ("SELECT {65000+}\r\n" + "x" * 65_000 + " {65000+}", "Command too long"),
+        ("APPEND {70000+}\r\n" + "x" * 70_000 + " {70000+}", "Command too long"),
     ],
 )  # fmt: skip
 async def test_what_is_too_long_or_no_line_ends_the_connection(imap: Imap, command: str, bye: str) -> None:
