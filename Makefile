@@ -27,9 +27,12 @@ test-faults: $(VENV)/.ready  ## coupures de courant, arrêts brutaux
 test-peers: $(VENV)/.ready  ## vrais logiciels tiers en face (paquets Debian ; saute ce qui manque)
 	@$(BIN)/pytest -q -m peers
 
-test-postgres: $(VENV)/.ready  ## journal, usage et preuve sur PostgreSQL, démarré par les tests eux-mêmes
+DOORS := tests/gateway/doors
+test-postgres: $(VENV)/.ready  ## journal, usage, preuve et ce que les portes en lisent, sur PostgreSQL, démarré par les tests eux-mêmes
 	@$(BIN)/pytest -q -n $(WORKERS) --dist loadfile --store postgres tests/gateway/journal tests/gateway/usage \
-		tests/gateway/cli/test_journal_proof.py tests/gateway/cli/test_acts.py
+		tests/gateway/cli/test_journal_proof.py tests/gateway/cli/test_acts.py tests/gateway/conformance/test_live.py \
+		$(DOORS)/test_journal_api.py $(DOORS)/test_usage_api.py $(DOORS)/test_console.py $(DOORS)/test_smtp_doubts.py \
+		$(DOORS)/own/test_own_once.py $(DOORS)/own/test_own_extraction.py $(DOORS)/own/test_own_parts.py
 
 CASES ?= 2000
 fuzz: $(VENV)/.ready  ## les tests de propriété sur des cas neufs (make fuzz CASES=5000)
