@@ -157,25 +157,22 @@ class Store:
         self._narrowed(kept.queue_id, recipients, left)
         self._gone(kept.queue_id, _taken(kept, recipients))
 
-    def put_back(self, kept: Kept, recipients: dict[str, str], copies: Mapping[str, bytes]) -> None:
-        """A message that was here, for these recipients, with these of their copies; the others have theirs.
-
-        It has its queue id again, or another one when a message that came since has it.
-        """
-        held = next((one for one in self._kept if one.queue_id == kept.queue_id), None)
-        if held is not None and (held.unit, held.at) == (kept.unit, kept.at):
-            row: dict[str, Any] = {"back": kept.queue_id, "recipients": recipients}
-        else:
-            queue_id = kept.queue_id if held is None else self.next_queue_id()
-            kept = replace(kept, queue_id=queue_id, recipients=recipients, left=False)
-            row = asdict(kept)
+    def put_back(self, kept: Kept, copies: Mapping[str, bytes]) -> None:
+        """A message that was here, with these copies, under another queue id: whoever reads its mailbox sees it come."""
+        kept = replace(kept, queue_id=self.next_queue_id())
         for recipient, content in copies.items():
             self.box(recipient).mkdir(parents=True, exist_ok=True)
             (self.box(recipient) / f"{kept.queue_id}.eml").write_bytes(content)
         with self._index.open("ab", buffering=0) as index:
-            index.write(orjson.dumps(row) + b"\n")
-        self._read(row)
+            index.write(orjson.dumps(asdict(kept)) + b"\n")
+        self._take(kept)
         self.tell(copies)
+
+    def regain(self, kept: Kept) -> None:
+        """Its sender has this message, which it had forgotten, again."""
+        with self._index.open("ab", buffering=0) as index:
+            index.write(orjson.dumps({"regained": kept.queue_id}) + b"\n")
+        self._regained(kept.queue_id)
 
     def _gone(self, queue_id: str, recipients: Iterable[str]) -> None:
         for recipient in recipients:
@@ -184,9 +181,6 @@ class Store:
 
     def _take(self, kept: Kept) -> None:
         self._kept.append(kept)
-        self._file(kept)
-
-    def _file(self, kept: Kept) -> None:
         for recipient, state in kept.recipients.items():
             box = self._by_box.setdefault(recipient, {}) if state == "delivered" else None
             if box is not None and kept.queue_id not in box:
@@ -197,11 +191,8 @@ class Store:
         self._narrowed(queue_id, {})
         self._kept = [kept for kept in self._kept if kept.queue_id != queue_id]
 
-    def _back(self, queue_id: str, recipients: dict[str, str]) -> None:
-        for at, kept in enumerate(self._kept):
-            if kept.queue_id == queue_id:
-                self._kept[at] = replace(kept, recipients=recipients, left=False)
-                self._file(self._kept[at])
+    def _regained(self, queue_id: str) -> None:
+        self._kept = [replace(one, left=False) if one.queue_id == queue_id else one for one in self._kept]
 
     def _narrowed(self, queue_id: str, recipients: dict[str, str], left: bool = False) -> None:
         self.removals += 1
@@ -216,8 +207,8 @@ class Store:
             self._drop(row["deleted"])
         elif "narrowed" in row:
             self._narrowed(row["narrowed"], row["recipients"], row.get("left", False))
-        elif "back" in row:
-            self._back(row["back"], row["recipients"])
+        elif "regained" in row:
+            self._regained(row["regained"])
         else:
             self._take(Kept(**row))
             self._number = max(self._number, int(row["queue_id"].removeprefix("SIM"), 16))

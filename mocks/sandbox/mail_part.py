@@ -2,16 +2,17 @@
 it does."""
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from connectors.nomenclatures.mssante import domain_of
+from connectors.nomenclatures.mssante import domain_of, normalise
 from mocks.mssante.app import MssanteMock
 from mocks.mssante.state import EMPTIED, Kept
 from mocks.sandbox.kept import read_lines
+from mocks.sandbox.population import own_boxes
 from mocks.sandbox.tenants import domains_of
 from mocks.sandbox.viewing import View
 
@@ -48,14 +49,18 @@ def forget(operator: MssanteMock, seen: View, kept: Kept) -> None:
 
 
 def empty(operator: MssanteMock, seen: View) -> None:
+    """Its messages, and what its mailboxes hold beside them."""
     for kept in operator.store.messages():
         if mine(seen, kept):
             forget(operator, seen, kept)
+    directory = operator.directory
+    personal = {normalise(box) for one in directory.people.professionals() for box in own_boxes(one)}
+    operator.room.empty(sorted(address for address in directory.shared | personal if seen.box(address)))
 
 
 def state(operator: MssanteMock, seen: View) -> dict[str, Any]:
     whole = operator.state()
-    opened = {address: told for address, told in whole.get("mailboxes", {}).items() if seen.box(address)}
+    opened = {address: told for address, told in whole["mailboxes"].items() if seen.box(address)}
     return {**whole, **operator.store.to_json(lambda kept: mine(seen, kept)), "mailboxes": opened}
 
 
@@ -68,22 +73,26 @@ def put_aside(operator: MssanteMock, seen: View, folder: Path) -> None:
                 own = _own(operator, seen, kept)
                 index.write(orjson.dumps({**asdict(kept), "own": own}, option=orjson.OPT_APPEND_NEWLINE))
                 for number, address in enumerate(own):
-                    (folder / f"{kept.queue_id}.{number}.eml").write_bytes(operator.store.content(kept, address))
+                    _copy(folder, kept, number).write_bytes(operator.store.content(kept, address))
 
 
 def put_back(operator: MssanteMock, seen: View, folder: Path) -> None:
     """Its copies come back, and what it sent to others only when one of them still has it: nothing moves in their mailboxes."""
-    here = {kept.queue_id: kept for kept in operator.store.messages()}
+    here = {(kept.queue_id, kept.unit, kept.at): kept for kept in operator.store.messages()}
     for row in read_lines(folder / _INDEX):
         own = row.pop("own")
-        kept, held = Kept(**row), here.get(row["queue_id"])
-        contents = {
-            address: (folder / f"{kept.queue_id}.{number}.eml").read_bytes() for number, address in enumerate(own)
-        }
-        same = held is not None and (held.unit, held.at) == (kept.unit, kept.at)
-        theirs = held.recipients if held is not None and same else {}
-        if contents or theirs:
-            operator.store.put_back(kept, {**theirs, **{address: kept.recipients[address] for address in own}}, contents)
+        kept = Kept(**row)
+        held = here.get((kept.queue_id, kept.unit, kept.at))
+        if own:
+            recipients = {address: state if address in own else EMPTIED for address, state in kept.recipients.items()}
+            contents = {address: _copy(folder, kept, number).read_bytes() for number, address in enumerate(own)}
+            operator.store.put_back(replace(kept, recipients=recipients, left=not seen.box(kept.sender)), contents)
+        elif held is not None:
+            operator.store.regain(held)
+
+
+def _copy(folder: Path, kept: Kept, number: int) -> Path:
+    return folder / f"{kept.queue_id}.{number}.eml"
 
 
 def _own(operator: MssanteMock, seen: View, kept: Kept) -> list[str]:

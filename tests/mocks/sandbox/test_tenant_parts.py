@@ -148,7 +148,7 @@ async def test_what_was_put_aside_comes_back_and_others_keep_what_they_did_since
         ours = [one for one in before["/messages"]["messages"] if two.box["alpha"] in one["recipients"]]
         found = {one["message_id"] for one in now["/messages"]["messages"]}
         assert {one["message_id"] for one in ours} <= found and two.mocks["mssante"].store.inbox(two.box["alpha"]) == copy
-        for path in ("/documents", "/state", "/people?source=added", "/state/psc", "/state/dmp"):
+        for path in ("/documents", "/messages", "/state", "/people?source=added", "/state/psc", "/state/dmp"):
             assert (await two.ask("beta", "GET", path)) == theirs[path], path
 
     await as_before()
@@ -170,10 +170,48 @@ async def test_nothing_comes_back_to_a_mailbox_of_another(two: Two) -> None:
     await two.ask("", "POST", "/reset")  # queue ids begin again: the next one is that of a message put aside
     taken = deliver(two.mocks["mssante"], HOSPITAL, two.box["beta"])
     await two.ask("alpha", "POST", "/snapshots/avant/restore")
-    assert [one.queue_id for one in store.messages() if two.box["beta"] in one.recipients] == [taken]
+    assert [one["id"] for one in (await two.ask("beta", "GET", "/messages"))["messages"]] == [taken]
     assert len(store.inbox(two.box["beta"])) == 1 and len(store.inbox(two.box["alpha"])) == 5
     ids = [one.queue_id for one in store.messages()]
     assert len(set(ids)) == len(ids) and deliver(two.mocks["mssante"], HOSPITAL, two.box["beta"]) not in ids
+    recipients = [set(one["recipients"]) for one in (await two.ask("alpha", "GET", "/messages"))["messages"]]
+    assert {two.box["alpha"], two.box["beta"]} in recipients, "told as it was sent"
+
+
+async def test_mailboxes_that_were_read_are_emptied_and_filled_without_a_uid_given_twice(two: Two) -> None:
+    operator = two.mocks["mssante"]
+    at = two.world.clock.business()
+    boxes = {who: operator.room.open(two.box[who]) for who in ("alpha", "beta")}
+    for box in boxes.values():
+        box.put("Sent", b"Subject: x\r\n\r\n", at, frozenset())
+    before = {uid: box.content(message) for box in [boxes["alpha"]] for uid, message in box.folders["INBOX"].messages.items()}
+    theirs = boxes["beta"].to_json()
+    await two.ask("alpha", "POST", "/snapshots", 201, {"name": "avant"})
+    await two.ask("alpha", "POST", "/reset")
+    assert [len(folder.messages) for folder in boxes["alpha"].folders.values()] == [0] * len(boxes["alpha"].folders)
+    deliver(operator, HOSPITAL, two.box["alpha"])
+    await two.ask("alpha", "POST", "/snapshots/avant/restore")
+    after = {uid: boxes["alpha"].content(one) for uid, one in boxes["alpha"].folders["INBOX"].messages.items()}
+    assert sorted(after.values()) == sorted(before.values()) and min(after) > max(before) + 1
+    assert boxes["beta"].to_json() == theirs and len(boxes["beta"].folders["Sent"].messages) == 1
+
+
+async def test_a_message_to_another_is_told_to_who_sent_it_as_long_as_that_one_has_it(two: Two) -> None:
+    mine = (await two.ask("alpha", "GET", "/messages"))["messages"]
+    [sent] = [one["id"] for one in mine if list(one["recipients"]) == [two.box["beta"]] and one["sender"] == two.box["alpha"]]
+    await two.ask("alpha", "POST", "/snapshots", 201, {"name": "avant"})
+    await two.ask("alpha", "POST", "/reset")
+    await two.ask("alpha", "GET", f"/messages/{sent}", 404)
+    assert (await two.ask("beta", "GET", f"/messages/{sent}"))["sender"] == two.box["alpha"]
+    await two.ask("alpha", "POST", "/snapshots/avant/restore")
+    assert (await two.ask("alpha", "GET", f"/messages/{sent}"))["id"] == sent
+    two.mocks["mssante"].reload()
+    assert (await two.ask("alpha", "GET", f"/messages/{sent}"))["id"] == sent, "on disk too"
+    await two.ask("beta", "POST", "/reset")
+    said = await two.ask("alpha", "GET", f"/messages/{sent}", 404)
+    assert "aucune copie" in said["detail"]
+    rows = (await two.ask("alpha", "GET", "/messages"))["messages"]
+    assert {one["id"]: one["recipients"] for one in rows}[sent] == {two.box["beta"]: "delivered"}
 
 
 async def test_what_dies_while_it_puts_a_part_back_finishes_at_its_next_start(
