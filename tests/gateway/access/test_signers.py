@@ -148,9 +148,18 @@ def wrapped_under_the_same_id(desk: Desk, assertion: etree._Element) -> etree._E
     return forged
 
 
+def wrapped_beside_its_signature(desk: Desk, assertion: etree._Element) -> etree._Element:
+    """The signature holds, for the genuine assertion below, which nobody reads."""
+    forged = another_bearer(desk, etree.fromstring(etree.tostring(assertion)))
+    forged.set("ID", "_forged")
+    forged.replace(forged.find(f"{_DS}Signature"), assertion.find(f"{_DS}Signature"))  # type: ignore[arg-type]
+    etree.SubElement(forged, f"{_SAML}Advice").append(assertion)
+    return forged
+
+
 ATTEMPTS = (
     another_bearer, another_place, unsigned_but_with_the_certificate, signed_by_another_key, wrapped_around,
-    wrapped_under_the_same_id,
+    wrapped_under_the_same_id, wrapped_beside_its_signature,
 )  # fmt: skip
 
 
