@@ -71,16 +71,24 @@ class Tenant:
         sent = {"Content-Type": "application/x-www-form-urlencoded"}
         return self._ask("psc", "/protocol/openid-connect/token", urlencode(form).encode(), sent)
 
-    def mail(self, mailbox: str | None = None) -> str:
-        """Its applicative mailbox, which its certificate opens, or another one."""
-        parts = urlsplit(self.up.said["bases"]["smtp"])
+    def opened(self, mailbox: str | None = None) -> tuple[smtplib.SMTP, str]:
+        """A session of its applicative mailbox, which its certificate opens, or of another one; what AUTH was answered."""
+        client = smtplib.SMTP("localhost", urlsplit(self.up.said["bases"]["smtp"]).port or 0, timeout=20)
         try:
-            with smtplib.SMTP("localhost", parts.port or 0, timeout=20) as client:
-                client.starttls(context=self._context(bear=True))
-                client.ehlo("dui.test")
-                address = base64.b64encode((mailbox or self.structure["mailboxes"][1]).encode()).decode()
-                code, text = client.docmd("AUTH", f"EXTERNAL {address}")
-                return f"{code} {text.decode()}"
+            client.starttls(context=self._context(bear=True))
+            client.ehlo("dui.test")
+            address = base64.b64encode((mailbox or self.structure["mailboxes"][1]).encode()).decode()
+            code, text = client.docmd("AUTH", f"EXTERNAL {address}")
+        except BaseException:
+            client.close()
+            raise
+        return client, f"{code} {text.decode()}"
+
+    def mail(self, mailbox: str | None = None) -> str:
+        try:
+            client, said = self.opened(mailbox)
+            with client:
+                return said
         except (OSError, smtplib.SMTPException) as cut:
             return f"tls {cut}"
 
@@ -116,7 +124,13 @@ def refused(answers: dict[str, str]) -> bool:
 def test_a_tenant_calls_as_soon_as_it_is_there_and_no_more_once_it_is_gone(up: Up) -> None:
     first = Tenant(up, tenant(up, "add", "editeur-b", "--structures", "1", "--persons", "2"))
     assert welcomed(first.everywhere())
-    second = Tenant(up, tenant(up, "rotate", "editeur-b"))
+    session, said = first.opened()
+    with session:
+        assert said.startswith("235 ") and session.mail(first.structure["mailboxes"][1])[0] == 250
+        session.rset()
+        second = Tenant(up, tenant(up, "rotate", "editeur-b"))
+        late = session.mail(first.structure["mailboxes"][1])
+    assert late[0] == 530 and b"5.7.0" in late[1], late
     assert refused(first.everywhere()) and welcomed(second.everywhere())
     assert tenant(up, "remove", "editeur-b", "--yes") == {"removed": "editeur-b"}
     assert refused(second.everywhere())
@@ -124,6 +138,8 @@ def test_a_tenant_calls_as_soon_as_it_is_there_and_no_more_once_it_is_gone(up: U
         acts = [entry["detail"] for _, entry in reader.select(Filters(kind="admin"))]
         calls = [entry for _, entry in reader.select(Filters(kind="call"))]
     assert [one["act"] for one in acts if one["action"] == "tenant"] == ["add", "rotate", "remove"]
+    nobodys = [one["count"] for one in acts if one["action"] == "access_denied" and one["why"] == {"cle_controle": one["count"]}]
+    assert 1 <= sum(nobodys) <= 2, "the former control keys, the second when its minute is over"
     mine = [(one["service"], one["outcome"]) for one in calls if one["tenant"] == "editeur-b"]
     assert mine.count(("INS", "ok")) == 2 and mine.count(("ANN", "ok")) == 2, mine
     refusals = [one["outcome"] for one in calls if one["tenant"] == "inconnu" and one["service"] in ("ANN", "PSC", "INS")]
