@@ -45,10 +45,13 @@ _PLACES = {
 
 
 def a_search_succeeds(run: Run) -> Iterator[Finding]:
-    """CHK-INS-01: by the traits; by a carte Vitale too, when somebody tried it."""
-    yield from _succeeds(run, SEARCH, "une recherche par traits aboutie (CR00)")
+    """CHK-INS-01: by the traits; by a carte Vitale too when somebody tried it, which is not enough."""
+    by_traits = list(_succeeds(run, SEARCH, "une recherche par traits aboutie (CR00)"))
     by_card = list(_succeeds(run, CARD, "une recherche par carte Vitale aboutie (CR00)"))
-    yield from by_card or [non_observe("recherche par carte Vitale non observée")]
+    yield from by_traits or [non_observe("aucune recherche par les traits dans la fenêtre : jouez le scénario")]
+    yield from by_card if by_traits else (one for one in by_card if one.state != "conforme")
+    if not by_card:
+        yield non_observe("recherche par carte Vitale non observée")
 
 
 def _succeeds(run: Run, operation: str, expected: str) -> Iterator[Finding]:

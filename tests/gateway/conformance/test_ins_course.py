@@ -58,7 +58,8 @@ def ko(**entry: Any) -> Call:
 
 
 @pytest.mark.parametrize(("check", "play", "why"), [
-    ("CHK-INS-01", lambda d: window(search()), "recherche par carte Vitale non observée"),
+    ("CHK-INS-01", lambda d: window(by_card()), "aucune recherche par les traits"),
+    ("CHK-INS-01", lambda d: window(feed(d)), "aucune recherche par les traits"),
     ("CHK-INS-03", lambda d: window(lot((PERSON, True))[0]), "n'a pas été retiré"),
     ("CHK-INS-04", lambda d: window(search(), feed(d)), "aucune vérification KO"),
     ("CHK-INS-04", lambda d: window(ko()), "aucun flux du même établissement"),
@@ -83,7 +84,7 @@ def ko(**entry: Any) -> Call:
 ])  # fmt: skip
 def test_what_nothing_shows_is_not_observed_and_why(check: str, play: Play, why: str, dui: Dui) -> None:
     found = judged(check, play(dui))
-    assert found.state == ("conforme" if check == "CHK-INS-01" else "non_observe")
+    assert found.state == "non_observe"
     assert any(why in one.found for one in found.findings if one.state == "non_observe"), found.findings
 
 
@@ -106,14 +107,22 @@ def test_what_lifts_a_deviation_lifts_it(check: str, play: Play, dui: Dui) -> No
     assert deviations(judged(check, play(dui))) == []
 
 
-@pytest.mark.parametrize(("first", "known", "received"), [
-    ([], "non_observe", "non_conforme"), ([search], "non_conforme", "non_observe"),
-])  # fmt: skip
+@pytest.mark.parametrize(("first", "declared", "known", "received"), [
+    ([], exchanged(), "non_observe", "non_conforme"), ([search], exchanged(), "non_conforme", "non_observe"),
+    ([], exchanged(date="2026-11-22T09:00:00+01:00"), "non_conforme", "non_observe"),
+], ids=["received", "found before", "received later"])  # fmt: skip
 def test_a_refuted_ins_is_judged_once_as_received_or_as_known(
-    first: list[Callable[[], Message]], known: State, received: State, dui: Dui
+    first: list[Callable[[], Message]], declared: dict[str, Any], known: State, received: State, dui: Dui
 ) -> None:
-    memory = window(*(one() for one in first), verification(holds=False), feed(dui), **exchanged())
+    memory = window(*(one() for one in first), verification(holds=False), feed(dui), **declared)
     assert (judged("CHK-INS-04", memory).state, judged("CHK-INS-12", memory).state) == (known, received)
+
+
+def test_a_search_by_traits_is_enough_and_the_other_is_said_unseen() -> None:
+    found = judged("CHK-INS-01", window(search()))
+    assert [(one.state, one.found) for one in found.findings] == [
+        ("conforme", "CR00, INS.RECHERCHE_TRAITS"), ("non_observe", "recherche par carte Vitale non observée"),
+    ]  # fmt: skip
 
 
 def test_a_deviation_shows_what_it_follows_and_what_it_is(dui: Dui) -> None:
