@@ -257,6 +257,31 @@ async def test_a_verification_says_of_an_impossible_key_or_date_that_it_does_not
     assert persons[0] == persons[2] and None not in persons and persons[1] != persons[0]
 
 
+async def test_a_call_that_somebody_signed_is_not_made_again_in_his_place(
+    with_a_card: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = {"INS.RECHERCHE_TRAITS": "full", "INS.VERIFICATION": "full"}
+    async with open_bench(with_a_card, tmp_path / "data", monkeypatch, bodies=kept) as bench:
+        card, alone = by_card(bench), by_certificate(bench)
+        for caller in (card, alone):
+            for operation in kept:
+                await caller.send(caller.message(operation))
+        answers = [await again(bench, entry["id"]) for entry in bench.entries()]
+
+    assert [status for status, _ in answers] == [409, 409, 200, 200]
+    assert all("l'assertion d'un professionnel" in why for _, why in answers[:2])
+
+
+async def again(bench: Bench, entry: str) -> tuple[int, str]:
+    key = str(bench.world.manifest["admin_key"]).encode()
+    async with Client() as http:
+        answer = await http.send(
+            "POST", bench.urls["console"] + "/admin/journal/rerun", timeout_s=20, body=orjson.dumps({"entry": entry, "by": "x"}),
+            headers=[(b"content-type", b"application/json"), (b"x-socle-admin-key", key)],
+        )  # fmt: skip
+    return answer.status, answer.body.decode()
+
+
 @pytest.mark.parametrize("listener", ["insi", "insi-oneway"])
 async def test_a_request_that_stops_on_the_way_is_cut_or_counted_and_never_forwarded(bench: Bench, listener: str) -> None:
     caller = by_certificate(bench) if listener == "insi" else by_token(bench)
