@@ -55,7 +55,7 @@ def signer(signature: Element) -> x509.Certificate | None:
         text = signature.findtext("ds:KeyInfo/ds:X509Data/ds:X509Certificate", "", _DS)
         certificate = x509.load_der_x509_certificate(base64.b64decode(text))
         _ = certificate.subject, certificate.extensions
-    except ValueError:
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         return None
     return certificate
 

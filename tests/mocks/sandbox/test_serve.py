@@ -135,6 +135,18 @@ def test_an_unknown_name_is_one_french_line(data: Path, capsys: pytest.CaptureFi
     assert reason in said.err
 
 
+def test_a_switch_out_of_its_form_is_one_french_line(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    manifest = data / "sandbox" / "sandbox.json"
+    before = manifest.read_bytes()
+    manifest.write_text(json.dumps({**json.loads(before), "insi": {"error_rate": "souvent"}}))
+    try:
+        assert main(["serve", "--data", str(data), "--only", "insi"]) == 2
+    finally:
+        manifest.write_bytes(before)
+    said = capsys.readouterr()
+    assert said.err == "sandbox.json, objet insi : error_rate vaut un nombre de 0 à 1.\n"
+
+
 def test_serving_nothing_says_how_to_make_a_sandbox(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "--data", str(tmp_path)]) == 2
     assert "python -m mocks init" in capsys.readouterr().err
