@@ -67,10 +67,9 @@ class Leaves:
 
 def hashes(db: Connection, log: int, first: int, limit: int) -> list[bytes]:
     """The same inside whatever transaction ``db`` has. Raises HoleInLog."""
+    limit = min(limit, max(0, size_of(db, log) - first))  # first: what comes after this question is for the next call
     start = log << POS_BITS | first
     found = {pos - start + first: leaf_hash(body) for pos, body in db.execute(_ROWS, (start, start + limit))}
-    if len(found) < limit:
-        limit = min(limit, max(0, size_of(db, log) - first))
     if len(found) < limit:
         found = departed.leaves_between(db, log, first, first + limit) | found
     missing = next((seq for seq in range(first, first + limit) if seq not in found), None)

@@ -12,7 +12,7 @@ import pytest
 
 from connectors.wire.clock import SystemClock
 from gateway.journal.backup import back_up, restore
-from gateway.journal.proof import files, merkle, register, snapshot
+from gateway.journal.proof import files, leaves, merkle, register, snapshot
 from gateway.journal.proof.forks import JournalForked
 from gateway.journal.proof.hashes import FOLDER as TREE
 from gateway.journal.proof.hashes import Hashes
@@ -113,6 +113,20 @@ def test_the_tree_is_on_disk_before_log_0_speaks_of_it(folder: Path, monkeypatch
         monkeypatch.setattr(owner, name, noted)
     sign(folder)
     assert done == ["Hashes", "AppendOnly", "AppendOnly"]
+
+
+def test_what_is_written_between_two_looks_at_a_log_is_no_hole(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with notary(folder) as one:
+        size_of, coming = leaves.size_of, [3]
+
+        def meanwhile(db: Any, log: int) -> int:
+            while coming:
+                write(folder, coming.pop())
+            return size_of(db, log)
+
+        monkeypatch.setattr(leaves, "size_of", meanwhile)
+        assert one._leaves.hashes(1, 0, 2_000) == [merkle.leaf_hash(body) for body in bodies(folder)]
+    assert len(bodies(folder)) == 43
 
 
 def test_a_process_says_which_logs_it_opened_and_closed(folder: Path) -> None:
