@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from connectors.wire.http import Answer, Client, NoAnswer, NotSent
-from connectors.wire.serving import HttpService, Running, StreamService, bind_loopback, take_refused
+from connectors.wire.serving import HttpService, Running, StreamService, _Together, bind_loopback, take_refused
 from connectors.wire.tls import client_context, server_context
 from tests.connectors.wire.conftest import Pki
 
@@ -161,6 +161,49 @@ async def test_a_taken_port_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(OSError, match="in use"):
         await Running.start([StreamService("smtp", never), StreamService("imap", never)])
     taken.close()
+
+
+class _Written:
+    """A transport that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[bytes | str] = []
+
+    def write(self, data: bytes) -> None:
+        self.told.append(data)
+
+    def close(self) -> None:
+        self.told.append("closed")
+
+
+async def test_the_head_of_an_answer_leaves_with_its_body_and_never_later_than_the_next_turn() -> None:
+    whole, stream, cut = _Written(), _Written(), _Written()
+    answer, events, broken = (_Together(one, asyncio.get_running_loop()) for one in (whole, stream, cut))  # type: ignore[arg-type]
+    for part in (b"head ", b"body ", b"rest"):
+        answer.write(part)
+    broken.write(b"head")
+    broken.close()
+    assert (whole.told, cut.told) == ([b"head body ", b"rest"], [b"head", "closed"])
+    events.write(b"head")
+    assert stream.told == []
+    await asyncio.sleep(0)
+    assert stream.told == [b"head"]
+    events.write(b"event")
+    assert stream.told == [b"head", b"event"]
+    await asyncio.sleep(0)
+    assert whole.told + cut.told == [b"head body ", b"rest", b"head", "closed"], "nothing is sent twice"
+
+
+async def test_a_whole_answer_is_one_write() -> None:
+    running = await Running.start([HttpService("console", echo)])
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(running.urls["console"].rpartition(":")[2]))
+        writer.write(b"POST /a HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nfour")
+        assert (await reader.read(1 << 16)).endswith(b"\r\n\r\n4\r\nfour\r\n0\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+    finally:
+        await running.stop(1)
 
 
 async def test_end_to_end_headers_pass_and_hop_by_hop_ones_do_not() -> None:
