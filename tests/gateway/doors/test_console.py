@@ -95,6 +95,17 @@ async def test_what_becomes_of_the_sandbox_waits_for_the_calls_in_flight_and_is_
         assert refused.status_code == 422, name
 
 
+async def test_a_tenants_own_part_of_the_sandbox_waits_for_nobody_and_is_its_entry(world: World) -> None:
+    world.in_flight = 1
+    mine = {"act": "reset", "name": None, "tenant": "editeur-a"}
+    assert (await world.http.post("/admin/sandbox", json=mine, headers=KEY)).status_code == 200
+    [entry] = world.admin_entries()
+    assert entry["detail"] == {"by": "bac_a_sable", "action": "sandbox", **mine}
+    for tenant in ("", "A", "a b", "275126322074974@x"):
+        assert (await world.http.post("/admin/sandbox", json=mine | {"tenant": tenant}, headers=KEY)).status_code == 422, tenant
+    assert len(world.admin_entries()) == 1
+
+
 async def test_readiness_gives_its_reason(world: World) -> None:
     assert (await world.http.get("/readyz")).json() == {"ready": True, "reasons": []}
     world.console.upstreams["mock-insi"] = ("127.0.0.1", 1)

@@ -88,6 +88,17 @@ async def test_a_refusal_of_the_sandbox_is_noted_with_its_reason(world: World) -
     ]  # fmt: skip
 
 
+async def test_attempts_that_are_told_together_are_counted_together(world: World) -> None:
+    nobodys = {"name": "inconnue", "why": "cle_controle"}
+    for count in (1, 400, 3):
+        assert (await world.http.post("/admin/tenants/denied", json={**nobodys, "count": count})).status_code == 200
+    assert (await world.http.post("/admin/tenants/denied", json={**nobodys, "count": 0})).status_code == 422
+    await world.denials.flush(ending=True)
+    assert [(one["by"], one["count"], one["why"]) for one in world.acts()] == [
+        ("inconnue", 1, {"cle_controle": 1}), ("inconnue", 403, {"cle_controle": 403}),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("path", ["/admin/tenants", "/admin/tenants/denied"])
 async def test_without_the_admin_key_or_with_another_form_nothing_is_written(world: World, path: str) -> None:
     asked = {"/admin/tenants": {"act": "add", "name": "a"}, "/admin/tenants/denied": {"name": "a", "why": "d_un_autre"}}[path]

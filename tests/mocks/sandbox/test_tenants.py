@@ -121,7 +121,8 @@ async def test_a_tenant_has_what_its_software_calls_with_and_nothing_of_anothers
 
 async def test_what_cannot_be_a_tenant_changes_nothing(http: httpx.AsyncClient, world: World, gateway: Gateway) -> None:
     before, counts = on_disk(world), world.population.counts()
-    for name, why in (("dui-exemple", "existe déjà"), ("passerelle", "Nom d'éditeur"), ("a-rejeu", "Nom d'éditeur")):
+    wrong = dict.fromkeys(("passerelle", "inconnu", "inconnue", "a-rejeu"), "Nom d'éditeur")
+    for name, why in {"dui-exemple": "existe déjà", **wrong}.items():
         refused = await http.post("/tenants", json={"name": name})
         assert (refused.status_code, why in refused.json()["detail"]) == (409, True), name
     for wish in ({"name": "Majuscule"}, {"name": "a", "structures": 0}, {"name": "a", "structures": 21}, {"name": "a", "x": 1}):
