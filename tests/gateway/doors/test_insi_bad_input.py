@@ -176,6 +176,18 @@ SENT: dict[str, tuple[dict[str, str], str, tuple[str, ...]]] = {
 }
 
 
+async def test_each_operation_passes_either_door_and_is_counted_alike_by_the_service(bench: Bench) -> None:
+    wanted = {
+        "INS.RECHERCHE_TRAITS": ("CR00", "ok"), "INS.RECHERCHE_VITALE": ("CR00", "ok"), "INS.VERIFICATION": ("CR00 OK", "ok"),
+        "INS.LOT_DEPOT": ("CR00", "ok"), "INS.LOT_RETRAIT": ("CR01", "refused"),
+    }  # fmt: skip
+    for caller in (by_certificate(bench), by_card(bench)):
+        told = {operation: (await caller.send(caller.message(operation)), caller.last()) for operation in wanted}
+        assert told == {name: (code, (name[4:], outcome, code)) for name, (code, outcome) in wanted.items()}, caller.listener
+    assert [bench.received(operation) for operation in wanted] == [2] * 5
+    assert [entry["person_ref"] is not None for entry in bench.entries()] == [True, True, True, False, False] * 2
+
+
 async def test_each_door_refuses_what_is_wrong_and_writes_an_entry(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     found: dict[str, Any] = {}
