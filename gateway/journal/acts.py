@@ -5,12 +5,14 @@ Every method blocks; any thread may call it.
 """
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from gateway.journal.connection import Values
 from gateway.journal.location import address_of
 from gateway.journal.record import JournalError
 from gateway.journal.shared_head import OWES, SESSION_OF
@@ -54,46 +56,55 @@ class Acts:
         from gateway.journal.server import open_beside  # the driver is an extra, which this journal has
 
         self._db, self._log, self._boot = open_beside(address, boot), log, boot
-        self.at: int = self._db.execute("SELECT seen FROM log_heads WHERE log_id = ?", (log,)).get
+        self._one = threading.Lock()  # a statement and all its rows: two at once would each open a transaction in the other's
+        self.at: int = self._value("SELECT seen FROM log_heads WHERE log_id = ?", (log,))
 
     def close(self) -> None:
         self._db.close()
 
+    def _rows(self, statement: str, values: Values = ()) -> list[Any]:
+        with self._one:
+            return self._db.execute(statement, values).fetchall()
+
+    def _value(self, statement: str, values: Values = ()) -> Any:
+        with self._one:
+            return self._db.execute(statement, values).get
+
     def coming(self) -> list[Act]:
         """What has become true since ``at``, in order, none left out."""
-        rows = self._db.execute(_COMING, (self.at,)).fetchall()
+        rows = self._rows(_COMING, (self.at,))
         return [Act(n, log, orjson.loads(told) if body is None else orjson.loads(body)["detail"]) for n, log, body, told in rows]
 
     def done(self, n: int) -> None:
         """Everything up to ``n`` holds in this gateway now."""
-        self._db.execute("UPDATE log_heads SET seen = ? WHERE log_id = ? AND lease_owner = ?", (n, self._log, self._boot))
+        self._rows("UPDATE log_heads SET seen = ? WHERE log_id = ? AND lease_owner = ?", (n, self._log, self._boot))
         self.at = n
 
     def latest(self) -> int:
-        n: int = self._db.execute("SELECT acts FROM store").get
+        n: int = self._value("SELECT acts FROM store")
         return n
 
     def behind(self, n: int) -> list[int]:
         """The logs of the gateways that live and have not done everything up to ``n``."""
-        return [log for (log,) in self._db.execute(_BEHIND, (n,)).fetchall()]
+        return [log for (log,) in self._rows(_BEHIND, (n,))]
 
     def live(self) -> int:
         """How many gateways live, by the server's clock."""
-        count: int = self._db.execute(_LIVE).get
+        count: int = self._value(_LIVE)
         return count
 
     def dead(self) -> bool:
         """Whether the log of a dead gateway waits to be taken over."""
-        return self._db.execute(_DEAD, (self._log,)).get is not None
+        return self._value(_DEAD, (self._log,)) is not None
 
     def lead(self) -> bool:
         """Whether this gateway leads from now on: nobody else does until it dies, or its log is taken and it is deposed."""
-        return bool(self._db.execute("SELECT pg_try_advisory_lock(?, ?)", _LEADER).get)
+        return bool(self._value("SELECT pg_try_advisory_lock(?, ?)", _LEADER))
 
     def depose(self) -> int:
         """End what a gateway that was taken over still holds on the server, above all the lead; how many sessions that were."""
-        return len(self._db.execute(_DEPOSE).fetchall())
+        return len(self._rows(_DEPOSE))
 
     def confirm(self) -> None:
         """That what this gateway holds is still its own: the lead goes with this session. Raises StoreLost."""
-        self._db.execute("SELECT 1").fetchone()
+        self._value("SELECT 1")

@@ -1,16 +1,18 @@
 """The lead of several gateways goes with the log: whoever was taken over leads no more, stopped or not (decision 0056)."""
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from gateway.journal import database
+from gateway.journal import database, postgres
 from gateway.journal.acts import Acts
 from gateway.journal.connection import StoreError
 from gateway.journal.journal import FILE_NAME, Journal
 from tests.gateway.journal.several import Another, change, closed
+from tests.gateway.journal.world import rows
 from tests.stores import opened
 
 Followed = Callable[[Journal], Acts]
@@ -78,3 +80,30 @@ async def test_its_pass_of_retention_ends_with_the_lead_and_nothing_else_does(
     assert stranger.execute("SELECT 1").get == 1
     for session in (retaining, stranger):
         session.close()
+
+
+async def test_its_questions_may_come_from_several_threads_at_once(
+    gateway: Another, followed: Followed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who follows and who waits for the others ask together. A transaction left open would hold the row that the writer needs."""
+    journal = gateway("a")
+    acts, begun = followed(journal), postgres._begun
+    await journal.write(journal.admin({"action": "essai"}))
+
+    async def slowly(link: object) -> object:
+        await asyncio.sleep(0.005)
+        return await begun(link)
+
+    monkeypatch.setattr(postgres, "_begun", slowly)
+
+    def ask() -> None:
+        for _ in range(5):
+            acts.coming()
+            acts.behind(1)
+            acts.done(1)
+
+    async with asyncio.timeout(20):
+        await asyncio.gather(*(asyncio.to_thread(ask) for _ in range(3)))
+        await journal.write(journal.admin({"action": "essai"}))
+    of_it = f"SELECT state FROM pg_stat_activity WHERE application_name = 'socle {journal.boot_id}'"
+    assert rows(journal.folder, of_it) == [("idle",)]
