@@ -293,6 +293,7 @@ async def test_a_reset_ends_the_sessions_and_changes_uidvalidity(imap: Imap, moc
         ("NOOP\nx", "Bare CR or LF"), ("NOOP\rx", "Bare CR or LF"), ("NOOP " + "x" * 70_000, "Command too long"),
         (f"APPEND Sent {{{SIZE_LIMIT * 2}+}}", "Command too long"), ("SELECT {99999+}", "Command too long"),
         ("SELECT {65000+}\r\n" + "x" * 65_000 + " {65000+}", "Command too long"),
+        ("SELECT {0+}\r\n" + "x" * 60_000 + "{0+}\r\n" + "x" * 60_000, "Command too long"),
         ("APPEND {70000+}\r\n" + "x" * 70_000 + " {70000+}", "Command too long"),
     ],
 )  # fmt: skip
