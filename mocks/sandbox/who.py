@@ -4,7 +4,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -43,15 +43,16 @@ class Callers:
     claims: Callable[[str], Mapping[str, Any] | None]
 
     def of_http(self, headers: Mapping[str, str], query: str, body: bytes, der: bytes | None) -> Who:
-        """By certificate, ESANTE-API-KEY, or PSC client (Basic, form, query, access token). ``headers``: names in lower case."""
-        shown = {headers.get("esante-api-key", ""), *self._clients(headers, query, body)} - {""}
+        """By certificate, else ESANTE-API-KEY, else PSC client (Basic or access token, then query, then form): what proves comes
+        before what anybody may write. ``headers``: names in lower case."""
+        shown = [name for name in (headers.get("esante-api-key", ""), *self._clients(headers, query, body)) if name]
         structure = self._structure(der)
-        return self._who(shown | _names(structure, der), structure, ())
+        return self._who([*shown, *_names(structure, der)], structure, ())
 
     def of_mail(self, mailbox: str | None, der: bytes | None, persons: Iterable[str] = ()) -> Who:
         """By the mailbox that is open, and the certificate shown."""
         structure = self._structure(der) or (self._owner(mailbox) if mailbox else None)
-        return self._who(({mailbox} if mailbox else set()) | _names(structure, der), structure, persons)
+        return self._who([*([mailbox] if mailbox else []), *_names(structure, der)], structure, persons)
 
     def knows(self, name: str) -> bool:
         """Whether the manifest declares a caller of this name."""
@@ -67,11 +68,16 @@ class Callers:
         rows = [*self._rows("tenants"), *({"id": one.get("tenant")} for one in self._rows("structures"))]
         return sorted({str(one["id"]) for one in rows if one.get("id")})
 
-    def _who(self, names: set[str], structure: Mapping[str, Any] | None, persons: Iterable[str]) -> Who:
+    def _who(self, names: Sequence[str], structure: Mapping[str, Any] | None, persons: Iterable[str]) -> Who:
         tenant = None if structure is None else structure.get("tenant")
-        for rows, column in _CREDENTIALS.items():
-            tenant = tenant or next((one["tenant"] for one in self._rows(rows) if one.get(column) in names), None)
+        for name in names:
+            tenant = tenant or self._bearer(name)
         return Who(frozenset(names), tenant, frozenset(persons))
+
+    def _bearer(self, name: str) -> str | None:
+        """Whose credential this is."""
+        declared = (one for rows, column in _CREDENTIALS.items() for one in self._rows(rows) if one.get(column) == name)
+        return next((str(one["tenant"]) for one in declared), None)
 
     def _rows(self, name: str) -> Iterable[Mapping[str, Any]]:
         rows: Iterable[Mapping[str, Any]] = self.manifest.get(name, ())
