@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from gateway.conformance.facts import EXTRACTORS, extract
 from gateway.conformance.facts.cda import pdf_kind
 from gateway.conformance.facts.classes import class_of
-from gateway.conformance.facts.identity import normalised, patient_facts
+from gateway.conformance.facts.identity import leads, normalised, patient_facts, people_digests
 from gateway.conformance.facts.mss import sasl_facts
 from gateway.conformance.facts.xdm import MAX_MEMBERS, archive_facts
 from gateway.conformance.judging import judge_all, verdict_of
@@ -130,6 +130,28 @@ def test_first_names_compare_with_hyphen_and_space_alike_and_birth_names_do_not(
     assert normalised("first_name", "Pierre-Alain") == normalised("first_name", "PIERRE ALAIN") == "PIERRE ALAIN"
     assert normalised("birth_name", "Le-Goff") != normalised("birth_name", "LE GOFF")
     assert normalised("birth_date", "1969-05-22") == normalised("birth_date", "196905220000") == "19690522"
+
+
+@pytest.mark.parametrize(
+    ("first", "listed", "said"),
+    [
+        ("ANNE", "ANNE LISE", True), ("Anne-Lise", "ANNE LISE MARIE", True), ("ANNE", "ANNE", True), ("ANNE", "ANNELISE", False),
+        ("LISE", "ANNE LISE", False), ("ANNE LISE", "ANNE", False), (None, "ANNE", None), ("ANNE", " ", None),
+    ],
+)  # fmt: skip
+def test_a_list_begins_with_whole_words(first: str | None, listed: str, said: bool | None) -> None:
+    assert leads(first, listed) is said
+
+
+def test_people_are_named_by_four_traits_together_or_not_at_all() -> None:
+    traits = {"birth_name": "Le Goff", "sex": "F", "birth_date": "1969-05-22"}
+    one = people_digests(traits, ["ANNE", "ANNE LISE", "anne"], EYES)
+    assert len(one) == 2
+    assert one[:1] == people_digests({**traits, "birth_name": "LE GOFF"}, ["Anne"], EYES)
+    for name, other in (("birth_name", "LEGOFF"), ("sex", "M"), ("birth_date", "1969-05-23")):
+        assert not set(one) & set(people_digests({**traits, name: other}, ["ANNE"], EYES)), name
+        assert people_digests({**traits, name: None}, ["ANNE"], EYES) == [], name
+    assert people_digests(traits, ["", " "], EYES) == []
 
 
 def test_only_the_oid_of_an_ins_is_written() -> None:
