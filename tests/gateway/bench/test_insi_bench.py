@@ -33,10 +33,12 @@ class _Service:
 def test_a_few_calls_through_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(insi_load, "CALLERS", 2)
     monkeypatch.setattr(insi, "_PEOPLE", 10)
+    monkeypatch.setattr(insi, "_ROUNDS", 2)
     figures = {figure.name.removesuffix(".32"): figure for figure in insi.figures(tmp_path, [12])}
     speeds = {"simulateur_tls_mutuel", "simulateur_sans_tls", "relais", "porte_json"}
     names = {f"insi.{name}{kind}" for name in speeds for kind in ("", "_cpu")}
-    assert set(figures) == names | {"insi.relais_part", "insi.memoire_passerelle.12", "insi.memoire_simulateur.12"}
+    held = {f"insi.{what}_{whose}.12" for what in ("memoire", "tenue") for whose in ("passerelle", "simulateur")}
+    assert set(figures) == names | held | {"insi.relais_part"}
     assert all(figures[name].value > 0 and figures[name].body_bytes > 500 for name in names)
     wanted = {name: str(figure.target) for name, figure in figures.items() if figure.target}
     assert wanted == {
@@ -55,6 +57,11 @@ def test_without_nginx_the_limit_is_absent_and_said() -> None:
     assert (share.value, share.holds, share.ratio, share.limit_is) == (800, None, None, insi._ABSENT)
     assert (wall.value, wall.target) == (300, None)
     assert [one.holds for one in insi._told(speed, Run(1200, 4.0, 1.5, 10), Run(1200, 1.0, 0.2, 10))] == [True, False, None]
+
+
+def test_the_round_that_is_told_is_the_median_one() -> None:
+    rounds = [Run(10, 1.0, cpu, 10) for cpu in (5.0, 1.0, 2.0)]
+    assert insi._median(rounds) is rounds[2]
 
 
 def test_the_slope_of_memory_is_that_of_all_samples() -> None:
