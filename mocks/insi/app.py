@@ -13,7 +13,7 @@ from cryptography.x509.oid import NameOID
 
 from connectors.wire.serving import HttpService, Service
 from connectors.wire.tls import Stamp, stamp
-from mocks.insi import behaviour, faults, scenarios, wire
+from mocks.insi import assertion, behaviour, faults, scenarios, wire
 from mocks.insi.callers import ByAssertion, ByCertificate, Caller
 from mocks.insi.lots import Lots
 from mocks.insi.operations import UNKNOWN
@@ -65,8 +65,8 @@ class InsiMock:
         self._state = State(self._register())
         self._lists_read: tuple[Stamp | None, ...] = ()
         self._trust = Trust(())
-        self.app = self._application(_certificate, sleep)
-        self.one_way = self._application(self._assertion, sleep)
+        self.app = self._application(_certificate, lambda _call: None, sleep)
+        self.one_way = self._application(self._assertion, self._card, sleep)
 
     def services(self) -> list[Service]:
         world = self._world
@@ -91,11 +91,12 @@ class InsiMock:
         self._state = State(self._register())
 
     def _application(
-        self, caller: Callable[[Exchange], Caller], sleep: Callable[[float], Awaitable[object]]
-    ) -> WebMock[_Call]:
+        self, caller: Callable[[Exchange], Caller], signer: Callable[[_Call], str | None],
+        sleep: Callable[[float], Awaitable[object]],
+    ) -> WebMock[_Call]:  # fmt: skip
         return WebMock(
             self._world, self.name, _read, lambda call, fault: self._answer(call, caller, fault), max_body=wire.MAX_BYTES,
-            sleep=sleep, persons=lambda call: behaviour.sought(call.message, self._state.register),
+            signer=signer, sleep=sleep, persons=lambda call: behaviour.sought(call.message, self._state.register),
         )  # fmt: skip
 
     def _answer(self, call: _Call, caller: Callable[[Exchange], Caller], fault: Fault | None) -> Reply:
@@ -121,6 +122,9 @@ class InsiMock:
     def _assertion(self, exchange: Exchange) -> ByAssertion:
         scheme, _, token = exchange.headers.get("authorization", "").partition(" ")
         return ByAssertion(self._trusted(), self._world.psc_claims(token.strip()) if scheme.lower() == "bearer" else None)
+
+    def _card(self, call: _Call) -> str | None:
+        return None if call.message is None else assertion.card_of(call.message.security, self._trusted())
 
     def _trusted(self) -> Trust:
         """Who may sign, by the authority and its list as they are published now; nobody before there is one."""

@@ -18,7 +18,7 @@ from connectors.nomenclatures.xds import NS_DS, NS_SAML
 from mocks.insi.faults import Faulted, not_allowed
 from mocks.insi.rules import Rules
 from mocks.insi.wire import Element
-from mocks.sandbox.signatures import SignatureFails, Trust, covered, is_name_of, may_sign, signer, why_untrusted
+from mocks.sandbox.signatures import SignatureFails, Trust, covered, is_issued, is_name_of, may_sign, signer, why_untrusted
 
 SAML = f"{{{NS_SAML}}}"
 _DS = f"{{{NS_DS}}}"
@@ -72,6 +72,23 @@ def check(
     if rules.strict and missing:
         raise Faulted(not_allowed(f"attribut {missing[0]} absent de l'assertion."))
     return Bearer(_name_id(signed), attributes.get("identifiantfacturation", ""))
+
+
+def card_of(security: Element | None, trust: Trust) -> str | None:
+    """The national identifier on the card that really signed, even one that is expired or revoked; None when none did."""
+    try:
+        made = _only(security)
+    except Faulted:
+        return None
+    signature = made.find(f"{_DS}Signature")
+    certificate = None if signature is None else signer(signature)
+    if signature is None or certificate is None or not is_issued(certificate, trust) or not _is_as_published(signature, made):
+        return None
+    try:
+        covered(made, certificate, {SignatureMethod.RSA_SHA256}, {DigestAlgorithm.SHA256})
+    except SignatureFails:
+        return None
+    return _common_name(certificate) or None
 
 
 def _only(security: Element | None) -> Element:

@@ -62,11 +62,16 @@ def signer(signature: Element) -> x509.Certificate | None:
 
 def why_untrusted(certificate: x509.Certificate, trust: Trust, at: datetime) -> str | None:
     """Why nobody may rely on this certificate, in French; None when they may. ``at`` is real time."""
-    if not any(_issued(certificate, authority) for authority in trust.authorities):
+    if not is_issued(certificate, trust):
         return "il n'est pas émis par une autorité reconnue"
     if not certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc:
         return "il n'est pas dans sa période de validité"
     return "il est révoqué" if certificate.serial_number in trust.revoked else None
+
+
+def is_issued(certificate: x509.Certificate, trust: Trust) -> bool:
+    """Whether one of these authorities signed it, whatever became of it since."""
+    return any(_issued(certificate, authority) for authority in trust.authorities)
 
 
 def may_sign(certificate: x509.Certificate) -> bool:

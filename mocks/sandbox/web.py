@@ -89,6 +89,7 @@ class WebMock(Generic[_Call]):
     A request is counted once its body is read, whatever becomes of it. The mock decides what a ``status`` or a business fault
     answers; every other fault acts here, after the answer is made: the service did its work.
     persons  matricules that a request is about, for a fault that touches one person
+    signer   the professional who signed the request (id_nat), where nothing else tells whose it is
     """
 
     def __init__(
@@ -100,10 +101,11 @@ class WebMock(Generic[_Call]):
         *,
         max_body: int = MAX_BODY_BYTES,
         persons: Callable[[_Call], Iterable[str]] = lambda _call: (),
+        signer: Callable[[_Call], str | None] = lambda _call: None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._world, self._name, self._recognise, self._answer = world, name, recognise, answer
-        self._max_body, self._persons, self._sleep = max_body, persons, sleep
+        self._max_body, self._persons, self._signer, self._sleep = max_body, persons, signer, sleep
         self._idle: WeakSet[asyncio.Transport] = WeakSet()  # kept connections, between two requests
         self._always = {"X-Socle-Mock": name}
         missing = ", ".join(not_checked(name))
@@ -118,7 +120,8 @@ class WebMock(Generic[_Call]):
         exchange = await _read(scope, receive, self._max_body)
         if exchange is None:
             return
-        call, who = self._recognise(exchange), self._who(exchange)
+        call = self._recognise(exchange)
+        who = self._who(exchange, call)
         answer_for(who.tenant)
         self._world.trace.received(call.operation)
         fault = self._world.faults.take(call.operation, lambda: replace(who, persons=frozenset(self._persons(call))))
@@ -151,9 +154,10 @@ class WebMock(Generic[_Call]):
             reply.headers["Retry-After"] = str(fault.retry_after_s)
         return malform(fault.value, reply) if fault is not None and fault.kind == "malformed" else reply
 
-    def _who(self, exchange: Exchange) -> Who:
+    def _who(self, exchange: Exchange, call: _Call) -> Who:
         callers = Callers(self._world.manifest, self._world.population, self._world.psc_claims)
-        return callers.of_http(exchange.headers, exchange.query, exchange.body, exchange.client_der)
+        signer = self._signer(call)
+        return callers.of_http(exchange.headers, exchange.query, exchange.body, exchange.client_der, signer)
 
     async def _play(self, fault: Fault, reply: Reply, pipe: HttpPipe) -> None:
         """The answer on a connection that ends with it: what its server would have sent is no longer what it sends."""

@@ -42,11 +42,13 @@ class Callers:
     people: Population = field(repr=False)
     claims: Callable[[str], Mapping[str, Any] | None]
 
-    def of_http(self, headers: Mapping[str, str], query: str, body: bytes, der: bytes | None) -> Who:
-        """By certificate, else ESANTE-API-KEY, else PSC client (Basic or access token, then query, then form): what proves comes
-        before what anybody may write. ``headers``: names in lower case."""
+    def of_http(
+        self, headers: Mapping[str, str], query: str, body: bytes, der: bytes | None, id_nat: str | None = None
+    ) -> Who:
+        """By certificate, else by the professional who signed the message, else ESANTE-API-KEY, else PSC client (Basic or access
+        token, then query, then form): what proves comes before what anybody may write. ``headers``: names in lower case."""
         shown = [name for name in (headers.get("esante-api-key", ""), *self._clients(headers, query, body)) if name]
-        structure = self._structure(der)
+        structure = self._structure(der) or self._employer(id_nat)
         return self._who([*shown, *_names(structure, der)], structure, ())
 
     def of_mail(self, mailbox: str | None, der: bytes | None, persons: Iterable[str] = ()) -> Who:
@@ -94,6 +96,11 @@ class Callers:
                 return one
         holder = self.people.holder(mailbox)
         return None if holder is None else self._one("finess_et", holder.get("structure"))
+
+    def _employer(self, id_nat: str | None) -> Mapping[str, Any] | None:
+        """The structure where a professional works first."""
+        known = None if id_nat is None else self.people.professional(id_nat)
+        return None if known is None else self._one("finess_et", known.get("structure"))
 
     def _one(self, column: str, value: str | None) -> Mapping[str, Any] | None:
         return next((one for one in self._rows("structures") if value is not None and one.get(column) == value), None)

@@ -195,3 +195,22 @@ async def test_the_one_way_listener_takes_a_token_that_our_psc_issued(urls: dict
     for token in ("Bearer autre", "Basic jeton", ""):
         assert "jeton d'accès" in (await by_assertion(urls, pki, held, token)).text
     assert world.trace.counts()["received"] == {"INS.RECHERCHE_TRAITS": 5}
+
+
+async def test_a_call_by_card_is_the_tenant_s_of_whoever_holds_it(
+    urls: dict[str, str], pki: Path, cards: Cards, world: World
+) -> None:
+    """Even one that is refused for its age; not one that somebody changed."""
+    staff = {"id_nat": NURSE, "structure": "0B0990008"}
+    world.population.settle([], [staff])
+    world.manifest.update(structures=[{"finess_et": "0B0990008", "struct_id": "10B0990008", "tenant": "editeur-a"}])
+    (pki / "pki" / "persons.pem").write_bytes(cards.issuer.cert.public_bytes(serialization.Encoding.PEM))
+    (pki / "pki" / "crl-persons.pem").write_bytes(write_lists([new_list(cards.issuer, [], number=9, at=now())]))
+    good, old = (signed(assertion(at), cards.signer("card")) for at in (datetime.now(UTC), datetime(2026, 1, 1, tzinfo=UTC)))
+    changed = signed(assertion(datetime.now(UTC)), cards.signer("card"))
+    changed.set("Version", "2.0 ")
+
+    for made in (good, old, changed, assertion(datetime.now(UTC))):
+        await by_assertion(urls, pki, security(made))
+
+    assert world.requests.codes("editeur-a", "insi") == {"CR00": 1, "siram_100": 1}
