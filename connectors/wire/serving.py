@@ -28,8 +28,8 @@ FIXED_PORTS: dict[str, int] = {
     "mock-smtp": 9121, "mock-imap": 9122, "mock-psc": 9131, "mock-psc-wallet": 9132, "mock-annuaire": 9141,
 }  # fmt: skip
 
-#: Listeners that a process serves today; IMAP comes with its own issue.
-SERVED = tuple(name for name in FIXED_PORTS if not name.endswith("imap"))
+#: Listeners that a process serves today; the gateway's IMAP door comes with its own issue.
+SERVED = tuple(name for name in FIXED_PORTS if name != "imap")
 
 #: Listeners that speak plain HTTP, on loopback only.
 PLAIN_HTTP = frozenset({"console", "mock-control", "mock-crl"})

@@ -1,6 +1,7 @@
 """Every listener of the mocks says that it is simulated, in whatever it answers: no reply may pass for the real service's."""
 from __future__ import annotations
 
+import imaplib
 import smtplib
 import socket
 import ssl
@@ -23,7 +24,7 @@ def ports(sandbox: Sandbox) -> dict[str, int]:
 
 
 def test_no_listener_is_left_out(socle_sandbox_processes: Sandbox) -> None:
-    assert set(ports(socle_sandbox_processes)) == HTTP | TLS | {"mock-smtp"}
+    assert set(ports(socle_sandbox_processes)) == HTTP | TLS | {"mock-smtp", "mock-imap"}
 
 
 @pytest.mark.parametrize("name", sorted(HTTP | TLS))
@@ -58,3 +59,10 @@ def test_smtp_says_it_in_its_greeting_and_in_its_refusals(socle_sandbox_processe
     with smtplib.SMTP("127.0.0.1", port, timeout=20) as smtp:
         code, text = smtp.ehlo("dui.test")
         assert code == 250 and b"simulation" in text.lower()
+
+
+def test_imap_says_it_in_its_greeting_and_names_itself(socle_sandbox_processes: Sandbox) -> None:
+    with imaplib.IMAP4("127.0.0.1", ports(socle_sandbox_processes)["mock-imap"], timeout=20) as imap:
+        assert b"simulation" in imap.welcome
+        imap.xatom("ID", "NIL")
+        assert b"simulation" in imap.response("ID")[1][0]
