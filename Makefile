@@ -28,11 +28,11 @@ test-peers: $(VENV)/.ready  ## vrais logiciels tiers en face (paquets Debian ; s
 	@$(BIN)/pytest -q -m peers
 
 DOORS := tests/gateway/doors
-test-postgres: $(VENV)/.ready  ## journal, usage, preuve et ce que les portes en lisent, sur PostgreSQL, démarré par les tests eux-mêmes
+test-postgres: $(VENV)/.ready  ## journal, usage, preuve, portes et démonstration sur PostgreSQL, démarré par les tests eux-mêmes
 	@$(BIN)/pytest -q -n $(WORKERS) --dist loadfile --store postgres tests/gateway/journal tests/gateway/usage \
 		tests/gateway/cli/test_journal_proof.py tests/gateway/cli/test_acts.py tests/gateway/conformance/test_live.py \
 		$(DOORS)/test_journal_api.py $(DOORS)/test_usage_api.py $(DOORS)/test_console.py $(DOORS)/test_smtp_doubts.py \
-		$(DOORS)/own/test_own_once.py $(DOORS)/own/test_own_extraction.py $(DOORS)/own/test_own_parts.py
+		$(DOORS)/own/test_own_once.py $(DOORS)/own/test_own_extraction.py $(DOORS)/own/test_own_parts.py tests/e2e/test_demo_postgres.py
 
 CASES ?= 2000
 fuzz: $(VENV)/.ready  ## les tests de propriété sur des cas neufs (make fuzz CASES=5000)
