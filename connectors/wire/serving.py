@@ -192,6 +192,9 @@ class _Together:
             self._held += data
             self._let_go()
 
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
     def close(self) -> None:
         self._let_go()
         self._transport.close()
