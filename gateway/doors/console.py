@@ -35,7 +35,8 @@ from gateway.touches import Touches
 _NO_ROOM = "Le journal n'a plus de place : rien n'a été changé. Recommencez plus tard."
 _ONE_GATEWAY = (
     "Le bac à sable ne change d'heure ou d'état que devant une seule passerelle : plusieurs dateraient autrement les mêmes "
-    "appels. Rien n'a été changé : arrêtez les autres, ou relancez avec --workers 1."
+    "appels. Rien n'a été changé : arrêtez les autres, ou relancez avec --workers 1, changez, puis relancez-les : l'heure est au "
+    "journal, toutes la reprennent."
 )
 _KEY_NOT_FOLLOWED = (
     "Une autre passerelle de ce journal ne suit pas : rien n'est encore scellé à nouveau. Vérifiez-la, puis redemandez : "
