@@ -89,8 +89,8 @@ def put_back(world: World, mocks: Mapping[str, Mock], seen: View, folder: Path) 
             case DmpMock() if (folder / _DMP).exists():
                 aside = Documents(folder / _DMP)
                 for stored in _sets(aside, seen):
-                    new = [one for one in stored if not mock.documents.knows(one.unique_id)]
-                    mock.documents.add([(one, aside.content(one.unique_id)) for one in new])
+                    if not any(mock.documents.knows(one.unique_id) for one in stored):
+                        mock.documents.add([(one, aside.content(one.unique_id)) for one in stored])
             case MssanteMock() if (folder / _MAIL).exists():
                 mail_part.put_back(mock, seen, folder / _MAIL)
             case PscMock() if (folder / _REDIRECTS).exists():

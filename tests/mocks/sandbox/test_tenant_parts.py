@@ -169,7 +169,10 @@ async def test_nothing_comes_back_to_a_mailbox_of_another(two: Two) -> None:
     taken = deliver(two.mocks["mssante"], HOSPITAL, two.box["beta"])
     await two.ask("", "POST", "/reset")  # queue ids begin again: the next one is that of a message put aside
     taken = deliver(two.mocks["mssante"], HOSPITAL, two.box["beta"])
+    documents = two.mocks["dmp"].documents
+    documents.add([(stored("alpha.1", two.rows["beta"]["struct_id"]), b"<b/>")])
     await two.ask("alpha", "POST", "/snapshots/avant/restore")
+    assert documents.content("alpha.1") == b"<b/>" and (await two.ask("alpha", "GET", "/documents"))["total"] == 0
     assert [one["id"] for one in (await two.ask("beta", "GET", "/messages"))["messages"]] == [taken]
     assert len(store.inbox(two.box["beta"])) == 1 and len(store.inbox(two.box["alpha"])) == 5
     ids = [one.queue_id for one in store.messages()]
