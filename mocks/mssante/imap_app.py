@@ -49,7 +49,7 @@ async def connected(mock: MssanteMock, reader: asyncio.StreamReader, writer: asy
 class _Conversation:
     def __init__(self, mock: MssanteMock, wire: Wire) -> None:
         self._mock, self._wire, self._session = mock, wire, b.Session()
-        self._room: Mailroom = mock.room
+        self._room: Mailroom | None = None  # in which the mailbox was opened
         self._opened: Opened | None = None
         self._answers = Answers(mock, wire)
         self._spoke = False
@@ -75,10 +75,6 @@ class _Conversation:
             self._spoke = True
             self._mock.world.trace.received(IMAP)
             self._answers.opening, refused = await self._met("session")
-        ended = self._ended()
-        if ended is not None:
-            await self._answers.say(ended)
-            return False
         try:
             command = read_command(await read_text(self._wire, line, opened=self._opened is not None))
         except TooBig:
@@ -93,6 +89,8 @@ class _Conversation:
         refused = b.misplaced(self._session, command.name, selected=self._opened is not None and self._opened.view is not None)
         if refused is not None:
             return await self._answer(command, refused)
+        if await self._over():
+            return False
         match command.name:
             case "STARTTLS":
                 return await self._starttls(command)
@@ -105,6 +103,8 @@ class _Conversation:
                 return await self._idle(command)
             case _:
                 fault, touched = await self._met(STEP_OF.get(command.name, ""))
+                if await self._over():
+                    return False
                 return await self._answer(command, touched or self._reply(command), fault)
 
     def _reply(self, command: Command) -> b.Reply:
@@ -129,11 +129,15 @@ class _Conversation:
         except BadCommand as wrong:
             return b.bad(str(wrong))
 
-    def _ended(self) -> b.Reply | None:
-        """Why the session cannot go on, if it cannot."""
-        if self._room is not self._mock.room:
-            return b.RESET
-        return None if self._standing.good else b.WITHDRAWN
+    async def _over(self) -> bool:
+        """Say why the session cannot go on, if it cannot: looked at whenever something else may have happened meanwhile."""
+        if self._opened is not None and self._room is not self._mock.room:
+            await self._answers.say(b.RESET)
+            return True
+        if not self._standing.good:
+            await self._answers.say(b.WITHDRAWN)
+            return True
+        return False
 
     # --- opening ---------------------------------------------------------------------------------------------------------
 
@@ -168,6 +172,7 @@ class _Conversation:
             await self._wire.line(AUTH_LIMIT)
         if self._session.mailbox is not None:
             self._standing.opened(self._who(), IMAP)
+            self._room = mock.room
             self._opened = Opened(self._room.open(self._session.mailbox), self._room.uid_validity)
         return await self._answer(command, reply, fault)
 
@@ -183,9 +188,7 @@ class _Conversation:
             return False
         async with self._watched() as (happened, line):
             while not line.done():
-                ended = self._ended()
-                if ended is not None:
-                    await self._answers.say(ended)
+                if await self._over():
                     return False
                 await self._answers.stream(self._news(expunged=True))
                 await _either(line, happened)

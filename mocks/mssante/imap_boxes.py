@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from mocks.mssante.state import Store
-from mocks.sandbox.kept import read_lines
+from mocks.sandbox.kept import read, read_lines
 
 INBOX = "INBOX"
 #: Folders of every mailbox and what each is for (RFC 6154); no other can be made.
@@ -131,6 +131,12 @@ class Mailbox:
         for event in self._watchers:
             event.set()
 
+    def vacate(self) -> None:
+        """Its files are gone: whoever is in the middle of reading it finds no message any more."""
+        for folder in self.folders.values():
+            folder.messages.clear()
+        self.wake()
+
     def to_json(self) -> dict[str, Any]:
         return {
             folder.name: {"messages": len(folder.messages), "unseen": folder.unseen(), "uid_next": folder.uid_next}
@@ -187,7 +193,7 @@ class Mailroom:
             partial.write_text(str(self.uid_validity))
             partial.replace(kept)
         else:
-            self.uid_validity = int(kept.read_text())
+            self.uid_validity = int(read(kept))
         store.tell = self._changed
 
     def open(self, address: str) -> Mailbox:
@@ -204,9 +210,9 @@ class Mailroom:
                     mailbox.expunge(folder.name, folder.messages)
 
     def close(self) -> None:
-        """Every session that waits finds another room."""
+        """What it held is gone; every session that waits finds another room."""
         for mailbox in self._opened.values():
-            mailbox.wake()
+            mailbox.vacate()
 
     def to_json(self) -> dict[str, Any]:
         """The mailboxes opened since the process began."""

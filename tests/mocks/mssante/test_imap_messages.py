@@ -10,7 +10,7 @@ import pytest
 from mocks.mssante.app import MssanteMock
 from mocks.mssante.behaviour import SIZE_LIMIT
 from mocks.sandbox.world import World
-from tests.mocks.mssante.bench import COLLEAGUE, SHARED, dialogue, message, serving
+from tests.mocks.mssante.bench import COLLEAGUE, SHARED, dialogue, message, serving, xoauth2
 from tests.mocks.mssante.imap_bench import Imap, deliver, reading
 
 PARTS = (
@@ -120,6 +120,38 @@ async def test_flags_are_set_added_and_taken_away(imap: Imap, mock: MssanteMock)
     assert [one.flags for one in again.room.open(SHARED).folders["INBOX"].messages.values()] == [
         frozenset({"\\Answered"}), frozenset({"\\Answered"}), frozenset(),
     ]  # fmt: skip
+
+
+async def test_a_reset_in_the_middle_of_a_command_leaves_nothing_of_it(mock: MssanteMock) -> None:
+    async with selected(mock) as imap, reading(mock) as opening:
+        await imap.raw(b"x APPEND Sent {3}\r\n")
+        assert (await imap.hears()).startswith(b"+ ")
+        await opening.starttls()
+        await opening.raw(b"x AUTHENTICATE XOAUTH2\r\n")
+        assert await opening.hears() == b"+ "
+        mock.reset()
+        deliver(mock)
+        await imap.raw(b"a\r\n\r\n")
+        assert (await imap.hears()).startswith(b"* BYE [UNAVAILABLE]")
+        await opening.raw(xoauth2(SHARED, "nadia").encode() + b"\r\n")
+        await opening.until(b"x")
+        assert b"* OK [UIDNEXT 2] Next" in await opening.says("SELECT INBOX")
+    again = MssanteMock(mock.world).room.open(SHARED)
+    assert {name: len(folder.messages) for name, folder in again.folders.items() if folder.messages} == {"INBOX": 1}
+
+
+async def test_a_reset_in_the_middle_of_an_answer_ends_it(mock: MssanteMock) -> None:
+    """The answer is too long to go out at once: the rest of it finds no message."""
+    big = message(COLLEAGUE) + "x" * 78 + "\r\n"
+    for _ in range(12):
+        deliver(mock, big + ("x" * 78 + "\r\n") * 12_000)
+    async with selected(mock) as imap:
+        await imap.raw(b"x FETCH 1:* BODY.PEEK[]\r\n")
+        assert (await imap.hears()).startswith(b"* 1 FETCH")
+        mock.reset()
+        heard = await imap.until(b"x")
+        assert len(heard) < 12
+        await imap.leaves("NOOP", "[UNAVAILABLE]")
 
 
 HOSPITAL = f"FROM {{{len('Hôpital'.encode())}+}}\r\nHôpital"
