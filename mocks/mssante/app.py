@@ -5,7 +5,6 @@ This file moves the bytes of SMTP, ``imap_app`` those of IMAP.
 from __future__ import annotations
 
 import asyncio
-import logging
 import ssl
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,15 +21,13 @@ from mocks.mssante.imap_app import connected as imap_connected
 from mocks.mssante.imap_boxes import Mailroom
 from mocks.mssante.sasl import APPLICATIVE
 from mocks.mssante.state import Envelope, Reading, Store
-from mocks.mssante.wire import BareNewline, Closed, TooLong, Wire, structure_of
+from mocks.mssante.wire import BareNewline, TooLong, Wire, converse, structure_of
 from mocks.sandbox.fault import Fault
 from mocks.sandbox.network_faults import play
 from mocks.sandbox.standing import Standing
 from mocks.sandbox.tls_faults import refusing
 from mocks.sandbox.who import Callers, Who
 from mocks.sandbox.world import World
-
-log = logging.getLogger(__name__)
 
 _LINE_LIMIT = 2048  # 512 by RFC 5321, more for the DSN parameters
 _AUTH_LIMIT = 12_288  # RFC 4954 §4
@@ -89,13 +86,7 @@ class MssanteMock:
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, from greeting to close."""
-        wire = Wire(reader, writer, self.idle_s)
-        try:
-            await _Conversation(self, wire).run()
-        except Closed:
-            log.debug("mssante_client_left")
-        finally:
-            await wire.close()
+        await converse(reader, writer, self.idle_s, lambda wire: _Conversation(self, wire).run())
 
 
 class _Conversation:

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -18,7 +17,7 @@ from mocks.mssante.imap_messages import MESSAGE_COMMANDS
 from mocks.mssante.imap_reading import BadCommand
 from mocks.mssante.imap_receiving import AUTH_LIMIT, TooBig, limit_of, read_text
 from mocks.mssante.imap_search import BadCharset
-from mocks.mssante.wire import BareNewline, Closed, TooLong, Wire, structure_of
+from mocks.mssante.wire import BareNewline, TooLong, Wire, converse, structure_of
 from mocks.sandbox.codes import IMAP
 from mocks.sandbox.fault import Fault
 from mocks.sandbox.standing import Standing
@@ -26,8 +25,6 @@ from mocks.sandbox.who import Callers, Who
 
 if TYPE_CHECKING:
     from mocks.mssante.app import MssanteMock
-
-log = logging.getLogger(__name__)
 
 _IDLE_S = 1_800.0  # RFC 3501 §5.4
 
@@ -37,13 +34,7 @@ _STILL = frozenset({"FETCH", "STORE", "SEARCH"})
 
 async def connected(mock: MssanteMock, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """One connection, from greeting to close."""
-    wire = Wire(reader, writer, _IDLE_S)
-    try:
-        await _Conversation(mock, wire).run()
-    except Closed:
-        log.debug("mssante_client_left")
-    finally:
-        await wire.close()
+    await converse(reader, writer, _IDLE_S, lambda wire: _Conversation(mock, wire).run())
 
 
 class _Conversation:

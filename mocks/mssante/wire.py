@@ -3,12 +3,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import ssl
+from collections.abc import Awaitable, Callable
 
 from cryptography import x509
 
 from mocks.sandbox.authority import struct_id_of
 from mocks.sandbox.network_faults import drop, end_sending
+
+log = logging.getLogger(__name__)
 
 _CHUNK = 262_144  # line by line, an attachment of 300 kB costs seven times more (reference packages §9)
 _END = b"\r\n.\r\n"
@@ -142,6 +146,18 @@ class Wire:
         except OSError:  # TimeoutError and ConnectionError are ones: the peer is gone
             self._writer.transport.abort()
 
+
+async def converse(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, idle_s: float, talk: Callable[[Wire], Awaitable[None]]
+) -> None:
+    """One connection, from greeting to close."""
+    wire = Wire(reader, writer, idle_s)
+    try:
+        await talk(wire)
+    except Closed:
+        log.debug("mssante_client_left")
+    finally:
+        await wire.close()
 
 
 def structure_of(der: bytes | None) -> str | None:

@@ -1,4 +1,4 @@
-"""What a network fault does to the bytes of an answer, whatever the protocol: HTTP, SMTP, later IMAP. It sees a pipe, no socket.
+"""What a network fault does to the bytes of an answer, whatever the protocol: HTTP, SMTP, IMAP. It sees a pipe, no socket.
 
 What each kind stands for: docs/pannes.md. The service has acted before its answer meets any of these.
 """
