@@ -13,7 +13,7 @@ from gateway.bench.insi_rig import Call
 from gateway.bench.processes import BenchFailed, cpu_s
 
 CALLERS = 32
-_WARM = 200  # calls before the clock starts, at most a tenth of those measured
+_WARM = 200  # calls before the clock starts, at most a tenth of those measured, but one of each caller: connections are made then
 _TIMEOUT_S = 30.0
 
 
@@ -51,7 +51,7 @@ async def run(
 ) -> Run:  # fmt: skip
     """``count`` calls, fewer when ``seconds`` have gone by; what process ``pid`` used meanwhile. ``seen`` after each call."""
     async with Client(tls, connections=CALLERS) as client:
-        await _calls(client, base, call, min(_WARM, count // 10), seconds, lambda _done: None)
+        await _calls(client, base, call, max(CALLERS, min(_WARM, count // 10)), seconds, lambda _done: None)
         started, cpu_started = time.perf_counter(), cpu_s(pid)
         answered, size = await _calls(client, base, call, count, seconds, seen)
         return Run(answered, time.perf_counter() - started, cpu_s(pid) - cpu_started, size)

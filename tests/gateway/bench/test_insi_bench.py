@@ -43,7 +43,7 @@ def test_a_few_calls_through_everything(tmp_path: Path, monkeypatch: pytest.Monk
     wanted = {name: str(figure.target) for name, figure in figures.items() if figure.target}
     assert wanted == {
         "insi.simulateur_tls_mutuel_cpu": "≥ 1500", "insi.simulateur_sans_tls_cpu": "≥ 2500", "insi.relais_cpu": "≥ 600",
-        "insi.relais_part": "ratio ≥ 0.15", "insi.memoire_passerelle.12": "< 1", "insi.memoire_simulateur.12": "< 1",
+        "insi.relais_part": "ratio ≥ 0.15",
     }  # fmt: skip
     limit = figures["insi.relais_part"].limit
     assert limit is None or limit > figures["insi.relais_cpu"].value, "nginx costs less than what it is the limit of"
@@ -67,6 +67,23 @@ def test_the_round_that_is_told_is_the_median_one() -> None:
 def test_the_slope_of_memory_is_that_of_all_samples() -> None:
     assert insi.slope_kb([(0, 50_000_000), (1000, 50_002_000), (2000, 50_004_000)]) == 2
     assert insi.slope_kb([(0, 9_000_000), (50_000, 9_000_000), (100_000, 9_000_000)]) == 0
+
+
+def test_the_slope_has_a_target_once_the_caches_are_full() -> None:
+    assert (insi.slope_target(49_999), str(insi.slope_target(50_000))) == (None, "< 1")
+
+
+async def test_every_connection_is_made_before_the_clock_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    async def calls(_client: Any, _base: str, _call: Call, count: int, *_rest: Any) -> tuple[int, int]:
+        asked.append(count)
+        return count, 1
+
+    monkeypatch.setattr(insi_load, "_calls", calls)
+    for count in (100, 1_000, 50_000):
+        await insi_load.run("", _CALL, None, os.getpid(), count, 1)
+    assert asked == [insi_load.CALLERS, 100, 100, 1_000, 200, 50_000]
 
 
 async def test_callers_make_the_calls_asked_and_stop_with_the_time() -> None:
