@@ -2,7 +2,7 @@
 play. Read once; nothing here talks to anyone."""
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,7 @@ class PscClient:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Everything the players share. ``follows``: the PSC client whose tokens live on business time (design §7)."""
+    """Everything the players share. ``clients``: by tenant, the PSC client whose tokens live on business time (design §7)."""
 
     ca: Path
     seed: int
@@ -99,7 +99,7 @@ class World:
     dmp_homologation: str
     control_key: str = field(repr=False)
     annuaire_key: str = field(repr=False)
-    psc: PscClient
+    clients: Mapping[str, PscClient]
     structures: tuple[Structure, ...]
     persons: tuple[Person, ...]
     professionals: tuple[Professional, ...]
@@ -107,6 +107,15 @@ class World:
 
     def structure(self, finess_et: str) -> Structure:
         return next(one for one in self.structures if one.finess_et == finess_et)
+
+    @property
+    def psc(self) -> PscClient:
+        """The first tenant's."""
+        return next(iter(self.clients.values()))
+
+    def psc_of(self, professional: Professional) -> PscClient:
+        """That of whoever has the structure: a professional logs in to no other tenant's (decision 0055)."""
+        return self.clients[self.structure(professional.structure).tenant]
 
     def of(self, finess_et: str) -> tuple[Person, ...]:
         return tuple(one for one in self.persons if one.structure == finess_et)
@@ -128,7 +137,7 @@ def load(data: Path) -> World:
         dmp_homologation=manifest["dmp_homologation"],
         control_key=manifest["control_key"],
         annuaire_key=manifest["annuaire_keys"][0]["key"],
-        psc=_psc_client(manifest["psc_clients"]),
+        clients={row["id"]: _psc_client(manifest["psc_clients"], row["id"]) for row in manifest["tenants"]},
         structures=tuple(_structure(one, sandbox) for one in manifest["structures"]),
         persons=tuple(_person(one) for one in _rows(people, "persons")),
         professionals=tuple(_professional(one) for one in _rows(people, "professionals WHERE structure IS NOT NULL")),
@@ -140,9 +149,9 @@ def _rows(people: apsw.Connection, table: str) -> Iterator[dict[str, Any]]:
     return (orjson.loads(row) for (row,) in people.execute(f"SELECT row FROM {table} ORDER BY rank"))  # noqa: S608
 
 
-def _psc_client(clients: list[dict[str, Any]]) -> PscClient:
+def _psc_client(clients: list[dict[str, Any]], tenant: str) -> PscClient:
     """A DUI that jumps through months needs tokens that follow business time; any secret client does otherwise."""
-    secret = [one for one in clients if one["auth"] == "secret"]
+    secret = [one for one in clients if one["auth"] == "secret" and one["tenant"] == tenant]
     chosen = next((one for one in secret if one.get("follows_business_time")), secret[0])
     return PscClient(chosen["client_id"], chosen["client_secret"], chosen["redirect_uris"][0])
 

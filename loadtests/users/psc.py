@@ -15,7 +15,7 @@ from connectors.nomenclatures.psc import ACR_REQUESTED, PROTOCOL, REALM_PATH, SC
 from connectors.wire.http import Answer
 from loadtests import failures
 from loadtests.calls import HttpCall, Reading
-from loadtests.world import Professional, World
+from loadtests.world import Professional, PscClient, World
 
 _FORM = [(b"content-type", b"application/x-www-form-urlencoded")]
 _ACTION = re.compile(r'<form[^>]*\saction="([^"]+)"')
@@ -39,12 +39,16 @@ class PscUser:
     professional: Professional
     draw: random.Random
 
+    @property
+    def _client(self) -> PscClient:
+        return self.world.psc_of(self.professional)
+
     def authorize(self) -> tuple[HttpCall, str]:
         """The request that opens the login page, and the PKCE verifier kept for the token."""
         verifier, state = _word(self.draw), _word(self.draw)
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
         query = urlencode({
-            "response_type": "code", "client_id": self.world.psc.client_id, "redirect_uri": self.world.psc.redirect_uri,
+            "response_type": "code", "client_id": self._client.client_id, "redirect_uri": self._client.redirect_uri,
             "scope": " ".join(SCOPES), "acr_values": ACR_REQUESTED, "state": state, "nonce": _word(self.draw),
             "code_challenge": challenge, "code_challenge_method": "S256",
         })  # fmt: skip
@@ -60,8 +64,8 @@ class PscUser:
 
     def token(self, code: str, verifier: str) -> HttpCall:
         form = urlencode({
-            "grant_type": "authorization_code", "code": code, "redirect_uri": self.world.psc.redirect_uri,
-            "client_id": self.world.psc.client_id, "client_secret": self.world.psc.client_secret, "code_verifier": verifier,
+            "grant_type": "authorization_code", "code": code, "redirect_uri": self._client.redirect_uri,
+            "client_id": self._client.client_id, "client_secret": self._client.client_secret, "code_verifier": verifier,
         })  # fmt: skip
         return HttpCall("PSC.TOKEN", "psc", "POST", f"{REALM_PATH}{PROTOCOL}/token", read_token, _FORM, form.encode())
 

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from loadtests.world import load
 from mocks.runtime import MOCKS
 from mocks.sandbox import mail_part, reset_api, snapshots
 from mocks.sandbox.build import init
@@ -284,6 +285,12 @@ async def test_the_snapshots_of_a_removed_tenant_go_with_it(two: Two) -> None:
     forget(two.world, two.mocks, "alpha")
     assert snapshots.snapshots(two.world.data, "alpha") == []
     assert [one.name for one in snapshots.snapshots(two.world.data, "beta")] == ["avant"]
+
+
+async def test_the_dui_of_the_load_tests_logs_each_professional_in_to_the_right_client(two: Two) -> None:
+    players = load(two.world.data)
+    met = {(two.mocks["psc"]._known(players.psc_of(one).client_id, one.id_nat), one.structure) for one in players.professionals}
+    assert met == {(True, row["finess_et"]) for row in two.rows.values()}
 
 
 async def test_a_key_that_is_nobodys_is_noted_with_how_often_and_without_the_key(two: Two, gateway: Gateway) -> None:
