@@ -1,20 +1,27 @@
-"""The readers of IMAP against anything: a command, a message, a set of numbers; never anything but an answer or BadCommand."""
+"""IMAP against anything: a text, a message, a set of numbers, a run of commands; an answer or BadCommand, and nothing else."""
 from __future__ import annotations
 
 import re
+import tempfile
 from datetime import UTC, datetime
+from pathlib import Path
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from mocks.mssante.imap_behaviour import SELECTED
+from mocks.mssante.imap_boxes import Mailroom
 from mocks.mssante.imap_commands import read_command, tag_of
 from mocks.mssante.imap_faults import cut_short
-from mocks.mssante.imap_folders import _glob
+from mocks.mssante.imap_folders import FOLDER_COMMANDS, Opened, _glob
 from mocks.mssante.imap_items import Section
+from mocks.mssante.imap_messages import MESSAGE_COMMANDS
 from mocks.mssante.imap_reading import BadCommand, Cursor, Numbers, Text
 from mocks.mssante.imap_search import BadCharset, Candidate, Places
 from mocks.mssante.imap_structure import envelope, section, structure, take_apart
 from mocks.mssante.imap_words import string
+from mocks.mssante.state import Envelope, Reading, Store
+from tests.mocks.mssante.bench import SHARED
 
 _WORDS = st.sampled_from([
     b"FETCH", b"UID ", b"STORE", b"SEARCH", b"APPEND", b"LIST", b"STATUS", b"AUTHENTICATE", b"ID", b"1:*", b"2,4:3", b"FLAGS",
@@ -39,6 +46,66 @@ def test_any_text_is_a_command_or_bad(line: bytes, literals: list[bytes]) -> Non
     except BadCharset:
         return
     assert command.tag == tag_of(line) != "*" and command.name == command.name.upper()
+
+
+_SETS = st.sampled_from(["1", "1:*", "2:3", "*", "3,1", "1:2,4"])
+_ITEMS = st.sampled_from(["FLAGS", "ENVELOPE", "BODYSTRUCTURE", "BODY[]", "BODY.PEEK[HEADER]<0.9>", "RFC822", "(UID BODY)"])
+_NAMED = st.sampled_from(["INBOX", "Sent", "Trash", "Ailleurs"])
+_MARKS = st.sampled_from(["(\\Seen)", "()", "(\\Deleted $a)", "\\Flagged"])
+_ACTS = st.one_of(
+    st.builds("{}FETCH {} {}".format, st.sampled_from(["", "UID "]), _SETS, _ITEMS),
+    st.builds("{}STORE {} {}FLAGS{} {}".format, st.sampled_from(["", "UID "]), _SETS, st.sampled_from(["", "+", "-"]),
+              st.sampled_from(["", ".SILENT"]), _MARKS),
+    st.builds("{}{} {} {}".format, st.sampled_from(["", "UID "]), st.sampled_from(["COPY", "MOVE"]), _SETS, _NAMED),
+    st.builds("{} {}".format, st.sampled_from(["SELECT", "EXAMINE"]), _NAMED),
+    st.builds("UID SEARCH {} NOT UID {}".format, _SETS, _SETS),
+    st.sampled_from(["EXPUNGE", "UID EXPUNGE 1:*", "CLOSE", "UNSELECT", "STATUS Trash (MESSAGES UNSEEN RECENT)", "deliver"]),
+)  # fmt: skip
+
+
+@settings(max_examples=60)
+@given(st.lists(_ACTS, min_size=4, max_size=12))
+def test_any_run_of_commands_is_answered_and_found_again(acts: list[str]) -> None:
+    """Two sessions take turns; what each believes of its folder is what is there, and a restart finds the same."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder))
+        room = Mailroom(store, Path(folder), 1)
+        sessions = [Opened(room.open(SHARED), room.uid_validity) for _ in range(2)]
+        come(store)
+        for turn, act in enumerate(["SELECT INBOX", "SELECT INBOX", *acts]):
+            if act == "deliver":
+                come(store)
+            else:
+                obey(sessions[turn % 2], act)
+        for opened in sessions:
+            if opened.view is not None:
+                opened.view.news(expunged=True)
+                held = opened.view.folder.messages
+                assert opened.view.uids == list(held) and opened.view.told == {uid: one.flags for uid, one in held.items()}
+        again = Mailroom(Store(Path(folder)), Path(folder), 2)
+        assert again.uid_validity == room.uid_validity
+        for name, one in again.open(SHARED).folders.items():
+            before = room.open(SHARED).folders[name]
+            assert (one.messages, one.uid_next) == (before.messages, before.uid_next)
+            assert all(room.open(SHARED).content(message) for message in one.messages.values())
+
+
+def come(store: Store) -> None:
+    content = b"Subject: essai\r\n\r\ntexte\r\n"
+    at = datetime(2026, 3, 2, tzinfo=UTC)
+    store.deliver(store.next_queue_id(), Envelope("a@b.fr", {SHARED: "delivered"}, "x"), Reading.of(content), content, at)
+
+
+def obey(opened: Opened, act: str) -> None:
+    command = read_command(Text(b"a1 " + act.encode()))
+    if opened.view is None and command.name in SELECTED:
+        return
+    try:
+        reply = {**FOLDER_COMMANDS, **MESSAGE_COMMANDS}[command.name](opened, command)
+    except BadCommand:  # a place that does not exist
+        return
+    for line in reply.untagged:
+        assert line.startswith(b"* ") and balanced(line.partition(b"FETCH ")[2] or b"()")
 
 
 _HEADERS = st.sampled_from([
