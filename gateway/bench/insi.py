@@ -1,7 +1,7 @@
 """`socle bench insi`: what an INSi call costs the mock and the gateway, beside nginx on this machine (docs/performance.md).
 
 The process that calls is this one and is not counted; what is measured runs in processes of its own. The slope of memory is that
-of the second half of the calls: caches of a fixed size, of SQLite above all, fill during the first.
+of the second half of the calls: SQLite's cache of the journal, of a fixed size, fills during the first.
 """
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROOM_PER_CALL = 4_000
 _MEASURED, _ROUNDS = 5_000, 5  # calls of a speed, at most, and in how many rounds: the median one is told
 _SECONDS, _SLOPE_SECONDS = 45.0, 900.0  # at most
 _SAMPLES = 50
-_FILLED = 50_000  # calls after which the caches are full; the slope of fewer says nothing of the target
+_FILLED = 50_000  # calls; the slope of fewer is that of the journal's cache, and says nothing of the target
 _PEOPLE = 400
 _RELAYED = "nginx, même TLS des deux côtés, même service simulé"
 _ANSWERED = "nginx, même TLS, qui rend la même réponse sans la calculer"
