@@ -83,7 +83,7 @@ def test_nothing_is_left_of_the_sandbox(told: str) -> None:
     assert not data.exists()
     ports = next(line for line in told.splitlines() if line.startswith("PORTS ")).split()[1:]
     listening = _listening()
-    assert len(ports) == 8 and not listening & {int(port) for port in ports}
+    assert len(ports) == 9 and not listening & {int(port) for port in ports}
 
 
 def _listening() -> set[int]:
