@@ -9,7 +9,8 @@ from typing import Any
 import apsw
 import orjson
 
-from connectors.wire.http import Answer, Client, UpstreamError
+from connectors.wire.asking import ask
+from connectors.wire.http import UpstreamError
 from connectors.wire.serving import FIXED_PORTS
 from gateway.cli.common import BAD_INPUT, REFUSED_TO_START, UNAVAILABLE, fail, need_journal
 from gateway.journal.journal import LOCK_NAME, Journal
@@ -81,8 +82,10 @@ def post(
         key = orjson.loads((data / "sandbox" / "sandbox.json").read_bytes())["admin_key"]
     except (OSError, ValueError, KeyError):
         fail(f"La clé d'administration manque dans {data / 'sandbox' / 'sandbox.json'} : la passerelle refuserait.", BAD_INPUT)
+    known = [(b"X-Socle-Admin-Key", key.encode("ascii")), (b"Content-Type", b"application/json"), *headers]
+    url = f"http://127.0.0.1:{_port(data)}{path}"
     try:
-        answer = asyncio.run(_send(method, f"http://127.0.0.1:{_port(data)}{path}", key, body, headers))
+        answer = ask(method, url, headers=known, body=orjson.dumps(body), timeout_s=_TIMEOUT_S)
     except UpstreamError as error:
         fail(f"La passerelle de {data} tient le journal mais sa console ne répond pas ({error.reason}). Réessayez.", UNAVAILABLE)
     said: dict[str, Any] = orjson.loads(answer.body) if answer.body[:1] == b"{" else {}
@@ -100,12 +103,6 @@ async def _alone(
         return await alone(journal)
     finally:
         await journal.close()
-
-
-async def _send(method: str, url: str, key: str, body: dict[str, Any], more: Sequence[tuple[bytes, bytes]]) -> Answer:
-    headers = [(b"X-Socle-Admin-Key", key.encode("ascii")), (b"Content-Type", b"application/json"), *more]
-    async with Client() as http:
-        return await http.send(method, url, headers=headers, body=orjson.dumps(body), timeout_s=_TIMEOUT_S)
 
 
 def _port(data: Path) -> int:

@@ -1,7 +1,6 @@
 """What every command of `socle sandbox` shares: one request to the control API of the sandbox that runs in a folder."""
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 from collections.abc import Callable
@@ -52,7 +51,7 @@ def ask_bytes(
     except (OSError, ValueError, KeyError):
         fail(f"Aucun bac à sable ne tourne dans {data}. Lancez « socle up », ou indiquez son dossier par --data.", UNAVAILABLE)
     try:
-        answer = asyncio.run(send(f"http://127.0.0.1:{port}", key, method, path, body, query))
+        answer = send(f"http://127.0.0.1:{port}", key, method, path, body, query)
     except UpstreamError as error:
         fail(f"Le bac à sable de {data} ne répond pas ({error.reason}). Relancez « socle up ».", UNAVAILABLE)
     if answer.status >= 400 and refused is not None and answer.body.startswith(b"{"):

@@ -7,13 +7,14 @@ from urllib.parse import urlencode
 
 import orjson
 
-from connectors.wire.http import Answer, Client
+from connectors.wire.asking import ask
+from connectors.wire.http import Answer
 
 #: Longer than any answer takes: a route may wait a minute, the gateway up to five seconds for its calls.
 _TIMEOUT_S = 75.0
 
 
-async def send(
+def send(
     base: str, key: str, method: str, path: str, body: Mapping[str, Any] | None = None, query: Mapping[str, object] | None = None
 ) -> Answer:
     """The answer, whatever its status. A parameter that is None is left out. Raises UpstreamError."""
@@ -21,8 +22,7 @@ async def send(
     url = base + path + (f"?{urlencode(given)}" if given else "")
     headers = [(b"X-Socle-Control-Key", key.encode("ascii")), (b"Content-Type", b"application/json")]
     sent = orjson.dumps(body) if body is not None else b""
-    async with Client() as http:
-        return await http.send(method, url, headers=headers, body=sent, timeout_s=_TIMEOUT_S)
+    return ask(method, url, headers=headers, body=sent, timeout_s=_TIMEOUT_S)
 
 
 def detail(answer: Answer) -> str:

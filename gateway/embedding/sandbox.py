@@ -44,8 +44,8 @@ class Sandbox:
     given   what `socle up --json` prints: addresses, trust, accounts, fictitious people
     """
 
-    def __init__(self, data: Path, supervisor: Supervisor, loop: LoopThread) -> None:
-        self.data, self._supervisor, self._loop = data, supervisor, loop
+    def __init__(self, data: Path, supervisor: Supervisor) -> None:
+        self.data = data
         self.given: Mapping[str, Any] = first_call(data, supervisor)
         self._key: str = orjson.loads((data / "sandbox" / "sandbox.json").read_bytes())["control_key"]
 
@@ -67,7 +67,7 @@ class Sandbox:
 
     def control(self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: object) -> Any:
         """The JSON of any route of the control API (docs/bac-a-sable.md). Raises ControlRefused."""
-        answer = self._loop.run(send(self.urls["controle"], self._key, method, path, body, query))
+        answer = send(self.urls["controle"], self._key, method, path, body, query)
         if answer.status >= 400:
             raise ControlRefused(answer.status, detail(answer))
         return orjson.loads(answer.body)
@@ -121,4 +121,4 @@ def socle_sandbox(data: Path | None = None, settings: Mapping[str, str] | None =
         supervisor = Supervisor(folder.resolve(), settings=settings or {})
         loop.run(supervisor.start())
         stack.callback(lambda: loop.run(supervisor.stop()))
-        yield Sandbox(folder.resolve(), supervisor, loop)
+        yield Sandbox(folder.resolve(), supervisor)

@@ -58,7 +58,7 @@ def test_a_tenant_asks_with_its_own_key(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / RUN_FILE).write_text('{"ports": {"mock-control": 1}}')
     keys: list[str] = []
 
-    async def send(_base: str, key: str, *_: object) -> Answer:
+    def send(_base: str, key: str, *_: object) -> Answer:
         keys.append(key)
         return Answer(200, [], b"{}")
 

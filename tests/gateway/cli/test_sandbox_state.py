@@ -1,6 +1,7 @@
 """`socle sandbox state|snapshot|load|reset` as their reader sees them, over the control API itself."""
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,12 +43,15 @@ def world(made: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     mocks: dict[str, Any] = {"psc": PscMock(world), "dmp": DmpMock(world), "mssante": MssanteMock(world)}
     control = Control(world, mocks).app
 
-    async def send(_base: str, key: str, method: str, path: str, body: Any = None, query: Any = None) -> Answer:
+    async def answered(key: str, method: str, path: str, body: Any, query: Any) -> Answer:
         given = {name: value for name, value in (query or {}).items() if value is not None}
         transport = httpx.ASGITransport(control)
         async with httpx.AsyncClient(transport=transport, base_url="http://control", headers={KEY_HEADER: key}) as client:
             said = await client.request(method, path, json=body, params=given)
         return Answer(said.status_code, [], said.content)
+
+    def send(_base: str, key: str, method: str, path: str, body: Any = None, query: Any = None) -> Answer:
+        return asyncio.run(answered(key, method, path, body, query))
 
     monkeypatch.setattr(sandbox_control, "send", send)
     yield world
