@@ -1,4 +1,4 @@
-"""The one module that calls by HTTP, with aiohttp: a fraction of what httpx costs a call (docs/performance.md).
+"""Every call by HTTP, with aiohttp: a fraction of what httpx costs a call (decision 0053, docs/performance.md).
 
 Errors are mapped to the only distinction that matters here: could the service have acted, or not?
 """
