@@ -108,11 +108,6 @@ class World:
     def structure(self, finess_et: str) -> Structure:
         return next(one for one in self.structures if one.finess_et == finess_et)
 
-    @property
-    def psc(self) -> PscClient:
-        """The first tenant's."""
-        return next(iter(self.clients.values()))
-
     def psc_of(self, professional: Professional) -> PscClient:
         """That of whoever has the structure: a professional logs in to no other tenant's (decision 0055)."""
         return self.clients[self.structure(professional.structure).tenant]

@@ -64,7 +64,7 @@ def bench(
     if area is not None and area not in _AREAS:
         fail(f"« {area} » : domaine inconnu ; possibles : {', '.join(_AREAS)}.", BAD_INPUT)
     if entries is not None and area not in _LARGE:
-        fail(f"--entries ne vaut que pour « socle bench {' » ou « socle bench '.join(_LARGE)} ».", BAD_INPUT)
+        fail(f"--entries ne vaut que pour socle bench {', '.join(_LARGE)}.", BAD_INPUT)
     if store_address is not None and area != "store":
         fail("--store ne vaut que pour « socle bench store ».", BAD_INPUT)
     if store_address is not None and entries is not None and len(entries) > 1:

@@ -88,6 +88,14 @@ class FaultsBench:
         status, said = await self.control("POST", "/faults", wanted)
         assert status == 201, said
 
+    async def kept_connections_end(self) -> None:
+        """Wait until the gateway has heard that the services closed the connections that it kept."""
+        sessions = [client._session for client in self.gateway.road._clients.values() if client._session is not None]
+        for _ in range(400):
+            if not any(one.is_connected() for each in sessions for kept in each.connector._conns.values() for one, _ in kept):  # type: ignore[union-attr]
+                return
+            await asyncio.sleep(0.005)
+
     # --- the DUI --------------------------------------------------------------------------------------------------------
 
     def structure(self, whose: int = 0) -> played.Structure:

@@ -70,7 +70,8 @@ async def test_a_fault_for_one_tenant_by_certificate_and_by_client_id(bench: Fau
     await bench.send(SEARCH, MINE)
     await bench.send(SEARCH, OTHER)
     assert [entry["fault"] for entry in bench.entries(SEARCH)] == [None, "panne-1"]
-    await bench.arm("PSC.TOKEN", "business", "invalid_grant", caller=bench.world.psc.client_id)
+    client = bench.world.psc_of(bench.world.staff(bench.structure().finess_et)[0])
+    await bench.arm("PSC.TOKEN", "business", "invalid_grant", caller=client.client_id)
     await bench.send("PSC.TOKEN")
     await bench.arm("ANN.RECHERCHE", "business", "429", caller=bench.world.annuaire_key)
     await bench.send("ANN.RECHERCHE")

@@ -73,6 +73,7 @@ async def test_a_read_under_a_fault_failed_and_leaves_no_doubt(bench: FaultsBenc
 async def test_a_refused_handshake_forwards_nothing_and_is_named(bench: FaultsBench, service: str, operation: str) -> None:
     await bench.send(operation)  # its connection is kept, and ends when the fault is armed
     await bench.arm(service, "tls")
+    await bench.kept_connections_end()
     answer = await bench.send(operation, number=1)
     await bench.send(operation, number=1)
     assert answer.header("x-socle-fault") == CUT

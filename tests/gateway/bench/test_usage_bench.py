@@ -45,7 +45,7 @@ def test_growth_compares_the_smallest_with_the_largest(times: tuple[float, float
 
 
 @pytest.mark.parametrize(("options", "said"), [
-    (["journal", "--entries", "1000"], "« socle bench retention »."),
+    (["journal", "--entries", "1000"], "--entries ne vaut que pour socle bench usage, store, population, retention, insi."),
     (["usage", "--entries", "1000000000000"], "ou mesurez moins par --entries."),
 ])  # fmt: skip
 def test_what_cannot_be_measured_is_one_french_line_and_exit_2(tmp_path: Path, options: list[str], said: str) -> None:
