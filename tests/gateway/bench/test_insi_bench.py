@@ -30,6 +30,7 @@ class _Service:
         return Answer(self.status, [], self.body)
 
 
+@pytest.mark.peers  # beside nginx
 def test_a_few_calls_through_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(insi_load, "CALLERS", 2)
     monkeypatch.setattr(insi, "_PEOPLE", 10)
