@@ -34,7 +34,6 @@ FILE_NAME = "search.sqlite3"
 _FORM = 1  # of the file; another one is thrown away and made again
 BLOCK_BITS = 8  # entries whose times are summed up in one row: 256
 _BATCH = 2_000
-_CACHE_KIB = -32_768  # refs are spread at random over the postings: pages are better kept
 _BREATH_S = 0.1  # between full batches: half of a processor at most goes to catching up
 _PAUSE_S = 1.0  # entries that wait are indexed together, which dirties fewer pages
 
@@ -292,7 +291,6 @@ def _open_for_writing(path: Path) -> apsw.Connection:
     connection = apsw.Connection(str(path))
     connection.set_busy_timeout(5000)
     connection.pragma("journal_mode", "wal")
-    connection.pragma("cache_size", _CACHE_KIB)
     connection.pragma("synchronous", "normal")  # a power loss may take the last batches: they are made again
     with _transaction(connection):
         if connection.pragma("user_version") != _FORM:
