@@ -57,7 +57,8 @@ class Insi:
 
 
 @pytest.fixture
-async def insi(own_sandbox: Path, tmp_path: Path) -> AsyncIterator[Insi]:
+async def insi(own_sandbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Insi]:
+    monkeypatch.setenv("SOCLE_PORTS", "{}")
     shutil.copytree(own_sandbox / "sandbox", tmp_path / "sandbox")
     world = World.load(tmp_path, clock=SystemClock())
     world.manifest["insi"] = {"strict": True}
