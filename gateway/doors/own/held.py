@@ -17,6 +17,11 @@ from gateway.identitovigilance.evidence import Code, Evidence
 from gateway.identitovigilance.identity import Attribute, Identity, Method, Status
 from gateway.identitovigilance.traits import Traits
 
+#: The five traits, by their names elsewhere, as our own doors name them.
+TRAITS = {
+    "birth_name": "nom_naissance", "first_names": "prenoms", "sex": "sexe", "birth_date": "date_naissance",
+    "birth_place": "lieu_naissance",
+}  # fmt: skip
 #: As the journal's entries write it.
 ENTRY_STATUS = {
     Status.PROVISOIRE: "provisoire", Status.RECUPEREE: "recuperee", Status.VALIDEE: "validee", Status.QUALIFIEE: "qualifiee",
@@ -110,14 +115,8 @@ class Verifiable(Held):
 
 def forbidden(refused: identity.Refused, **more: Any) -> Refused:
     """The problem of a rule that forbids it, by its identifier."""
-    unlike = [_FRENCH[name] for name in refused.traits]
+    unlike = [TRAITS[name] for name in refused.traits]
     return Refused("identitovigilance", refused.text, regle=refused.rule, traits=unlike or None, **more)
-
-
-_FRENCH = {
-    "birth_name": "nom_naissance", "first_names": "prenoms", "sex": "sexe", "birth_date": "date_naissance",
-    "birth_place": "lieu_naissance",
-}  # fmt: skip
 
 
 def told(one: Identity) -> dict[str, Any]:

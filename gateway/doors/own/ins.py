@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from connectors.insi.answers import Fault
 from connectors.insi.client import Attempt
 from connectors.insi.client import Search as Searched
 from connectors.insi.identities import Identity, Ins
@@ -20,7 +19,8 @@ from connectors.insi.messages import Traits
 from connectors.nomenclatures.names import InvalidName, normalise_birth_name, normalise_first_names
 from gateway.doors.own.call import Message, OwnCall
 from gateway.doors.own.fields import BirthPlace
-from gateway.doors.own.ins_service import OF_PERSON, TRAITS, InsService, refused_by
+from gateway.doors.own.held import TRAITS
+from gateway.doors.own.ins_service import InsService, reply_of
 from gateway.doors.own.problem import Reply
 from gateway.identitovigilance.fhir_patient import answered
 from gateway.identitovigilance.identity import Identity as Accepted
@@ -75,9 +75,7 @@ class SearchDoor:
         """One entry, one exchange for each attempt."""
 
         def said(searched: Searched) -> Reply:
-            reply = searched.last.exchange.reply
-            if isinstance(reply, Fault):
-                raise refused_by(reply, call.record, tentatives=_attempts(searched.attempts))
+            reply_of(searched.last.exchange, call.record, tentatives=_attempts(searched.attempts))
             return _reply(searched, self.insi)
 
         return await self.insi.ask(call, lambda client: client.search_person(_wanted(call.message)), said)
@@ -101,10 +99,10 @@ def _identity(identity: Identity, searched: Searched) -> dict[str, Any]:
     traits = (identity.birth_name, identity.first_names, identity.sex, identity.birth_date, identity.birth_place)
     return {
         "ins": _ins(identity.active),
-        "traits": dict(zip(TRAITS, traits, strict=True)),
+        "traits": dict(zip(TRAITS.values(), traits, strict=True)),
         "historique": [_ins(one) | {"debut": one.start, "fin": one.end} for one in identity.history],
         "differences": [
-            {"champ": OF_PERSON[one.trait], "envoye": one.sent, "recu": one.received} for one in searched.differences
+            {"champ": TRAITS[one.trait], "envoye": one.sent, "recu": one.received} for one in searched.differences
         ],
     }
 

@@ -11,16 +11,15 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator
 
 from connectors.insi import codes
-from connectors.insi.answers import Fault, Lot
+from connectors.insi.answers import Lot
 from connectors.insi.client import Exchange
 from connectors.insi.messages import Individual
 from gateway.doors.own.call import Message, OwnCall
 from gateway.doors.own.fields import Line, Part
-from gateway.doors.own.held import Verifiable, forbidden
-from gateway.doors.own.ins_service import InsService, refused_by
-from gateway.doors.own.ins_verification import KO, OK, individual
+from gateway.doors.own.held import Verifiable
+from gateway.doors.own.ins_service import InsService, reply_of
+from gateway.doors.own.ins_verification import KO, OK, held, individual
 from gateway.doors.own.problem import Refused, Reply
-from gateway.identitovigilance import identity
 from gateway.journal.record import Record
 from gateway.road import Passed
 
@@ -72,10 +71,7 @@ class DepositDoor:
 
     def _individual(self, rank: int, item: Item) -> Individual:
         self.insi.check_oid(item.identite.ins.oid, f"identites.{rank}.identite.ins.oid")
-        try:
-            return individual(item.identite.read())
-        except identity.Refused as refused:
-            raise forbidden(refused, rang=rank + 1) from None
+        return individual(held(item.identite, rang=rank + 1))
 
     def _said(self, record: Record, exchange: Exchange[Lot]) -> Reply:
         lot = _answered(exchange, record, _REFUSED)
@@ -105,21 +101,19 @@ class RetrievalDoor:
 
 def _answered(exchange: Exchange[Lot], record: Record, otherwise: str) -> Lot:
     """``otherwise``: what another code than 00 means here."""
-    reply = exchange.reply
-    if isinstance(reply, Fault):
-        raise refused_by(reply, record)
+    reply = reply_of(exchange, record)
     if reply.code != codes.INSI_OK:
         raise Refused("refus", otherwise, code=reply.service_code)
     return reply
 
 
 def _results(lot: Lot) -> dict[str, Any]:
-    held = sum(holds for _, holds in lot.results)
-    unlike = len(lot.results) - held
+    right = sum(holds for _, holds in lot.results)
+    unlike = len(lot.results) - right
     done = lot.state == codes.LOT_DONE
     return {
         "etat": lot.state,
         "resultats": [{"id": name, "resultat": OK if holds else KO} for name, holds in lot.results],
-        "bilan": {"ok": held, "ko": unlike},
+        "bilan": {"ok": right, "ko": unlike},
         "suite": (_KO.format(number=unlike) if unlike else _DONE) if done else _RUNNING,
     }

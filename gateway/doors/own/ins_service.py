@@ -12,7 +12,7 @@ from uuid import NAMESPACE_OID, uuid5
 from connectors.insi import codes
 from connectors.insi.answers import Fault
 from connectors.insi.authentication import Organisation
-from connectors.insi.client import InsiClient
+from connectors.insi.client import Exchange, InsiClient, R
 from connectors.insi.contexts import Software
 from connectors.insi.errors import Unreadable
 from connectors.nomenclatures.oids import INS_SANDBOX_OIDS
@@ -21,16 +21,14 @@ from connectors.wire.http import Answer, Headers
 from gateway.doors.insi import InsiDoor
 from gateway.doors.own.call import OwnCall
 from gateway.doors.own.fields import field
+from gateway.doors.own.held import TRAITS
 from gateway.doors.own.problem import Refused, Reply, refuse_road
 from gateway.journal.record import Record
 from gateway.road import Passed, Refusal, Request, Road
 
 T = TypeVar("T")
 
-#: The five traits, as our own doors name them; then by their names in connectors.insi.
-TRAITS = ("nom_naissance", "prenoms", "sexe", "date_naissance", "lieu_naissance")
-OF_PERSON = dict(zip(("birth_name", "first_names", "sex", "birth_date", "birth_place"), TRAITS, strict=True))
-_OF_FAULT = dict(zip(("birth_name", "first_name", "sex", "birth_date", "birth_place"), TRAITS, strict=True))
+_OF_FAULT = {"first_name": TRAITS["first_names"], **TRAITS}  # a fault is about the first name that was sent
 
 _PATH = "/lps"
 _DOWN = "INSi est en panne : cela ne veut pas dire que la personne n'existe pas. Renouvelez l'appel plus tard."
@@ -119,6 +117,13 @@ class InsService:
         if self.road.environment == "production" and oid in INS_SANDBOX_OIDS:
             wrong = field(place, "identité d'essai")
             raise Refused("champs", "L'OID d'une identité d'essai est refusé en production.", champs=[wrong])
+
+
+def reply_of(exchange: Exchange[R], record: Record, **more: Any) -> R:
+    """What INSi answered. Raises Refused for a fault; ``more`` goes with it."""
+    if isinstance(exchange.reply, Fault):
+        raise refused_by(exchange.reply, record, **more)
+    return exchange.reply
 
 
 def refused_by(fault: Fault, record: Record, **more: Any) -> Refused:

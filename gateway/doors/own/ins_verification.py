@@ -6,16 +6,17 @@ not be used as qualified any more (§7, §16.4).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import Field
 
-from connectors.insi.answers import Fault, Verification
+from connectors.insi.answers import Verification
 from connectors.insi.client import Exchange
 from connectors.insi.messages import Individual, Ins, Person
 from connectors.nomenclatures.names import normalise_birth_name, normalise_first_names
 from gateway.doors.own.call import Message, OwnCall
 from gateway.doors.own.held import ENTRY_STATUS, Verifiable, forbidden, told
-from gateway.doors.own.ins_service import InsService, refused_by
+from gateway.doors.own.ins_service import InsService, reply_of
 from gateway.doors.own.problem import Refused, Reply
 from gateway.identitovigilance import identity
 from gateway.identitovigilance.identity import Identity, Status
@@ -59,9 +60,7 @@ class VerificationDoor:
         )
 
     def _said(self, call: OwnCall[Verify], before: Identity, exchange: Exchange[Verification]) -> Reply:
-        reply = exchange.reply
-        if isinstance(reply, Fault):
-            raise refused_by(reply, call.record)
+        reply = reply_of(exchange, call.record)
         if reply.holds is None:
             raise Refused("refus", _UNSAID, code=reply.service_code)
         after = identity.verified(before, holds=reply.holds)
@@ -73,12 +72,12 @@ class VerificationDoor:
         })  # fmt: skip
 
 
-def held(given: Verifiable) -> Identity:
-    """Raises Refused: one marked doubtful or fictitious is never asked about (EXI SI 09, EXI ID 26)."""
+def held(given: Verifiable, **more: Any) -> Identity:
+    """Raises Refused, with ``more``: one marked doubtful or fictitious is never asked about (EXI SI 09, EXI ID 26)."""
     try:
         return given.read()
     except identity.Refused as refused:
-        raise forbidden(refused) from None
+        raise forbidden(refused, **more) from None
 
 
 def individual(one: Identity) -> Individual:
