@@ -16,7 +16,6 @@ from connectors.dmp.client import BASE_PATH, Deposited, DmpAsker
 from connectors.dmp.messages import Lps
 from connectors.wire import tls
 from connectors.wire.clock import SystemClock
-from connectors.wire.http import Client
 from connectors.wire.saml import load_signer
 from connectors.wire.serving import HttpService, Running, Service, base_url, ports, take_refused
 from gateway.access.callers import Access, Identity
@@ -111,7 +110,6 @@ class Gateway:
     lead: Lead = field(init=False)
     _asker: DmpAsker = field(init=False)
     _background: set[asyncio.Task[None]] = field(default_factory=set)
-    _questions: list[Client] = field(default_factory=list)  # one a structure that settlement asked for
 
     @classmethod
     def open(cls, settings: Settings, *, accept_fork: bool = False, worker: int = 1) -> Gateway:
@@ -289,9 +287,7 @@ class Gateway:
         if identity is None or signer is None:
             return None
         sector = self.access.sector(struct_id) or "SA17"
-        client = Client(self._upstream_tls("DMP", identity))
-        self._questions.append(client)
-        return Deposited(client, load_signer(signer.cert, signer.key), sector)
+        return Deposited(self.road.client("DMP", identity), load_signer(signer.cert, signer.key), sector)
 
     # --- life -----------------------------------------------------------------------------------------------------
 
@@ -329,8 +325,7 @@ class Gateway:
             for task in self._background:
                 task.cancel()
             await asyncio.gather(*self._background, return_exceptions=True)
-            for client in self._questions:
-                await client.close()
+            await self.road.close()
             for flush in (self.denials.flush(ending=True), self.gaps.flush()):
                 with contextlib.suppress(Exception):  # one that fails must not cost the other its entry
                     await flush

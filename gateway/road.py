@@ -128,7 +128,11 @@ class Road:
         until = time.monotonic() + timeout_s
         while self._in_flight and (left_s := until - time.monotonic()) > 0:  # a call may leave a late answer behind
             await asyncio.wait(list(self._in_flight), timeout=left_s)
-        while self._clients:  # a call that outlasts the wait may open another one meanwhile
+        await self.close()
+
+    async def close(self) -> None:
+        """Close what leads upstream; whoever outlasted ``drain`` may have opened more since."""
+        while self._clients:
             _, client = self._clients.popitem()
             await client.close()
 
@@ -285,7 +289,7 @@ class Road:
         progress.forwarded = True
         if request.written is not None:
             progress.wrote = (request, None)
-        return self._client(door, caller).send(
+        return self.client(door.service, caller.identity if door.lends_identity else None).send(
             request.method, door.upstream(request), headers=end_to_end(request.headers), body=request.body,
             timeout_s=self._waits(door, record)[1],
         )  # fmt: skip
@@ -347,11 +351,11 @@ class Road:
         except JournalStopped:
             log.warning("late_answer_lost", extra={"call_id": record.id})
 
-    def _client(self, door: NativeDoor, caller: Caller) -> Client:
-        identity = caller.identity if door.lends_identity else None
-        key = (door.service, "" if identity is None else str(identity.cert))
+    def client(self, service: str, identity: Identity | None) -> Client:
+        """What leads to a service as this identity, or as nobody; kept until ``close``."""
+        key = (service, "" if identity is None else str(identity.cert))
         if key not in self._clients:
-            self._clients[key] = Client(self.tls_for(door.service, identity))
+            self._clients[key] = Client(self.tls_for(service, identity))
         return self._clients[key]
 
     async def _close(self, record: Record, *settlements: Record) -> None:

@@ -212,8 +212,6 @@ async def test_the_settlement_worker_frees_the_key_of_a_document_that_the_dmp_ho
         await worker.settle_due()
     finally:
         type(clock).real = real  # type: ignore[method-assign]
-        for client in bench.gateway._questions:
-            await client.close()
     told = said(await bench.post(FEED, REQUESTS[FEED], once="k1"))
     assert (told["statut"], told["preuve"]) == ("confirme", "ask")
     assert len(bench.units()) == bench.held("DMP.TD2.1") == 1
