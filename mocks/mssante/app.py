@@ -19,7 +19,7 @@ from mocks.mssante.commands import verb_of
 from mocks.mssante.directory import Directory
 from mocks.mssante.imap_app import connected as imap_connected
 from mocks.mssante.imap_boxes import Mailroom
-from mocks.mssante.sasl import APPLICATIVE
+from mocks.mssante.sasl import APPLICATIVE, on_certificate
 from mocks.mssante.state import Envelope, Reading, Store
 from mocks.mssante.wire import BareNewline, TooLong, Wire, converse, structure_of
 from mocks.sandbox.fault import Fault
@@ -190,7 +190,7 @@ class _Conversation:
         await self._say(reply)
         if reply is b.S220_TLS:
             await self._wire.start_tls(self._mock.tls if fault is None else self._mock.refusing_tls)
-            self._session = b.on_certificate(self._session, structure_of(self._wire.client_der), self._mock.applicative)
+            self._session = on_certificate(self._session, structure_of(self._wire.client_der), self._mock.applicative)
         return reply.code != 554
 
     async def _auth(self, argument: str) -> bool:

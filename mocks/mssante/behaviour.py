@@ -75,18 +75,10 @@ S555_PARAMETER = say(555, "5.5.4 Parameter not recognised")
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
-    """One connection. ``sender`` is None outside a transaction and empty for the null reverse-path.
+class Session(sasl.Opening):
+    """One connection. ``sender`` is None outside a transaction and empty for the null reverse-path."""
 
-    struct_id   of the client's certificate, when it showed one that names a structure
-    mechanisms  offered by AUTH
-    """
-
-    tls: bool = False
-    struct_id: str | None = None
-    mechanisms: tuple[str, ...] = ("XOAUTH2",)
     hello: str | None = None
-    mailbox: str | None = field(default=None, repr=False)
     sender: str | None = field(default=None, repr=False)
     recipients: tuple[str, ...] = field(default=(), repr=False)
 
@@ -117,11 +109,6 @@ def on_starttls(session: Session, argument: str, *, pipelined: bool) -> tuple[Se
     if pipelined:
         return session, say(554, "5.5.0 Data received behind STARTTLS, closing")
     return Session(tls=True), S220_TLS
-
-
-def on_certificate(session: Session, struct_id: str | None, applicative: tuple[str, ...]) -> Session:
-    """TLS has begun. A certificate that names a structure may open an applicative mailbox (mssante §5.3)."""
-    return session if struct_id is None else replace(session, struct_id=struct_id, mechanisms=("XOAUTH2", *applicative))
 
 
 def on_auth(session: Session, argument: str) -> Reply | bytes:

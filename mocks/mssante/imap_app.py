@@ -17,6 +17,7 @@ from mocks.mssante.imap_messages import MESSAGE_COMMANDS
 from mocks.mssante.imap_reading import BadCommand
 from mocks.mssante.imap_receiving import AUTH_LIMIT, TooBig, limit_of, read_text
 from mocks.mssante.imap_search import BadCharset
+from mocks.mssante.sasl import Opening, on_certificate
 from mocks.mssante.wire import BareNewline, TooLong, Wire, converse, structure_of
 from mocks.sandbox.codes import IMAP
 from mocks.sandbox.fault import Fault
@@ -39,7 +40,7 @@ async def connected(mock: MssanteMock, reader: asyncio.StreamReader, writer: asy
 
 class _Conversation:
     def __init__(self, mock: MssanteMock, wire: Wire) -> None:
-        self._mock, self._wire, self._session = mock, wire, b.Session()
+        self._mock, self._wire, self._session = mock, wire, Opening()
         self._room: Mailroom | None = None  # in which the mailbox was opened
         self._opened: Opened | None = None
         self._answers = Answers(mock, wire)
@@ -139,7 +140,7 @@ class _Conversation:
         going = await self._answer(command, reply)
         if going and reply is b.BEGIN_TLS:
             await self._wire.start_tls(self._mock.tls if fault is None else self._mock.refusing_tls)
-            self._session = b.on_certificate(self._session, structure_of(self._wire.client_der), self._mock.applicative)
+            self._session = on_certificate(self._session, structure_of(self._wire.client_der), self._mock.applicative)
         return going
 
     async def _authenticate(self, command: Command) -> bool:

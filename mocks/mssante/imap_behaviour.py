@@ -13,6 +13,7 @@ from connectors.nomenclatures.mssante import XOAUTH2_REFUSAL
 from mocks.mssante import sasl
 from mocks.mssante.behaviour import SIZE_LIMIT
 from mocks.mssante.directory import Claims, Directory
+from mocks.mssante.sasl import Opening
 
 Status = Literal["OK", "NO", "BAD", "BYE"]
 
@@ -80,21 +81,7 @@ WITHDRAWN = bye("Who opened this mailbox has gone or has other secrets, closing"
 _CLEAR = no("STARTTLS comes first", "PRIVACYREQUIRED")
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
-    """One connection until its mailbox is open.
-
-    struct_id   of the client's certificate, when it showed one that names a structure
-    mechanisms  offered by AUTHENTICATE
-    """
-
-    tls: bool = False
-    struct_id: str | None = None
-    mechanisms: tuple[str, ...] = ("XOAUTH2",)
-    mailbox: str | None = field(default=None, repr=False)
-
-
-def capabilities(session: Session) -> bytes:
+def capabilities(session: Opening) -> bytes:
     """The list differs before TLS, before the mailbox is open, and after (mssante §5.3)."""
     if session.mailbox is not None:
         return " ".join((*_LIST, *_OPEN)).encode("ascii")
@@ -102,11 +89,11 @@ def capabilities(session: Session) -> bytes:
     return " ".join((*_LIST, *([] if session.tls else ["STARTTLS"]), "LOGINDISABLED", *offers)).encode("ascii")
 
 
-def greeting(session: Session) -> bytes:
+def greeting(session: Opening) -> bytes:
     return b"* OK [CAPABILITY " + capabilities(session) + b"] MSSante - simulation Socle, bac a sable\r\n"
 
 
-def misplaced(session: Session, name: str, *, selected: bool) -> Reply | None:
+def misplaced(session: Opening, name: str, *, selected: bool) -> Reply | None:
     """The refusal of a command that this state does not have."""
     if name in ANY:
         return None
@@ -117,30 +104,25 @@ def misplaced(session: Session, name: str, *, selected: bool) -> Reply | None:
     return bad("No mailbox is selected") if name in SELECTED and not selected else None
 
 
-def on_starttls(session: Session, *, pipelined: bool) -> tuple[Session, Reply]:
+def on_starttls(session: Opening, *, pipelined: bool) -> tuple[Opening, Reply]:
     """Nothing said before TLS holds after it; bytes sent behind the command are an injection (RFC 3501 §6.2.1)."""
     if session.tls:
         return session, bad("TLS has begun already")
-    return (session, INJECTION) if pipelined else (Session(tls=True), BEGIN_TLS)
+    return (session, INJECTION) if pipelined else (Opening(tls=True), BEGIN_TLS)
 
 
-def on_certificate(session: Session, struct_id: str | None, applicative: tuple[str, ...]) -> Session:
-    """TLS has begun. A certificate that names a structure may open an applicative mailbox (mssante §5.3)."""
-    return session if struct_id is None else replace(session, struct_id=struct_id, mechanisms=("XOAUTH2", *applicative))
-
-
-def may_authenticate(session: Session, mechanism: str) -> Reply | None:
+def may_authenticate(session: Opening, mechanism: str) -> Reply | None:
     """The refusal of a mechanism before its exchange begins."""
     if not session.tls:
         return _CLEAR
     return None if mechanism in session.mechanisms else no("Mechanism not offered here, use XOAUTH2", "CANNOT")
 
 
-def on_login(session: Session) -> Reply:
+def on_login(session: Opening) -> Reply:
     return no("LOGIN is disabled, use AUTHENTICATE") if session.tls else _CLEAR
 
 
-def on_sasl(session: Session, mechanism: str, response: bytes, directory: Directory, claims: Claims) -> tuple[Session, Reply]:
+def on_sasl(session: Opening, mechanism: str, response: bytes, directory: Directory, claims: Claims) -> tuple[Opening, Reply]:
     """A refused token is a challenge first: the caller says it (mssante §5.3)."""
     if mechanism == "XOAUTH2":
         verdict = sasl.xoauth2(response, directory, claims)

@@ -3,13 +3,35 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeVar
 
 from connectors.nomenclatures.mssante import normalise
 from mocks.mssante.directory import Claims, Directory, entitled
 
 APPLICATIVE = ("EXTERNAL", "PLAIN")
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """One connection until its mailbox is open.
+
+    struct_id   of the client's certificate, when it showed one that names a structure
+    mechanisms  of SASL, as offered
+    """
+
+    tls: bool = False
+    struct_id: str | None = None
+    mechanisms: tuple[str, ...] = ("XOAUTH2",)
+    mailbox: str | None = field(default=None, repr=False)
+
+
+S = TypeVar("S", bound=Opening)
+
+
+def on_certificate(session: S, struct_id: str | None, applicative: tuple[str, ...]) -> S:
+    """TLS has begun. A certificate that names a structure may open an applicative mailbox (mssante §5.3)."""
+    return session if struct_id is None else replace(session, struct_id=struct_id, mechanisms=("XOAUTH2", *applicative))
 
 
 @dataclass(frozen=True, slots=True)
