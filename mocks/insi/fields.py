@@ -10,6 +10,7 @@ from mocks.insi.faults import BAD_BODY, FAULTS, Faulted, bad_request
 from mocks.insi.operations import TRAITS
 from mocks.insi.wire import Element
 
+IDENTIFIER_SEQUENCE = ("NumIdentifiant", "Cle", "TypeMatricule")
 TRAITS_SEQUENCE = ("NomNaissance", "Prenom", "Sexe", "DateNaissance", "LieuNaissance")
 
 _PLACE = re.compile(r"([0-9]{2}|2[AB])[0-9]{3}")
@@ -52,6 +53,12 @@ def check(asked: Asked, *, strict: bool) -> None:
     code = _field_fault(asked, strict=strict)
     if code is not None:
         raise Faulted(FAULTS[code])
+
+
+def check_sequence(parent: Element, namespace: str, names: Sequence[str], *, repeated: str = "") -> None:
+    """Raises Faulted, naming the parent."""
+    if not in_sequence(parent, namespace, names, repeated=repeated):
+        raise Faulted(bad_request(f"{_name(parent, namespace)} a un élément inconnu, répété ou mal placé"))
 
 
 def in_sequence(parent: Element, namespace: str, names: Sequence[str], *, repeated: str = "") -> bool:

@@ -6,13 +6,12 @@ from dataclasses import dataclass, field
 
 from connectors.nomenclatures.identifiers import matricule_key
 from mocks.insi.faults import Faulted, bad_request
-from mocks.insi.fields import Asked, in_sequence, text
+from mocks.insi.fields import IDENTIFIER_SEQUENCE, Asked, check_sequence, text
 from mocks.insi.operations import VITALE
 from mocks.insi.state import Person, Register
 from mocks.insi.wire import Element
 
 _CARD_SEQUENCE = ("MatriculeIndividu", "MatriculeOD", "NomNaissance", "DateNaissance", "RangNaissance")
-_NUMBER_SEQUENCE = ("NumIdentifiant", "Cle", "TypeMatricule")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")  # a lunar date too (insi §14)
 _FIRST_BORN = 1
 
@@ -30,8 +29,7 @@ class Card:
 
 def read_card(body: Element) -> Card:
     """RECVITALE. Raises Faulted."""
-    if not in_sequence(body, VITALE, _CARD_SEQUENCE):
-        raise Faulted(bad_request("RECVITALE a un élément inconnu, répété ou mal placé"))
+    check_sequence(body, VITALE, _CARD_SEQUENCE)
     own, holder = _matricule(body, "MatriculeIndividu"), _matricule(body, "MatriculeOD")
     born = text(body, VITALE, "DateNaissance")
     if own is None and holder is None:
@@ -79,8 +77,7 @@ def _matricule(body: Element, name: str) -> str | None:
     holder = body.find(f"{VITALE}{name}")
     if holder is None:
         return None
-    if not in_sequence(holder, VITALE, _NUMBER_SEQUENCE):
-        raise Faulted(bad_request(f"{name} a un élément inconnu, répété ou mal placé"))
+    check_sequence(holder, VITALE, IDENTIFIER_SEQUENCE)
     number, key = text(holder, VITALE, "NumIdentifiant"), text(holder, VITALE, "Cle")
     if number is None:
         return None

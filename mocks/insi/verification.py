@@ -62,23 +62,19 @@ def holds(one: Individual, register: Register) -> bool:
 
 
 def _individual(element: Element, namespace: str, *, strict: bool) -> Individual:
-    if not fields.in_sequence(element, namespace, ("INSFourni", "TraitsIdentiteIndividu")):
-        raise Faulted(bad_request("IndividuVerifie a un élément inconnu, répété ou mal placé"))
+    fields.check_sequence(element, namespace, ("INSFourni", "TraitsIdentiteIndividu"))
     matricule, oid = _ins(fields.only_child(element, namespace, "INSFourni"), namespace)
     traits = fields.only_child(element, namespace, "TraitsIdentiteIndividu")
-    if not fields.in_sequence(traits, namespace, _TRAITS_SEQUENCE, repeated="Prenom"):
-        raise Faulted(bad_request("TraitsIdentiteIndividu a un élément inconnu, répété ou mal placé"))
+    fields.check_sequence(traits, namespace, _TRAITS_SEQUENCE, repeated="Prenom")
     asked = fields.read_traits(traits, namespace)
     fields.check(asked, strict=strict)
     return Individual(matricule, oid, asked, element.get("Id", ""))
 
 
 def _ins(given: Element, namespace: str) -> tuple[str, str]:
-    if not fields.in_sequence(given, namespace, ("IdIndividu", "OID")):
-        raise Faulted(bad_request("INSFourni a un élément inconnu, répété ou mal placé"))
+    fields.check_sequence(given, namespace, ("IdIndividu", "OID"))
     identifier = fields.only_child(given, namespace, "IdIndividu")
-    if not fields.in_sequence(identifier, namespace, ("NumIdentifiant", "Cle", "TypeMatricule")):
-        raise Faulted(bad_request("IdIndividu a un élément inconnu, répété ou mal placé"))
+    fields.check_sequence(identifier, namespace, fields.IDENTIFIER_SEQUENCE)
     number, key = (fields.text(identifier, namespace, name) or "" for name in ("NumIdentifiant", "Cle"))
     oid = fields.text(given, namespace, "OID") or ""
     if not (_NUMBER.fullmatch(number) and _KEY.fullmatch(key) and _OID.fullmatch(oid)):
