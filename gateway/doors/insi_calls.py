@@ -12,20 +12,16 @@ from gateway.journal.record import Dui
 
 VERIFICATION = "INS.VERIFICATION"
 
-_BY_ACTION = {
-    codes.ACTION_TRAITS: "INS.RECHERCHE_TRAITS",
-    codes.ACTION_VITALE: "INS.RECHERCHE_VITALE",
-    codes.ACTION_VERIFY: VERIFICATION,
-    codes.ACTION_DEPOSIT: "INS.LOT_DEPOT",
-    codes.ACTION_RETRIEVE: "INS.LOT_RETRAIT",
-}
-_BY_ROOT = {
-    codes.ROOT_TRAITS: "INS.RECHERCHE_TRAITS",
-    codes.ROOT_VITALE: "INS.RECHERCHE_VITALE",
-    codes.ROOT_VERIFY: VERIFICATION,
-    codes.ROOT_DEPOSIT: "INS.LOT_DEPOT",
-    codes.ROOT_RETRIEVE: "INS.LOT_RETRAIT",
-}
+#: Operation, action, root of the body.
+_OPERATIONS = (
+    ("INS.RECHERCHE_TRAITS", codes.ACTION_TRAITS, codes.ROOT_TRAITS),
+    ("INS.RECHERCHE_VITALE", codes.ACTION_VITALE, codes.ROOT_VITALE),
+    (VERIFICATION, codes.ACTION_VERIFY, codes.ROOT_VERIFY),
+    ("INS.LOT_DEPOT", codes.ACTION_DEPOSIT, codes.ROOT_DEPOSIT),
+    ("INS.LOT_RETRAIT", codes.ACTION_RETRIEVE, codes.ROOT_RETRIEVE),
+)
+_BY_ACTION = {action: operation for operation, action, _ in _OPERATIONS}
+_BY_ROOT = {root: operation for operation, _, root in _OPERATIONS}
 _ACTION = re.compile(r';\s*action\s*=\s*"?([^";]+)', re.IGNORECASE)
 _KEY = re.compile(r"[0-9]{2}")
 _NUMBERED = re.compile(r"[0-9]{1,4}(\.[0-9]{1,6}){0,3}")

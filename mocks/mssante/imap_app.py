@@ -31,6 +31,7 @@ _IDLE_S = 1_800.0  # RFC 3501 §5.4
 
 #: Commands whose answer may not move sequence numbers (RFC 3501 §7.4.1).
 _STILL = frozenset({"FETCH", "STORE", "SEARCH"})
+_COMMANDS = {**FOLDER_COMMANDS, **MESSAGE_COMMANDS}
 
 
 async def connected(mock: MssanteMock, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -117,7 +118,7 @@ class _Conversation:
                 case "APPEND":
                     return on_append(self._opened, command, self._mock.world.clock.business())
                 case name:
-                    return {**FOLDER_COMMANDS, **MESSAGE_COMMANDS}[name](self._opened, command)
+                    return _COMMANDS[name](self._opened, command)
         except BadCommand as wrong:
             return b.bad(str(wrong))
 
