@@ -6,22 +6,22 @@ import re
 from mocks.insi.faults import BAD_CONTEXT, Faulted, bad_request
 from mocks.insi.wire import BAM, LPS, Element, Message
 
+_IN_LPS = {f"{LPS}Id", f"{LPS}Temps"}
+_IN_BAM = {f"{BAM}Id", f"{BAM}Temps", f"{BAM}COUVERTURE"}
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def check(message: Message) -> None:
     """Required parts only: the real service takes any Version, Nature or Emetteur (insi §9.1). Raises Faulted."""
-    for block, namespace, names in (
-        (message.lps, LPS, ("Id", "Temps")),
-        (message.bam, BAM, ("Id", "Temps", "COUVERTURE")),
-    ):
-        if block is None or block.get("Version") is None or any(block.find(f"{namespace}{name}") is None for name in names):
+    for block, required in ((message.lps, _IN_LPS), (message.bam, _IN_BAM)):
+        if block is None or block.get("Version") is None or not required <= {child.tag for child in block}:
             raise Faulted(BAD_CONTEXT)
 
 
 def idam(message: Message) -> str | None:
-    found = None if message.lps is None else message.lps.find(f"{LPS}LPS/{LPS}IDAM")
+    holders = () if message.lps is None else message.lps.iterchildren(f"{LPS}LPS")
+    found = next((one for holder in holders for one in holder.iterchildren(f"{LPS}IDAM")), None)
     return None if found is None or found.get("R") != "4" else (found.text or "").strip()
 
 

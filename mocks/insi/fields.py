@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -41,10 +41,13 @@ def read_search(body: Element, *, strict: bool) -> Asked:
 
 
 def read_traits(parent: Element, namespace: str) -> Asked:
+    given: dict[str, list[str]] = {}
+    for child in parent:
+        given.setdefault(_name(child, namespace), []).append(child.text or "")
+    first = {name: texts[0] or None for name, texts in given.items()}
     return Asked(
-        text(parent, namespace, "NomNaissance"), _tokens(parent, namespace, "Prenom"), text(parent, namespace, "Sexe"),
-        text(parent, namespace, "DateNaissance"), text(parent, namespace, "LieuNaissance"),
-        _tokens(parent, namespace, "ListePrenom"),
+        first.get("NomNaissance"), _tokens(given.get("Prenom", ())), first.get("Sexe"), first.get("DateNaissance"),
+        first.get("LieuNaissance"), _tokens(given.get("ListePrenom", ())),
     )  # fmt: skip
 
 
@@ -63,9 +66,16 @@ def check_sequence(parent: Element, namespace: str, names: Sequence[str], *, rep
 
 def in_sequence(parent: Element, namespace: str, names: Sequence[str], *, repeated: str = "") -> bool:
     """Whether its children are these, in this order, each once at most but the one that may be repeated."""
-    places = [names.index(name) if (name := _name(child, namespace)) in names else -1 for child in parent]
-    twice = {names[place] for place in places if places.count(place) > 1} if -1 not in places else set()
-    return -1 not in places and places == sorted(places) and twice <= {repeated}
+    last = -1
+    for child in parent:
+        name = _name(child, namespace)
+        if name not in names:
+            return False
+        place = names.index(name)
+        if place < last or (place == last and name != repeated):
+            return False
+        last = place
+    return True
 
 
 def text(parent: Element, namespace: str, name: str) -> str | None:
@@ -80,8 +90,8 @@ def only_child(parent: Element, namespace: str, name: str) -> Element:
     return found
 
 
-def _tokens(parent: Element, namespace: str, name: str) -> tuple[str, ...]:
-    return tuple(token for element in parent.findall(f"{namespace}{name}") for token in (element.text or "").split())
+def _tokens(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(token for text in texts for token in text.split())
 
 
 def _name(child: Element, namespace: str) -> str:

@@ -124,6 +124,7 @@ def test_the_traits_of_a_verification_have_the_faults_of_a_search(
         lambda body: body.replace(f"<v:OID>{NIR}</v:OID>".encode(), b"<v:OID>NIR</v:OID>"),
         lambda body: body.replace(b"INSFourni", b"INS"), lambda body: body.replace(b"v:Sexe", b"v:Genre"),
         lambda body: body.replace(b"</u:RequeteUnitaire>", b"<u:Autre/></u:RequeteUnitaire>"),
+        lambda body: body.replace(b"<v:INSFourni>", b"<o:INSFourni xmlns:o='urn:autre'/><v:INSFourni>"),
     ],
 )  # fmt: skip
 def test_an_ins_that_cannot_be_read_is_refused_without_an_invented_code(
