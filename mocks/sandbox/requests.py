@@ -5,7 +5,7 @@ In memory and bounded: how many came in all is the trace's to say (mocks/sandbox
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -47,10 +47,11 @@ class Requests:
 
     def __init__(self, clock: Clock, kept: int = KEPT) -> None:
         self._clock, self._kept = clock, kept
-        self._answered: dict[str | None, deque[tuple[int, Answered]]] = {}  # with the number that its tenant sees
+        #: With the number that its tenant sees.
+        self._answered: defaultdict[str | None, deque[tuple[int, Answered]]] = defaultdict(lambda: deque(maxlen=kept))
         self._number = 0
         self._numbers: Counter[str | None] = Counter()
-        self._codes: dict[tuple[str | None, str], Counter[str]] = {}
+        self._codes: defaultdict[tuple[str | None, str], Counter[str]] = defaultdict(Counter)
         self._waiting: set[asyncio.Event] = set()
 
     def note(self, mock: str, operation: str, status: int | None, code: str = "", fault: Fault | None = None) -> None:
@@ -62,8 +63,8 @@ class Requests:
         tenant, said = whose(), (status, code) if read else (None, "")
         one = Answered(self._number, real, business, mock, operation, *said, touched, tenant)
         self._numbers[tenant] += 1
-        self._answered.setdefault(tenant, deque(maxlen=self._kept)).append((self._numbers[tenant], one))
-        self._codes.setdefault((tenant, mock), Counter())[code or str(status)] += 1
+        self._answered[tenant].append((self._numbers[tenant], one))
+        self._codes[tenant, mock][code or str(status)] += 1
         for waiting in self._waiting:
             waiting.set()
 

@@ -9,7 +9,7 @@ import errno
 import hashlib
 import os
 import weakref
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -38,7 +38,7 @@ class Trace:
         self._clock = clock
         self._paths = {file: folder / file for file in FILES}
         self._received: Counter[str] = Counter()
-        self._own: dict[str, Counter[str]] = {}
+        self._own: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._units: dict[str, dict[str, str | None]] = {}
         self._read()
         self._lines = {file: _Lines(path) for file, path in self._paths.items()}
@@ -104,7 +104,7 @@ class Trace:
 
     def _credit(self, op: str, tenant: str | None) -> None:
         if tenant is not None:
-            self._own.setdefault(tenant, Counter())[op] += 1
+            self._own[tenant][op] += 1
 
     def close(self) -> None:
         for lines in self._lines.values():

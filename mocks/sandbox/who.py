@@ -112,13 +112,18 @@ class Callers:
         elif scheme.lower() == "bearer":
             yield str((self.claims(value.strip()) or {}).get("azp", ""))
         form = body.decode("latin-1") if headers.get("content-type", "").startswith(_FORM) else ""
-        for text in (query, form):
+        for text in filter(None, (query, form)):
             yield _field(text, "client_id")
 
 
 def _names(structure: Mapping[str, Any] | None, der: bytes | None) -> set[str]:
-    shown = set() if der is None else {hashlib.sha256(der).hexdigest()}
+    shown = set() if der is None else {_fingerprint(der)}
     return shown if structure is None else shown | {structure.get("finess_et", ""), structure.get("struct_id", "")} - {""}
+
+
+@lru_cache(maxsize=1024)
+def _fingerprint(der: bytes) -> str:
+    return hashlib.sha256(der).hexdigest()
 
 
 @lru_cache(maxsize=1024)
