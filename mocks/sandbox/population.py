@@ -53,6 +53,8 @@ class Population:
     """
 
     def __init__(self, database: apsw.Connection) -> None:
+        # A plan is made once: for the partial index, SQLite would look at the values asked and plan again at each look-up.
+        database.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         self._database = database
         self.generation = 0
 
