@@ -8,6 +8,7 @@ import asyncio
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from connectors.wire.clock import Clock
 from mocks.sandbox.fault import Fault
@@ -21,6 +22,7 @@ class Answered:
     """One request and its answer.
 
     number  grows by one with each request since the process began or the sandbox was reset
+    at, business  real and business time
     status  of HTTP or SMTP; None over IMAP, and when a fault may have left the request without an answer
     code    the service's own, as precise as it answered: CR01, insi_102, XDSUnknownPatientId, invalid_grant; over IMAP the
             command and its verdict, « MOVE NO SERVERBUG »; "" for none
@@ -29,8 +31,8 @@ class Answered:
     """
 
     number: int
-    at: str
-    business: str
+    at: datetime
+    business: datetime
     mock: str
     operation: str
     status: int | None
@@ -57,8 +59,7 @@ class Requests:
     def note(self, mock: str, operation: str, status: int | None, code: str = "", fault: Fault | None = None) -> None:
         """One request was answered, or will be as ``fault`` wants it; whoever waits looks again."""
         self._number += 1
-        real = self._clock.real().isoformat(timespec="milliseconds")
-        business = self._clock.business().isoformat(timespec="milliseconds")
+        real, business = self._clock.real(), self._clock.business()
         touched, read = None if fault is None else fault.id, fault is None or fault.lost is None
         tenant, said = whose(), (status, code) if read else (None, "")
         one = Answered(self._number, real, business, mock, operation, *said, touched, tenant)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 
 from mocks.sandbox.api import Told, refusals
-from mocks.sandbox.requests import KEPT
+from mocks.sandbox.requests import KEPT, Answered
 from mocks.sandbox.viewing import view
 from mocks.sandbox.watching import Search, Word, watched
 from mocks.sandbox.world import Mock, World
@@ -52,6 +52,11 @@ def router(world: World, _mocks: Mapping[str, Mock]) -> APIRouter:
             one for one in (world.requests if tenant is None else world.requests.of(tenant))
             if one.number > asked.after and all(getattr(one, name) == value for name, value in wanted.items())
         ])  # fmt: skip
-        return RequestsTold(total=total, reached=reached, requests=[RequestTold(**asdict(one)) for one in rows])
+        return RequestsTold(total=total, reached=reached, requests=[_told(one) for one in rows])
 
     return routes
+
+
+def _told(one: Answered) -> RequestTold:
+    at, business = (moment.isoformat(timespec="milliseconds") for moment in (one.at, one.business))
+    return RequestTold(**{**asdict(one), "at": at, "business": business})

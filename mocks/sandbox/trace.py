@@ -11,6 +11,7 @@ import os
 import weakref
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 
 import orjson
@@ -112,8 +113,7 @@ class Trace:
 
     def _append(self, file: str, line: dict[str, str]) -> None:
         tenant = whose()
-        at = self._clock.real().isoformat(timespec="milliseconds")
-        self._lines[file].append({**line, "at": at, **({} if tenant is None else {"tenant": tenant})})
+        self._lines[file].append({**line, "at": self._clock.real(), **({} if tenant is None else {"tenant": tenant})})
 
 
 def _of(path: Path, tenant: str | None, *, own: bool) -> Iterator[bytes]:
@@ -130,7 +130,7 @@ class _Lines:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self.close = weakref.finalize(self, os.close, self._descriptor)
 
-    def append(self, line: dict[str, str]) -> None:
+    def append(self, line: Mapping[str, str | datetime]) -> None:
         self.put(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
     def put(self, content: bytes) -> None:
