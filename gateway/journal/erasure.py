@@ -7,7 +7,7 @@ client wrote the matricule into something that is only sealed (a Message-ID, a m
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +20,9 @@ from gateway.journal.connection import Connection
 from gateway.journal.facts import positions_about
 from gateway.journal.journal import FILE_NAME, Journal
 from gateway.journal.location import address_of
-from gateway.journal.rows import listed
-from gateway.journal.store import Store
+from gateway.journal.rows import in_groups, listed
+from gateway.journal.sifting import THERE
+from gateway.journal.store import POS_BITS, Store
 from gateway.journal.vault import Vault
 
 ACTION = "erasure"
@@ -44,10 +45,16 @@ class Erased:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Where else the matricule was found by opening what is sealed: refs, then (pos, n) of kept messages."""
+    """What was found by reading everything beside the writer, which no index helps to find (decision 0057).
+
+    refs, messages  where the matricule is in what is sealed: refs, then (pos, n) of kept messages
+    entries         places of the person's entries, in each log up to ``heads``; what came later is the transaction's to find
+    """
 
     refs: list[str]
     messages: list[tuple[int, int]]
+    entries: list[int]
+    heads: dict[int, int]
 
 
 async def erase(journal: Journal, matricule: Matricule, *, by: str) -> Erased:
@@ -57,16 +64,17 @@ async def erase(journal: Journal, matricule: Matricule, *, by: str) -> Erased:
     ``by`` is who asked, for the entry; neither the matricule nor its ref is in it. Raises JournalFull, JournalStopped.
     """
     path = journal.folder / FILE_NAME
-    trace = await asyncio.to_thread(find_trace, path, journal.vault, matricule)
-    note = journal.admin({"action": ACTION, "by": by})
     vaults = await asyncio.to_thread(journal.vault.everywhere)
+    trace = await asyncio.to_thread(find_trace, path, journal.vault, vaults, matricule)
+    note = journal.admin({"action": ACTION, "by": by})
     done = await journal.act(note, lambda store: erase_rows(store, matricule, trace, vaults))
     emptied = await empty_wal(path)
     return Erased(wal_emptied=emptied, **(done | {"known": bool(done["known"])}))
 
 
-def find_trace(path: Path, vault: Vault, matricule: Matricule) -> Trace:
-    """Open every sealed value and kept message, and note those that hold the number. Reads beside the writer."""
+def find_trace(path: Path, vault: Vault, vaults: Sequence[Vault], matricule: Matricule) -> Trace:
+    """Open every sealed value and kept message, and note those that hold the number; then the person's entries, by the names
+    of ``vaults``. Reads beside the writer."""
     wanted = matricule.number.encode()
     connection = database.open_for_reading(path)
     try:
@@ -76,18 +84,22 @@ def find_trace(path: Path, vault: Vault, matricule: Matricule) -> Trace:
             for pos, n, entry_id, key, blob in connection.execute(_MESSAGES)
             if wanted in _copy(vault, f"{entry_id}|{n}", key, blob).upper()
         ]
+        heads = dict(connection.execute(_HEADS))  # before the refs: a name made after them has its entries after these
+        entries = _entries_of(connection, _refs_of(connection, vaults, matricule), {})
     finally:
         connection.close()
-    return Trace(refs, messages)
+    return Trace(refs, messages, entries, heads)
 
 
 def erase_rows(store: Store, matricule: Matricule, trace: Trace, vaults: Sequence[Vault]) -> dict[str, int]:
     """The rows, in the running transaction; the counts for the entry. ``vaults``: whose lookups find the person."""
     db = store.connection()
-    lookups = [vault.lookup("person", matricule.text) for vault in vaults]
-    named = [db.execute("SELECT ref FROM refs WHERE lookup = ?", (lookup,)).get for lookup in lookups]
-    refs = [ref for ref in named if ref is not None]
-    entries = sum(_erase_person(db, store, ref) for ref in refs)
+    refs = _refs_of(db, vaults, matricule)
+    entries = {*trace.entries, *_entries_of(db, refs, trace.heads)}
+    _erase_entries(db, sorted(entries))
+    for ref in refs:
+        db.execute("DELETE FROM refs WHERE ref = ?", (ref,))
+        store.own_keys.forget_person(ref)
     for vault in vaults:
         forget_beside(db, positions_about(db, vault, matricule.text))
     for pos, n in trace.messages:
@@ -98,20 +110,33 @@ def erase_rows(store: Store, matricule: Matricule, trace: Trace, vaults: Sequenc
     questions = sum(_erase_questions(db, store, ref) for ref in refs)
     store.refs.forget()
     return {
-        "known": int(bool(refs)), "entries": entries, "messages": len(trace.messages), "sealed_values": len(trace.refs),
+        "known": int(bool(refs)), "entries": len(entries), "messages": len(trace.messages), "sealed_values": len(trace.refs),
         "questions": questions,
     }  # fmt: skip
 
 
-def _erase_person(db: Connection, store: Store, ref: str) -> int:
-    rows = list(db.execute("SELECT pos, body FROM entries WHERE person_ref = ?", (ref,)))
-    forget_beside(db, [pos for pos, _ in rows])
-    documents = {name for _, body in rows for name in orjson.loads(body)["document_refs"]}
+def _refs_of(db: Connection, vaults: Sequence[Vault], matricule: Matricule) -> list[str]:
+    """Every name that the deployment gave this person."""
+    lookups = [vault.lookup("person", matricule.text) for vault in vaults]
+    named = [db.execute("SELECT ref FROM refs WHERE lookup = ?", (lookup,)).get for lookup in lookups]
+    return [ref for ref in named if ref is not None]
+
+
+def _entries_of(db: Connection, refs: Sequence[str], since: Mapping[int, int]) -> list[int]:
+    """Places of the entries that name the person, in each log from ``since`` on; from its beginning when it is not there."""
+    found: list[int] = []
+    for log_id, _ in db.execute(_HEADS).fetchall() if refs else ():
+        stretch = log_id << POS_BITS | since.get(log_id, 0), (log_id + 1) << POS_BITS
+        found += [pos for (pos,) in db.execute(_ENTRIES, (*stretch, listed(refs)))]
+    return found
+
+
+def _erase_entries(db: Connection, positions: Sequence[int]) -> None:
+    forget_beside(db, positions)
+    bodies_there = (body for group in in_groups(positions) for _, body in db.execute(THERE[len(group)], group).fetchall())
+    documents = {name for body in bodies_there for name in orjson.loads(body)["document_refs"]}
     # A document's uniqueId leads to the person in the DMP: it may be recognised again, never read again.
     db.execute("UPDATE refs SET sealed = NULL WHERE ref IN (SELECT value FROM json_each(?))", (listed(sorted(documents)),))
-    db.execute("DELETE FROM refs WHERE ref = ?", (ref,))
-    store.own_keys.forget_person(ref)
-    return len(rows)
 
 
 def _erase_questions(db: Connection, store: Store, ref: str) -> int:
@@ -179,6 +204,8 @@ def _copy(vault: Vault, name: str, key: bytes, blob: bytes) -> bytes:
         return b""
 
 
+_HEADS = "SELECT log_id, next_seq FROM log_heads"
+_ENTRIES = "SELECT pos FROM entries WHERE pos >= ? AND pos < ? AND person_ref IN (SELECT value FROM json_each(?))"
 _MESSAGES = """
 SELECT blobs.pos, n, entries.id, sealed_key, sealed FROM blobs JOIN entries ON entries.pos = blobs.pos
 """

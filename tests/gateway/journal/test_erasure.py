@@ -1,6 +1,7 @@
 """An erased person cannot be found again by any key, and nothing that was proved or counted changes (design §5.6)."""
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 from pathlib import Path
@@ -102,6 +103,30 @@ async def test_salts_messages_and_document_names_go_and_those_of_others_stay(jou
     assert rows(journal.folder, "SELECT pos & 1023, n FROM blobs") == [(1, 0)]
     sealed = dict(rows(journal.folder, "SELECT sealed IS NULL, count(*) FROM refs WHERE kind = 'document' GROUP BY 1"))
     assert sealed == {1: 1, 0: 1}
+    await journal.close()
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("step", ["_refs_of", "find_trace"])
+async def test_entries_that_come_while_the_journal_is_read_are_not_missed(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch, step: str, known: bool
+) -> None:
+    """Whether they come as soon as the person's names are read or when all is read, and even if it had no name until then."""
+    await journal.write(about(KEPT), *([about(ERASED)] if known else []))
+    done, loop = getattr(erasure, step), asyncio.get_running_loop()
+
+    def slow(*asked: Any) -> Any:
+        found = done(*asked)
+        monkeypatch.setattr(erasure, step, done)
+        asyncio.run_coroutine_threadsafe(journal.write(about(ERASED), about(KEPT)), loop).result()
+        return found
+
+    monkeypatch.setattr(erasure, step, slow)
+    assert (await erase(journal, PERSON, by="dpo")).entries == 1 + known
+    of_others = [(0,), (2 + known,)]
+    assert rows(journal.folder, "SELECT pos & 1023 FROM bodies ORDER BY pos") == of_others
+    assert rows(journal.folder, "SELECT pos & 1023 FROM blobs ORDER BY pos") == of_others
+    assert rows(journal.folder, "SELECT count(*) FROM refs WHERE kind = 'document' AND sealed IS NOT NULL") == [(1,)]
     await journal.close()
 
 
@@ -219,7 +244,7 @@ async def test_an_erasure_that_finds_no_room_erases_nothing(journal: Journal) ->
         raise apsw.FullError("disk full")
 
     note = Record(None, kind="admin", tenant="passerelle", detail={"action": "erasure", "by": "dpo"})
-    trace = erasure.Trace([], [])
+    trace = erasure.Trace([], [], [], {})
 
     def work(store: Any) -> Any:
         erasure.erase_rows(store, PERSON, trace, [store.vault])
