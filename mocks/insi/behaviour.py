@@ -97,8 +97,7 @@ def sought(message: wire.Message | None, register: Register) -> list[str]:
 def _checked(message: wire.Message, caller: Caller, register: Register, here: Circumstances) -> _Request:
     """The checks of insi §9.2, in their order. Raises Faulted."""
     caller.check_connection()
-    contexts.check(message)
-    if contexts.idam(message) not in register.idams:
+    if contexts.check(message) not in register.idams:
         raise Faulted(faults.FAULTS["desir_550"])
     owner, emitter = caller.identified(message, register, here.real)
     if register.rules.strict:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -12,6 +12,9 @@ from mocks.insi.wire import Element
 
 IDENTIFIER_SEQUENCE = ("NumIdentifiant", "Cle", "TypeMatricule")
 TRAITS_SEQUENCE = ("NomNaissance", "Prenom", "Sexe", "DateNaissance", "LieuNaissance")
+
+#: The children of an element by their name, each name in the order of the message.
+Children = Mapping[str, Sequence[Element]]
 
 _PLACE = re.compile(r"([0-9]{2}|2[AB])[0-9]{3}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -33,21 +36,18 @@ class Asked:
 
 def read_search(body: Element, *, strict: bool) -> Asked:
     """RECSANSVITALE. Raises Faulted."""
-    if not in_sequence(body, TRAITS, TRAITS_SEQUENCE, repeated="Prenom"):
+    traits = in_sequence(body, TRAITS, TRAITS_SEQUENCE, repeated="Prenom")
+    if traits is None:
         raise Faulted(BAD_BODY)
-    asked = read_traits(body, TRAITS)
+    asked = read_traits(traits)
     check(asked, strict=strict)
     return asked
 
 
-def read_traits(parent: Element, namespace: str) -> Asked:
-    given: dict[str, list[str]] = {}
-    for child in parent:
-        given.setdefault(_name(child, namespace), []).append(child.text or "")
-    first = {name: texts[0] or None for name, texts in given.items()}
+def read_traits(traits: Children) -> Asked:
     return Asked(
-        first.get("NomNaissance"), _tokens(given.get("Prenom", ())), first.get("Sexe"), first.get("DateNaissance"),
-        first.get("LieuNaissance"), _tokens(given.get("ListePrenom", ())),
+        text(traits, "NomNaissance"), _tokens(traits.get("Prenom", ())), text(traits, "Sexe"), text(traits, "DateNaissance"),
+        text(traits, "LieuNaissance"), _tokens(traits.get("ListePrenom", ())),
     )  # fmt: skip
 
 
@@ -58,44 +58,48 @@ def check(asked: Asked, *, strict: bool) -> None:
         raise Faulted(FAULTS[code])
 
 
-def check_sequence(parent: Element, namespace: str, names: Sequence[str], *, repeated: str = "") -> None:
-    """Raises Faulted, naming the parent."""
-    if not in_sequence(parent, namespace, names, repeated=repeated):
+def check_sequence(parent: Element, namespace: str, names: Sequence[str], *, repeated: str = "") -> Children:
+    """What ``in_sequence`` reads. Raises Faulted, naming the parent."""
+    children = in_sequence(parent, namespace, names, repeated=repeated)
+    if children is None:
         raise Faulted(bad_request(f"{_name(parent, namespace)} a un élément inconnu, répété ou mal placé"))
+    return children
 
 
-def in_sequence(parent: Element, namespace: str, names: Sequence[str], *, repeated: str = "") -> bool:
-    """Whether its children are these, in this order, each once at most but the one that may be repeated."""
+def in_sequence(parent: Element, namespace: str, names: Sequence[str], *, repeated: str = "") -> Children | None:
+    """Its children, when they are these, in this order, each once at most but the one that may be repeated; else None."""
+    found: dict[str, list[Element]] = {}
     last = -1
     for child in parent:
         name = _name(child, namespace)
         if name not in names:
-            return False
+            return None
         place = names.index(name)
         if place < last or (place == last and name != repeated):
-            return False
+            return None
         last = place
-    return True
-
-
-def text(parent: Element, namespace: str, name: str) -> str | None:
-    return parent.findtext(f"{namespace}{name}") or None
-
-
-def only_child(parent: Element, namespace: str, name: str) -> Element:
-    """Raises Faulted when it is missing."""
-    found = parent.find(f"{namespace}{name}")
-    if found is None:
-        raise Faulted(bad_request(f"{name} est absent"))
+        found.setdefault(name, []).append(child)
     return found
 
 
-def _tokens(texts: Iterable[str]) -> tuple[str, ...]:
-    return tuple(token for text in texts for token in text.split())
+def text(children: Children, name: str) -> str | None:
+    return children[name][0].text or None if name in children else None
+
+
+def only_child(children: Children, name: str) -> Element:
+    """Raises Faulted when it is missing."""
+    if name not in children:
+        raise Faulted(bad_request(f"{name} est absent"))
+    return children[name][0]
+
+
+def _tokens(elements: Iterable[Element]) -> tuple[str, ...]:
+    return tuple(token for element in elements for token in (element.text or "").split())
 
 
 def _name(child: Element, namespace: str) -> str:
-    return child.tag.removeprefix(namespace) if isinstance(child.tag, str) and child.tag.startswith(namespace) else ""
+    tag = child.tag
+    return tag.removeprefix(namespace) if isinstance(tag, str) and tag.startswith(namespace) else ""
 
 
 def _field_fault(asked: Asked, *, strict: bool) -> str | None:

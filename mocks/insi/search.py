@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from connectors.nomenclatures.identifiers import matricule_key
 from mocks.insi.faults import Faulted, bad_request
-from mocks.insi.fields import IDENTIFIER_SEQUENCE, Asked, check_sequence, text
+from mocks.insi.fields import IDENTIFIER_SEQUENCE, Asked, Children, check_sequence, text
 from mocks.insi.operations import VITALE
 from mocks.insi.state import Person, Register
 from mocks.insi.wire import Element
@@ -29,14 +29,14 @@ class Card:
 
 def read_card(body: Element) -> Card:
     """RECVITALE. Raises Faulted."""
-    check_sequence(body, VITALE, _CARD_SEQUENCE)
-    own, holder = _matricule(body, "MatriculeIndividu"), _matricule(body, "MatriculeOD")
-    born = text(body, VITALE, "DateNaissance")
+    given = check_sequence(body, VITALE, _CARD_SEQUENCE)
+    own, holder = _matricule(given, "MatriculeIndividu"), _matricule(given, "MatriculeOD")
+    born = text(given, "DateNaissance")
     if own is None and holder is None:
         raise Faulted(bad_request("RECVITALE n'a ni MatriculeIndividu ni MatriculeOD"))
     if born is None or not _DAY.fullmatch(born):
         raise Faulted(bad_request("DateNaissance est absente de RECVITALE ou n'est pas AAAA-MM-JJ"))
-    return Card(own, holder, text(body, VITALE, "NomNaissance"), born, text(body, VITALE, "RangNaissance"))
+    return Card(own, holder, text(given, "NomNaissance"), born, text(given, "RangNaissance"))
 
 
 def by_card(card: Card, register: Register) -> list[Person]:
@@ -72,13 +72,12 @@ def _is_on(card: Card, person: Person) -> bool:
     return person["birth_date"] == card.birth_date and card.birth_name in (None, person["birth_name"])
 
 
-def _matricule(body: Element, name: str) -> str | None:
+def _matricule(given: Children, name: str) -> str | None:
     """Number and key, the key computed when it is not there; None without a number."""
-    holder = body.find(f"{VITALE}{name}")
-    if holder is None:
+    if name not in given:
         return None
-    check_sequence(holder, VITALE, IDENTIFIER_SEQUENCE)
-    number, key = text(holder, VITALE, "NumIdentifiant"), text(holder, VITALE, "Cle")
+    identifier = check_sequence(given[name][0], VITALE, IDENTIFIER_SEQUENCE)
+    number, key = text(identifier, "NumIdentifiant"), text(identifier, "Cle")
     if number is None:
         return None
     try:

@@ -34,7 +34,8 @@ def read_unit(body: Element, *, strict: bool) -> Individual:
     """RequeteUnitaire. Raises Faulted."""
     if len(body) != 1:
         raise Faulted(bad_request("RequeteUnitaire doit avoir un IndividuVerifie"))
-    return _individual(fields.only_child(body, UNIT, "IndividuVerifie"), UNIT, strict=strict)
+    held = fields.in_sequence(body, UNIT, ("IndividuVerifie",)) or {}
+    return _individual(fields.only_child(held, "IndividuVerifie"), UNIT, strict=strict)
 
 
 def read_lot(body: Element, *, strict: bool) -> list[Individual]:
@@ -49,8 +50,8 @@ def read_lot(body: Element, *, strict: bool) -> list[Individual]:
 
 def read_retrieval(body: Element) -> str:
     """The IdLot of RequeteRetrait. Raises Faulted."""
-    asked = fields.text(body, LOT, "IdLot")
-    if not fields.in_sequence(body, LOT, ("IdLot",)) or asked is None or len(asked) > MAX_ID:
+    asked = fields.text(fields.in_sequence(body, LOT, ("IdLot",)) or {}, "IdLot")
+    if asked is None or len(asked) > MAX_ID:
         raise Faulted(bad_request("RequeteRetrait doit avoir un IdLot"))
     return asked
 
@@ -62,21 +63,19 @@ def holds(one: Individual, register: Register) -> bool:
 
 
 def _individual(element: Element, namespace: str, *, strict: bool) -> Individual:
-    fields.check_sequence(element, namespace, ("INSFourni", "TraitsIdentiteIndividu"))
-    matricule, oid = _ins(fields.only_child(element, namespace, "INSFourni"), namespace)
-    traits = fields.only_child(element, namespace, "TraitsIdentiteIndividu")
-    fields.check_sequence(traits, namespace, _TRAITS_SEQUENCE, repeated="Prenom")
-    asked = fields.read_traits(traits, namespace)
+    held = fields.check_sequence(element, namespace, ("INSFourni", "TraitsIdentiteIndividu"))
+    matricule, oid = _ins(fields.only_child(held, "INSFourni"), namespace)
+    traits = fields.only_child(held, "TraitsIdentiteIndividu")
+    asked = fields.read_traits(fields.check_sequence(traits, namespace, _TRAITS_SEQUENCE, repeated="Prenom"))
     fields.check(asked, strict=strict)
     return Individual(matricule, oid, asked, element.get("Id", ""))
 
 
 def _ins(given: Element, namespace: str) -> tuple[str, str]:
-    fields.check_sequence(given, namespace, ("IdIndividu", "OID"))
-    identifier = fields.only_child(given, namespace, "IdIndividu")
-    fields.check_sequence(identifier, namespace, fields.IDENTIFIER_SEQUENCE)
-    number, key = (fields.text(identifier, namespace, name) or "" for name in ("NumIdentifiant", "Cle"))
-    oid = fields.text(given, namespace, "OID") or ""
+    held = fields.check_sequence(given, namespace, ("IdIndividu", "OID"))
+    identifier = fields.check_sequence(fields.only_child(held, "IdIndividu"), namespace, fields.IDENTIFIER_SEQUENCE)
+    number, key = (fields.text(identifier, name) or "" for name in ("NumIdentifiant", "Cle"))
+    oid = fields.text(held, "OID") or ""
     if not (_NUMBER.fullmatch(number) and _KEY.fullmatch(key) and _OID.fullmatch(oid)):
         raise Faulted(bad_request("INSFourni doit avoir NumIdentifiant (13 caractères), Cle (2 chiffres) et OID"))
     return number + key, oid
