@@ -5,10 +5,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from connectors.wire import soap
 from connectors.wire.http import Answer, Headers, first_header
 from gateway.access.callers import Access, Caller
 from gateway.journal.record import Intent, Record
 from gateway.operations import Service
+
+_HELD = 64 * 1024  # bytes of a message whose tree, ten times as large, is kept
 
 
 @dataclass(slots=True)
@@ -25,6 +28,17 @@ class Request:
     body: bytes = field(repr=False)
     client_der: bytes | None = field(default=None, repr=False)
     written: frozenset[str] | None = None
+    envelope_read: soap.Envelope | None = field(default=None, init=False, repr=False)
+
+    def envelope(self) -> soap.Envelope | None:
+        """The SOAP 1.2 envelope of the body; None when it is none. Read once, unless it is too large to be held by each call
+        that waits for its service."""
+        if self.envelope_read is not None:
+            return self.envelope_read
+        envelope = soap.envelope_of(self.body)
+        if len(self.body) <= _HELD:
+            self.envelope_read = envelope
+        return envelope
 
     def header(self, name: str) -> str | None:
         """The first header of this name, decoded as latin-1, or None."""

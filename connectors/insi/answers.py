@@ -14,7 +14,7 @@ from lxml import etree
 
 from connectors.insi import codes
 from connectors.insi.errors import Unreadable
-from connectors.insi.identities import Identity, child_of, read_identity, text_of
+from connectors.insi.identities import Identity, child_of, read_identity, texts_of
 from connectors.wire import soap
 from connectors.wire.xmlsafe import MalformedXml
 
@@ -137,14 +137,15 @@ def _identity(individu: soap.Element) -> Identity:
 
 def _verification(root: soap.Element) -> Verification:
     code, label = _cr(root)
-    return Verification(code, label, _holds(text_of(root, "Resultat"), code) if code == codes.INSI_OK else None)
+    return Verification(code, label, _holds(texts_of(root).get("Resultat"), code) if code == codes.INSI_OK else None)
 
 
 def _lot(root: soap.Element) -> Lot:
     code, label = _cr(root)
     if code != codes.INSI_OK:
         return Lot(code, label)
-    lot_id, state = text_of(root, "IdLot"), text_of(root, "Etat")
+    said = texts_of(root)
+    lot_id, state = said.get("IdLot"), said.get("Etat")
     if lot_id is None or state not in (None, codes.LOT_RUNNING, codes.LOT_DONE):
         raise Unreadable("answer: a lot without its IdLot, or in no known Etat", service_code=f"CR{code}")
     rows = root.findall(f"{{{codes.LOT_ANSWER}}}Resultat") if state == codes.LOT_DONE else []
@@ -160,11 +161,11 @@ _READERS: dict[str, Callable[[soap.Element], Answer]] = {
 
 
 def _cr(root: soap.Element) -> tuple[str, str]:
-    cr = child_of(root, "CR")
-    code = text_of(cr, "CodeCR")
+    cr = texts_of(child_of(root, "CR"))
+    code = cr.get("CodeCR")
     if code is None:
         raise Unreadable(f"answer: {etree.QName(root).localname} without CodeCR")
-    return code, text_of(cr, "LibelleCR") or ""
+    return code, cr.get("LibelleCR") or ""
 
 
 def _holds(text: str | None, code: str) -> bool:

@@ -52,19 +52,19 @@ class Identity:
 
 def read_identity(holder: soap.Element, ins: str, traits: str, former: str | None = None) -> Identity | None:
     """From the children of these names, in the holder's namespace; None when an INS lacks its number or its OID."""
-    found, civil = child_of(holder, ins), child_of(holder, traits)
+    found, civil = child_of(holder, ins), texts_of(child_of(holder, traits))
     active = None if found is None else _ins(found)
-    past = [_ins(one) for one in holder if former is not None and one.tag == _tag(holder, former)]
+    past = [_ins(one) for one in holder.iterchildren(_tag(holder, former))] if former is not None else []
     history = tuple(one for one in past if one is not None)
     if active is None or len(history) != len(past):
         return None
     return Identity(
         active, history,
-        birth_name=text_of(civil, "NomNaissance"),
-        first_names=tuple((text_of(civil, "ListePrenom") or text_of(civil, "Prenom") or "").split()),
-        sex=text_of(civil, "Sexe"),
-        birth_date=text_of(civil, "DateNaissance"),
-        birth_place=text_of(civil, "LieuNaissance"),
+        birth_name=civil.get("NomNaissance"),
+        first_names=tuple((civil.get("ListePrenom") or civil.get("Prenom") or "").split()),
+        sex=civil.get("Sexe"),
+        birth_date=civil.get("DateNaissance"),
+        birth_place=civil.get("LieuNaissance"),
     )  # fmt: skip
 
 
@@ -73,10 +73,16 @@ def child_of(parent: soap.Element | None, name: str) -> soap.Element | None:
     return None if parent is None else next(parent.iterchildren(_tag(parent, name)), None)
 
 
-def text_of(parent: soap.Element | None, name: str) -> str | None:
-    """Its text, trimmed; None when absent or empty."""
-    child = child_of(parent, name)
-    return None if child is None else (child.text or "").strip() or None
+def texts_of(parent: soap.Element | None) -> dict[str, str | None]:
+    """The texts of its children in its own namespace by their names, trimmed, None for an empty one; the first of each name."""
+    if parent is None:
+        return {}
+    found, namespace = dict[str, str | None](), _tag(parent, "")
+    for child in parent:
+        tag = str(child.tag)
+        if tag.startswith(namespace):
+            found.setdefault(tag[len(namespace) :], (child.text or "").strip() or None)
+    return found
 
 
 def _tag(parent: soap.Element, name: str) -> str:
@@ -84,8 +90,8 @@ def _tag(parent: soap.Element, name: str) -> str:
 
 
 def _ins(holder: soap.Element) -> Ins | None:
-    named = child_of(holder, "IdIndividu")
-    number, oid = text_of(named, "NumIdentifiant"), text_of(holder, "OID")
+    named, about = texts_of(child_of(holder, "IdIndividu")), texts_of(holder)
+    number, oid = named.get("NumIdentifiant"), about.get("OID")
     if number is None or oid is None:
         return None
-    return Ins(number, text_of(named, "Cle"), oid, text_of(holder, "DateDeb"), text_of(holder, "DateFin"))
+    return Ins(number, named.get("Cle"), oid, about.get("DateDeb"), about.get("DateFin"))

@@ -37,10 +37,10 @@ def normalise_first_names(text: str) -> str:
 
 
 def _folded(text: str) -> str:
-    upper = text.upper().translate(_LETTERS)
-    if upper.isascii():  # nothing to take apart: what every call of a gateway asks, several times
+    upper = text.upper()
+    if upper.isascii():  # nothing to replace or take apart: what every call of a gateway asks, several times
         return upper
-    decomposed = unicodedata.normalize("NFD", upper)
+    decomposed = unicodedata.normalize("NFD", upper.translate(_LETTERS))
     return "".join(character for character in decomposed if unicodedata.category(character) != "Mn")
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from connectors.wire import soap
+
 FactValues = dict[str, Any]
 State = Literal["conforme", "non_conforme", "non_observe", "non_applicable"]
 Author = Literal["dui", "passerelle"]
@@ -29,6 +31,7 @@ class Message:
     cut                      the body was larger than what is kept in memory: it may not be read
     author                   who wrote the message: a native door relays the DUI's own, an own door writes it for the DUI
     given                    parts of a message of the gateway that are the DUI's as they are (``pdf``)
+    envelope_read            the SOAP envelope that the request is, when its door has read it
     applicative              sent from a session that a structure's certificate opened, without a professional
     """
 
@@ -48,6 +51,11 @@ class Message:
     author: Author = "dui"
     given: frozenset[str] = frozenset()
     applicative: bool = False
+    envelope_read: soap.Envelope | None = field(default=None, repr=False)
+
+    def soap_envelope(self) -> soap.Envelope:
+        """The SOAP envelope of the request. Raises as ``soap.read_envelope`` does."""
+        return self.envelope_read or soap.read_envelope(self.request)
 
     def header(self, name: str, *, response: bool = False) -> str | None:
         """The first header of this name, latin-1; None when absent."""

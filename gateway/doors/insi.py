@@ -11,7 +11,7 @@ from gateway.access.callers import UNKNOWN_TENANT, Access, Caller
 from gateway.access.profile import Profile
 from gateway.access.signers import Authorities, caller_of, read_assertion
 from gateway.door import Barred
-from gateway.doors.insi_calls import VERIFICATION, dui_of, matricule_of, message_of, operation_of, verified
+from gateway.doors.insi_calls import VERIFICATION, dui_of, matricule_of, operation_of, verified
 from gateway.doors.insi_outcomes import conclude
 from gateway.journal.record import Intent, Named, Record
 from gateway.operations import Service, unknown_of
@@ -55,7 +55,7 @@ class InsiDoor:
         if request.method != "POST":
             record.flag("V-OPERATION")
             return None
-        message = message_of(request.body)
+        message = request.envelope()
         if message is None:
             record.flag("V-SOAP")
             return None
@@ -81,7 +81,7 @@ class InsiDoor:
 
     def conclude(self, record: Record, request: Request, answer: Answer) -> None:
         """The service's answer in the journal's words; the codes are kept verbatim (CR00, CR00 KO, insi_19, desir_550 …)."""
-        message = message_of(request.body) if record.operation == VERIFICATION else None
+        message = request.envelope() if record.operation == VERIFICATION else None
         asked = () if message is None else verified(message)
         conclude(record, answer, matricule_of(asked[0]) if len(asked) == 1 else None)
 
@@ -105,6 +105,6 @@ class InsiOneWayDoor(InsiDoor):
         self._authorities = authorities
 
     def identify(self, request: Request, access: Access) -> Caller:
-        message = message_of(request.body)
+        message = request.envelope()
         assertion = None if message is None else read_assertion(message)
         return caller_of(assertion, request.header("authorization"), access, self._authorities)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from connectors.insi import codes, messages
 from connectors.nomenclatures.identifiers import matricule_key
 from connectors.wire import soap
-from connectors.wire.xmlsafe import MalformedXml
 from gateway.journal.record import Dui
 
 VERIFICATION = "INS.VERIFICATION"
@@ -27,17 +26,9 @@ _KEY = re.compile(r"[0-9]{2}")
 _NUMBERED = re.compile(r"[0-9]{1,4}(\.[0-9]{1,6}){0,3}")
 
 
-def message_of(body: bytes) -> soap.Envelope | None:
-    """The SOAP 1.2 envelope of a request; None when it is none."""
-    try:
-        return soap.read_envelope(body)
-    except (MalformedXml, soap.NotAnEnvelope):
-        return None
-
-
 def by_assertion(body: bytes) -> bool:
     """Whether a request brings somebody's proof in ``wsse:Security``, of any kind (insi §2.3, §2.4)."""
-    message = message_of(body)
+    message = soap.envelope_of(body)
     security = None if message is None else message.block(soap.WSSE, "Security")
     return security is not None and len(security) > 0
 

@@ -15,12 +15,12 @@ def class_of(text: str | None) -> str:
 def _kind(text: str) -> str:
     if text.isdecimal():
         return "chiffres"
-    letters = [character for character in text if character.isalpha()]
-    accents = ", accents" if any(not character.isascii() for character in letters) else ""
+    letters = "".join(filter(str.isalpha, text))
+    accents = "" if letters.isascii() else ", accents"
     if not letters:
         return "sans lettre"
-    if all(character.isupper() for character in letters):
+    if all(map(str.isupper, letters)):
         return "majuscules" + accents
-    if all(character.islower() for character in letters):
+    if all(map(str.islower, letters)):
         return "minuscules" + accents
     return "majuscules et minuscules" + accents

@@ -16,7 +16,6 @@ from gateway.conformance.facts.places import IDENTITIES
 from gateway.conformance.model import Eyes, FactValues, Made
 
 TRAITS = ("birth_name", "first_name", "birth_date", "sex", "birth_place")
-_ALIKE = str.maketrans({"-": " ", "'": " "})
 OTHER = "autre"
 
 
@@ -49,7 +48,7 @@ def normalised(name: str, text: str) -> str:
         if name == "birth_name":
             return normalise_birth_name(text)
         if name == "first_name":
-            return normalise_first_names(text).translate(_ALIKE)
+            return normalise_first_names(text).replace("-", " ").replace("'", " ")
     except InvalidName:
         return text
     if name == "birth_date":

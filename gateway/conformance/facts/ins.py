@@ -26,16 +26,19 @@ from gateway.conformance.facts.places import CODE_CR, INSACTIF, NAME_ID
 from gateway.conformance.model import Eyes, FactValues, Made, Message
 
 _ASKED = {
-    "birth_name": "NomNaissance", "first_name": "Prenom", "sex": "Sexe", "birth_date": "DateNaissance",
-    "birth_place": "LieuNaissance",
+    name: f"{{{codes.TRAITS}}}{tag}"
+    for name, tag in (
+        ("birth_name", "NomNaissance"), ("first_name", "Prenom"), ("sex", "Sexe"), ("birth_date", "DateNaissance"),
+        ("birth_place", "LieuNaissance"),
+    )
 }  # fmt: skip
 _CODES = (codes.INSI_OK, codes.INSI_NOBODY, codes.INSI_SEVERAL)
 
 
 def search_facts(message: Message, eyes: Eyes, made: Made) -> None:
     """``asked`` {finess_et, caller, classes, normalised, people}, ``answer`` {kind, code, identity}. ``none``: nothing came."""
-    envelope = soap.read_envelope(message.request)
-    traits = _traits(envelope, codes.TRAITS)
+    envelope = message.soap_envelope()
+    traits = _traits(envelope.body)
     made.values["asked"] = {
         **asker(envelope, eyes, made),
         "classes": {name: class_of(text) for name, text in traits.items() if text is not None},
@@ -48,7 +51,7 @@ def search_facts(message: Message, eyes: Eyes, made: Made) -> None:
 
 def card_facts(message: Message, eyes: Eyes, made: Made) -> None:
     """Of a search by the data of a carte Vitale: ``asked`` {finess_et, caller, identity}; the answer is that of a search."""
-    envelope = soap.read_envelope(message.request)
+    envelope = message.soap_envelope()
     holder = None if envelope.body is None else envelope.body.find(f"{{{codes.VITALE}}}MatriculeIndividu")
     number, key = ("" if holder is None else holder.findtext(f"{{{codes.VITALE}}}{tag}", "").strip() for tag in _MATRICULE)
     made.values["asked"] = {**asker(envelope, eyes, made), "identity": patient_facts((number + key, None), eyes, made)}
@@ -85,9 +88,12 @@ def answered(response: bytes) -> answers.Answer | FactValues:
     return {"kind": "fault"} if isinstance(reply, answers.Fault) else reply
 
 
-def _traits(envelope: soap.Envelope, namespace: str) -> dict[str, str | None]:
-    body = envelope.body
-    return {name: None if body is None else body.findtext(f"{{{namespace}}}{tag}") for name, tag in _ASKED.items()}
+def _traits(body: soap.Element | None) -> dict[str, str | None]:
+    """As they are written, None for an absent one; the first of each name."""
+    written = dict[str, str]()
+    for child in () if body is None else body:
+        written.setdefault(str(child.tag), child.text or "")
+    return {name: written.get(tag) for name, tag in _ASKED.items()}
 
 
 def _is_normalised(text: str | None, normalise: Callable[[str], str]) -> bool:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from connectors.insi import answers, codes
-from connectors.insi.identities import child_of, read_identity, text_of
+from connectors.insi.identities import child_of, read_identity, texts_of
 from connectors.nomenclatures.identifiers import is_matricule
 from connectors.wire import soap
 from gateway.conformance.facts.identity import OTHER, leads, patient_facts, people_digests
@@ -15,7 +15,7 @@ _Element = soap.Element
 
 def verification_facts(message: Message, eyes: Eyes, made: Made) -> None:
     """``asked`` {finess_et, caller, identity, people} and ``answer`` {kind: check, code, holds}."""
-    envelope = soap.read_envelope(message.request)
+    envelope = message.soap_envelope()
     individual = None if envelope.body is None else envelope.body.find(f"{{{codes.VERIFY}}}IndividuVerifie")
     identity, people = _to_verify(individual, GIVEN, eyes, made)
     made.values["asked"] = {**asker(envelope, eyes, made), "identity": identity, "people": people}
@@ -28,7 +28,7 @@ def verification_facts(message: Message, eyes: Eyes, made: Made) -> None:
 
 def deposit_facts(message: Message, eyes: Eyes, made: Made) -> None:
     """``asked`` {finess_et, caller, individuals [{id, identity, people}]} and ``answer`` {kind: lot, code, lot}."""
-    envelope = soap.read_envelope(message.request)
+    envelope = message.soap_envelope()
     listed = [] if envelope.body is None else envelope.body.findall(f"{{{codes.LOT}}}IndividuVerifie")
     individuals = [_of_lot(one, eyes, made) for one in listed[: codes.LOT_MAX]]
     made.values["asked"] = {**asker(envelope, eyes, made), "individuals": individuals}
@@ -37,7 +37,7 @@ def deposit_facts(message: Message, eyes: Eyes, made: Made) -> None:
 
 def retrieval_facts(message: Message, eyes: Eyes, made: Made) -> None:
     """``asked`` {finess_et, caller} and ``answer`` {kind: lot, code, lot, state, results [[id, holds]]}."""
-    made.values["asked"] = asker(soap.read_envelope(message.request), eyes, made)
+    made.values["asked"] = asker(message.soap_envelope(), eyes, made)
     made.values["answer"] = _lot(message.response, eyes, made)
 
 
@@ -54,8 +54,8 @@ def _to_verify(individual: _Element | None, place: str, eyes: Eyes, made: Made) 
         return patient_facts(None, eyes, made) | {"first_in_list": None}, []
     stated = read.active
     made.show(place, f"{stated.matricule} ({stated.oid})")
-    civil = child_of(individual, "TraitsIdentiteIndividu")
-    first, every = text_of(civil, "Prenom") or "", text_of(civil, "ListePrenom") or ""
+    civil = texts_of(child_of(individual, "TraitsIdentiteIndividu"))
+    first, every = civil.get("Prenom") or "", civil.get("ListePrenom") or ""
     if place == GIVEN:
         made.show(GIVEN_FIRST_NAMES, first or None)
     identity = patient_facts((stated.completed, stated.oid), eyes, made)

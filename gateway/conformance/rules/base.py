@@ -79,6 +79,12 @@ def names(traits: Iterable[str]) -> str:
     return ", ".join(IN_WORDS[one] for one in sorted(traits))
 
 
+def documents_of(facts: FactValues) -> list[FactValues]:
+    """Those of a feed, or of the archive of a message; none without any."""
+    listed = facts.get("documents")
+    return listed if isinstance(listed, list) else list((facts.get("archive") or {}).get("documents", []))
+
+
 def cdas(documents: list[FactValues]) -> list[FactValues]:
     return [one["cda"] for one in documents if one["cda"]["kind"] == "cda"]
 

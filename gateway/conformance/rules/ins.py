@@ -25,6 +25,7 @@ from gateway.conformance.rules.base import (
     carries_ins,
     cdas,
     conforme,
+    documents_of,
     is_ins,
     is_the_gateways,
     judged,
@@ -100,10 +101,11 @@ def unqualified_carries_no_ins(facts: FactValues, entry: Mapping[str, Any]) -> I
 
 def _leaks(facts: FactValues) -> Iterator[Finding]:
     expected = "ni matricule ni OID d'INS"
-    for document in (facts["archive"] or {"documents": []})["documents"]:
+    documents = documents_of(facts)
+    for document in documents:
         if carries_ins(document["entry"]["patient"]):
             yield non_conforme(XDM_PATIENT, expected, "OID d'INS présent")
-    for cda in cdas((facts["archive"] or {"documents": []})["documents"]):
+    for cda in cdas(documents):
         if carries_ins(cda["identity"]):
             yield non_conforme(CDA_PATIENT, expected, "OID d'INS présent")
     if facts["subject"]["matricule"]:
@@ -129,9 +131,7 @@ def the_traits_are_those_of_insi(run: Run) -> Iterator[Finding]:
 
 def _sent(call: Call) -> Iterator[tuple[FactValues, FactValues]]:
     """(identity of each CDA, traits of its XDS entry)."""
-    facts = call.facts or {}
-    documents = facts["documents"] if call.entry["operation"] == FEED else (facts.get("archive") or {}).get("documents", [])
-    for document in documents:
+    for document in documents_of(call.facts or {}):
         if document["cda"]["kind"] == "cda":
             yield document["cda"]["identity"], document["entry"]["traits"]
 

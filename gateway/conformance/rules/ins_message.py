@@ -27,6 +27,7 @@ from gateway.conformance.rules.base import (
     carries_ins,
     cdas,
     conforme,
+    documents_of,
     is_the_gateways,
     judged,
     non_applicable,
@@ -97,7 +98,7 @@ def _first_names(facts: FactValues, operation: str) -> _Places:
     elif operation == DEPOSIT:
         yield from ((LOT_GIVEN, one["identity"]) for one in facts["asked"]["individuals"])
     else:
-        yield from ((CDA_FIRST_NAME, cda["identity"]) for cda in cdas(_documents(facts)))
+        yield from ((CDA_FIRST_NAME, cda["identity"]) for cda in cdas(documents_of(facts)))
 
 
 def the_call_names_its_user(facts: FactValues, entry: Mapping[str, Any]) -> Iterable[Finding]:
@@ -163,17 +164,10 @@ def _carried(facts: FactValues, operation: str) -> _Places:
         yield VIHF_PATIENT, facts["vihf"]["patient"]
     if facts.get("set", {}).get("patient"):
         yield SET_PATIENT, facts["set"]["patient"]
-    for document in _documents(facts):
+    for document in documents_of(facts):
         yield ENTRY_PATIENT if operation == FEED else XDM_PATIENT, document["entry"]["patient"]
         if document["cda"]["kind"] == "cda":
             yield CDA_PATIENT, document["cda"]["identity"]
-
-
-def _documents(facts: FactValues) -> list[FactValues]:
-    """Those of a feed, or of the archive of a mail."""
-    if "documents" in facts and isinstance(facts["documents"], list):
-        return facts["documents"]
-    return list((facts.get("archive") or {}).get("documents", []))
 
 
 CALL: dict[str, CallRule] = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.conformance.facts.places import IDENTITIES
 from gateway.conformance.model import Call, CallRule, FactValues, Finding, Run, RunRule
-from gateway.conformance.rules.base import conforme, every, non_applicable, non_conforme, non_observe
+from gateway.conformance.rules.base import conforme, documents_of, every, non_applicable, non_conforme, non_observe
 
 FEED, MAIL, SESSION = "DMP.TD2.1", "MSS.SOUMISSION", "MSS.SESSION_SMTP"
 _JUDGED = frozenset({"ok", "refused", "in_doubt"})  # the caller was authenticated and the service spoke, or may have
@@ -231,7 +231,7 @@ def _issue(call: Call, run: Run) -> str | None:
 def _type(call: Call) -> str:
     if call.entry["operation"] == FEED:
         return call.entry["document_type"] or ""
-    held = [one["cda"].get("code") for one in ((call.facts or {}).get("archive") or {}).get("documents", [])]
+    held = [one["cda"].get("code") for one in documents_of(call.facts or {})]
     return next((code for code in held if code), "")
 
 

@@ -10,6 +10,7 @@ from connectors.insi import answers, codes, messages
 from connectors.insi.answers import Lot, Verification
 from connectors.insi.contexts import Header
 from connectors.insi.errors import Unreadable
+from connectors.insi.identities import texts_of
 from connectors.insi.messages import Individual, Ins, Person
 from tests.connectors.insi.samples import CR, DARTAGNAN, NESSI, OK, SOFTWARE, STAMP, answer_of, canonical
 from tests.connectors.insi.samples import reference as reference
@@ -121,3 +122,12 @@ def test_an_answer_that_does_not_say_is_unreadable(root: str, content: str, reas
 def test_the_answer_to_a_verification_is_not_the_one_to_a_search() -> None:
     with pytest.raises(Unreadable, match="not the one of a search"):
         answers.read_answer(answer_of(codes.ROOT_VERIFIED, f"{OK}<Resultat>OK</Resultat>"))
+
+
+def test_texts_are_those_of_the_first_children_of_the_same_namespace() -> None:
+    """Their order and their prefix say nothing (insi §5)."""
+    holder = etree.fromstring('<a:TIQ xmlns:a="urn:a" xmlns:b="urn:b"><b:Sexe>F</b:Sexe><c:Sexe xmlns:c="urn:a"> M </c:Sexe>'
+                              "<a:Sexe>F</a:Sexe><a:Nom> </a:Nom><a:Nom>X</a:Nom></a:TIQ>")  # fmt: skip
+
+    assert texts_of(holder) == {"Sexe": "M", "Nom": None}
+    assert texts_of(None) == {}

@@ -14,9 +14,9 @@ from gateway.operations import OPERATIONS
 #: A change of any check changes these: raise the version of the sets in sets.toml, then pin again. Never repin a version
 #: that a release has shipped.
 PINNED = {
-    ("smoke", "3"): "8bf3eb4048da02140ffb8d702047fe07b8458d898af0b229028636c040d0119a",
-    ("journal", "3"): "a4ff6c796f0ab08227f2015a17c33388852f1ae355034c3bb5976a092a7e0fe0",
-    ("tout", "3"): "064f623e9ce4773d8d6481ae1bc52280618b0c020654ed54ceca8a948ce218bb",
+    ("smoke", "4"): "eefc5882805624e82d864a257ffac319861f29b98c00cfa28964ac48f5152677",
+    ("journal", "4"): "fed9789b22ef597d056aac41817a2e67cab5ab9f26f0a4297248834dfdcc82fa",
+    ("tout", "4"): "8da8ba0c86fa50eb8dc5838e7da896988be6d09ce578b357c9aa7c26542eb2ad",
 }
 
 
@@ -79,7 +79,7 @@ def test_another_text_is_another_set(monkeypatch: pytest.MonkeyPatch) -> None:
         one.cache_clear()
     try:
         assert rule_set("smoke").sha256 != before
-        assert rule_set("journal").sha256 == PINNED["journal", "3"]
+        assert rule_set("journal").sha256 == PINNED["journal", "4"]
     finally:
         monkeypatch.undo()
         for one in caches:

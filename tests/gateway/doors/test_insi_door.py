@@ -82,6 +82,14 @@ def test_a_search_is_recognised_and_named() -> None:
     assert record.person is None
 
 
+def test_a_request_is_read_once_but_its_tree_is_not_held_when_it_is_large() -> None:
+    """One of 64 KiB would hold ten times that while its service is slow."""
+    small, large = asked(), asked(SEARCH + b" " * (64 * 1024))
+    assert small.envelope() is small.envelope() is small.envelope_read
+    assert large.envelope() is not None and large.envelope_read is None
+    assert asked(b"<a/>").envelope() is None
+
+
 @pytest.mark.parametrize("version", ["DUPONT", "180032B02040123", "1800320204012", "", "1.2.3.4.5"])
 def test_a_version_that_is_not_a_dotted_number_is_not_written(version: str) -> None:
     body = messages.search_request(TRAITS, replace(SOFTWARE, version=version), "1130000018", STAMP)
