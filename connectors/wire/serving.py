@@ -212,6 +212,7 @@ class _Protocol(HttpToolsProtocol):
     _tls: dict[str, Any] | None = None
     _timer: asyncio.TimerHandle | None = None
     _header_bytes = 0
+    _in_head = False
     _counted = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -227,11 +228,14 @@ class _Protocol(HttpToolsProtocol):
         self._disarm()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._in_head and self._timer is None:  # most heads come whole, and need no timer
+            self._arm()
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._header_bytes = 0
-        if self._timer is None:
-            self._arm()
+        self._header_bytes, self._in_head = 0, True
         extensions: dict[str, Any] = {"tls": self._tls or {}, "transport": self.transport}
         self.scope["extensions"] = extensions
 
@@ -244,6 +248,7 @@ class _Protocol(HttpToolsProtocol):
         self._grow(len(name) + len(value))
 
     def on_headers_complete(self) -> None:
+        self._in_head = False
         self._disarm()
         super().on_headers_complete()
         if self.cycle is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import hashlib
 import ssl
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from connectors.wire import serving
 from connectors.wire.http import Answer, Client, NoAnswer, NotSent
 from connectors.wire.serving import HttpService, Running, StreamService, _Together, bind_loopback, take_refused
 from connectors.wire.tls import client_context, server_context
@@ -149,6 +151,26 @@ async def test_connections_without_a_request_are_counted_once_and_those_with_one
     finally:
         await running.stop(1)
     assert take_refused() == {("console", "http_no_request"): 2}
+
+
+async def test_a_head_that_never_ends_is_dropped_on_a_kept_connection_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    take_refused()
+    monkeypatch.setattr(serving, "_HEADER_TIMEOUT_S", 0.1)
+    running = await Running.start([HttpService("console", echo)])
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(running.urls["console"].rpartition(":")[2]))
+        for _ in range(2):  # the twin: a connection that is kept without a word stays
+            writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert (await reader.readuntil(b"0\r\n\r\n")).startswith(b"HTTP/1.1 418")
+            await asyncio.sleep(0.15)
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n")
+        async with asyncio.timeout(2):
+            with contextlib.suppress(ConnectionResetError):
+                assert await reader.read() == b""
+        writer.close()
+    finally:
+        await running.stop(1)
+    assert take_refused() == {("console", "http_headers_timeout"): 1}
 
 
 async def test_a_taken_port_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
