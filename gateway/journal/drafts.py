@@ -16,6 +16,8 @@ from gateway.journal.randomness import random_bytes
 from gateway.journal.record import Body, Facts, Kind, Named, Outcome, Record
 from gateway.operations import OPERATIONS
 
+#: What lies beside an entry that commits to a body: its role, the salt of the commitment, and the copy that is kept.
+Salted = tuple[str, bytes, bytes | None]
 _SALT_BYTES = 16
 _SINGLE = ("message_ref", "person_ref", "professional_ref")
 #: An entry that says nothing yet. In the order of the keys, which costs a third less to encode; copied, as a dictionary of that
@@ -29,14 +31,6 @@ _BLANK: dict[str, Any] = {
     "settles": None, "tenant": "", "time_basis": "", "v": VERSION, "verdict": None,
 }  # fmt: skip
 _LATE = ("boot_id", "log", "recorded_at", "seq")  # keys that the commit of an entry fills
-
-
-class Salted(NamedTuple):
-    """What lies beside an entry that commits to a body: the salt of the commitment, and the copy that is kept."""
-
-    role: str
-    salt: bytes
-    kept: bytes | None
 
 
 class Draft(NamedTuple):
@@ -66,7 +60,8 @@ class Draft(NamedTuple):
         if not self.named:
             return entry
         for name in _SINGLE:
-            entry[name] = refs.get(entry[name], entry[name])
+            if entry[name] is not None:
+                entry[name] = refs.get(entry[name], entry[name])
         if entry["document_refs"]:
             entry["document_refs"] = [refs.get(item, item) for item in entry["document_refs"]]
         if entry["counts_for"]:
@@ -95,7 +90,7 @@ def intended_draft(record: Record, environment: str, clock: Clock) -> Draft:
     """
     _check(record, "in_doubt")
     salted, commitments = _bodies(record.bodies)
-    bodies = [said | {"salt": body.salt.hex(), "kept": None} for said, body in zip(commitments, salted, strict=True)]
+    bodies = [said | {"salt": salt.hex(), "kept": None} for said, (_, salt, _) in zip(commitments, salted, strict=True)]
     content = _content(record, "in_doubt", bodies, environment, clock) | {"time_basis": "estimated"}
     for name in _LATE:
         del content[name]
@@ -105,7 +100,7 @@ def intended_draft(record: Record, environment: str, clock: Clock) -> Draft:
 def recalled(stored: bytes) -> Draft:
     """The draft of an entry, from that of the intent of a call that nobody will close."""
     content = orjson.loads(stored)
-    salted = [Salted(body["role"], bytes.fromhex(body.pop("salt")), body.pop("kept")) for body in content["bodies"]]
+    salted = [(body["role"], bytes.fromhex(body.pop("salt")), body.pop("kept")) for body in content["bodies"]]
     return Draft(content, [], salted, None)
 
 
@@ -192,12 +187,13 @@ def _named_in(content: dict[str, Any]) -> list[Named]:
 
 def _bodies(bodies: list[Body]) -> tuple[list[Salted], list[dict[str, Any]]]:
     """What lies beside the entry, and what the entry says."""
-    salted, commitments = [], []
+    salted: list[Salted] = []
+    commitments: list[dict[str, Any]] = []
     for body in bodies:
-        salt = random_bytes(_SALT_BYTES)
-        salted.append(Salted(body.role, salt, body.kept))
+        role, salt = body.role, random_bytes(_SALT_BYTES)
+        salted.append((role, salt, body.kept))
         commitment = hashlib.sha256(salt + body.sha256).hexdigest()
-        commitments.append({"commitment": commitment, "role": body.role, "size_bytes": body.size_bytes})
+        commitments.append({"commitment": commitment, "role": role, "size_bytes": body.size_bytes})
     return salted, commitments
 
 

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from functools import partial
+from itertools import starmap
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -164,14 +166,10 @@ class Journal:
             named += draft.named
             owed = owed or record.kind == "call"
         entries: list[Entry] = await self._writer.run_job(
-            lambda store: [store.append(draft, claim) for draft, claim in drafts],
-            named=self._store.refs.lookups(named), owed=owed, then=lambda: self._written(records),
+            lambda store: list(starmap(store.append, drafts)), named=self._store.refs.lookups(named), owed=owed,
+            then=partial(self._owed.difference_update, [record.id for record in records]),
         )  # fmt: skip
         return entries
-
-    def _written(self, records: tuple[Record, ...]) -> None:
-        for record in records:
-            self._owed.discard(record.id)
 
     async def change(self, work: Callable[[Store], T]) -> T:
         """Change rows beside the entries (retention), in one transaction."""

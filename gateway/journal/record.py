@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
-from uuid_utils.compat import uuid7
+from uuid_utils import uuid7
 
 Kind = Literal["call", "settlement", "admin", "gap"]
 Environment = Literal["bac_a_sable", "recette", "charge", "production"]

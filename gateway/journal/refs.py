@@ -27,6 +27,7 @@ class Refs:
         self._fresh: dict[bytes, str] = {}
         self._new: set[str] = set()
         self._expected: dict[Named, bytes] = {}
+        self._named: dict[Named, str] = {}
         self._absent: set[bytes] = set()
         self._watched: set[str] | None = None
         self._segment, self._left = b"", 0
@@ -40,9 +41,13 @@ class Refs:
         """The transaction will name these: the refs that exist are read in a few statements."""
         for lookups in coming:
             self._expected.update(lookups)
-        unknown = list({lookup for lookup in self._expected.values() if lookup not in self._known})
+        known, fresh = self._known, self._fresh
+        unknown = list({lookup for lookup in self._expected.values() if lookup not in known})
         self._read(unknown)
-        self._absent = {lookup for lookup in unknown if lookup not in self._fresh}
+        self._absent = {lookup for lookup in unknown if lookup not in fresh}
+        self._named = {
+            named: ref for named, lookup in self._expected.items() if (ref := known.get(lookup) or fresh.get(lookup)) is not None
+        }
 
     def find(self, named: Named) -> str | None:
         """The ref of a value already named, or None."""
@@ -56,13 +61,15 @@ class Refs:
             self._watched.add(ref)
         return ref
 
-    def refs_of(self, values: Sequence[Named]) -> dict[Named, str]:
-        """The same for the values of one entry; new refs are drawn in their order."""
-        expected, known = self._expected, self._known
-        refs = {named: known.get(expected.get(named, b"")) or self.ref_of(named) for named in values}
+    def refs_of(self, values: Sequence[Named]) -> Mapping[Named, str]:
+        """The same for the values of one entry, among others of the transaction; new refs are drawn in their order."""
+        named = self._named
+        for value in values:
+            if value not in named:
+                named[value] = self.ref_of(value)
         if self._watched is not None:
-            self._watched.update(refs.values())
-        return refs
+            self._watched.update(named[value] for value in values)
+        return named
 
     def is_new(self, ref: str) -> bool:
         """Whether the running transaction made it: no stored row can name it."""
@@ -82,6 +89,7 @@ class Refs:
     def forget(self) -> None:
         """Rows were deleted: whatever is remembered must be read again."""
         self._known.clear()
+        self._named.clear()
         self._fresh.clear()
         self._new.clear()
         self._absent.clear()
@@ -95,6 +103,7 @@ class Refs:
         self._fresh.clear()
         self._new.clear()
         self._expected.clear()
+        self._named.clear()
         self._absent.clear()
 
     def _lookup(self, named: Named) -> bytes:

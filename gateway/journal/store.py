@@ -14,7 +14,7 @@ from connectors.wire.clock import Clock
 from gateway.journal import database
 from gateway.journal.canonical import encode, moment_of, text_of
 from gateway.journal.connection import Connection, is_sqlite
-from gateway.journal.drafts import Draft, Salted, inheriting
+from gateway.journal.drafts import Draft, inheriting
 from gateway.journal.facts import FactRows
 from gateway.journal.heads import POS_BITS as POS_BITS
 from gateway.journal.heads import FileHead, Head
@@ -144,8 +144,10 @@ class Store:
             entry["flags"] = [*entry["flags"], CLOCK_WENT_BACK]
         body = encode(entry)
         self._insert(pos, entry, body)
-        for n, salted in enumerate(draft.salted):
-            self._keep_beside(pos, n, entry["id"], salted)
+        for n, (role, salt, kept) in enumerate(draft.salted):
+            self._salts.add((pos, n, role, salt))
+            if kept is not None:
+                self._blobs.add((pos, n, *self.vault.seal_alone(f"{entry['id']}|{n}", kept)))
         if draft.facts is not None:
             self._facts.add(pos, draft.facts)
         if entry["kind"] == "call":
@@ -234,12 +236,6 @@ class Store:
                 entry["settles"], entry["person_ref"], entry["recorded_at"], body,
             )
         )  # fmt: skip
-
-    def _keep_beside(self, pos: int, n: int, entry_id: str, body: Salted) -> None:
-        """The salt of one body, and the message if it is kept, sealed under ``<entry id>|<n>``."""
-        self._salts.add((pos, n, body.role, body.salt))
-        if body.kept is not None:
-            self._blobs.add((pos, n, *self.vault.seal_alone(f"{entry_id}|{n}", body.kept)))
 
     def _close_intent(self, pos: int, entry: dict[str, Any]) -> None:
         intent = self.intents.close(entry["id"])

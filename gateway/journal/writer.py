@@ -80,10 +80,11 @@ class Writer(threading.Thread):
         with self._lock:
             if self._broken or self._closing:
                 raise JournalStopped("the journal is closed" if self._closing else "the journal stopped: the disk failed")
-            if len(self._jobs) >= self._capacity and not owed:
-                raise JournalFull(f"{len(self._jobs)} records wait for the disk")
+            before = len(self._jobs)
+            if before >= self._capacity and not owed:
+                raise JournalFull(f"{before} records wait for the disk")
             self._jobs.append(job)
-            if len(self._jobs) == self._awaited:
+            if before + 1 == self._awaited:
                 self._wake.notify()
         return job.future
 
