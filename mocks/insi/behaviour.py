@@ -48,7 +48,8 @@ def answer(message: wire.Message, caller: Caller, register: Register, here: Circ
         return fault(refusal.text, message)
     code = scenarios.forced(request.names, here, register)
     reply = forced(code, message) if code is not None else _DECIDE[request.operation](request, message, register, here)
-    return replace(reply, delay_s=scenarios.delay_s(request.names, here, register))
+    delay_s = scenarios.delay_s(request.names, here, register)
+    return replace(reply, delay_s=delay_s) if delay_s else reply
 
 
 def fault(text: wire.FaultText, message: wire.Message) -> Reply:

@@ -160,28 +160,24 @@ def _fault(prefix: str, lang: str, opening: str, fault: FaultText, error: str) -
 
 
 def _individu(person: Mapping[str, Any]) -> str:
-    history = "".join(_ins("INSHISTO", former) for former in person.get("history", ()))
-    tiq = "".join(
-        f"<{name}>{escape(value)}</{name}>"
-        for name, value in (
-            ("NomNaissance", person["birth_name"]),
-            ("ListePrenom", " ".join(person["first_names"])),
-            ("Sexe", person["sex"]),
-            ("DateNaissance", person["birth_date"]),
-            ("LieuNaissance", person["birth_place"]),
-        )
-        if value
+    history = "".join([_ins("INSHISTO", former) for former in person.get("history", ())])
+    return (
+        f"<INDIVIDU>{_ins('INSACTIF', person)}{history}<TIQ>{_given('NomNaissance', person['birth_name'])}"
+        f"{_given('ListePrenom', ' '.join(person['first_names']))}{_given('Sexe', person['sex'])}"
+        f"{_given('DateNaissance', person['birth_date'])}{_given('LieuNaissance', person['birth_place'])}</TIQ></INDIVIDU>"
     )
-    return f"<INDIVIDU>{_ins('INSACTIF', person)}{history}<TIQ>{tiq}</TIQ></INDIVIDU>"
 
 
 def _ins(name: str, row: Mapping[str, Any]) -> str:
     matricule = row["matricule"]
-    dates = "".join(f"<{tag}>{row[key]}</{tag}>" for tag, key in (("DateDeb", "start"), ("DateFin", "end")) if row.get(key))
     return (
         f"<{name}><IdIndividu><NumIdentifiant>{matricule[:13]}</NumIdentifiant><Cle>{matricule[13:]}</Cle></IdIndividu>"
-        f"<OID>{row['oid']}</OID>{dates}</{name}>"
+        f"<OID>{row['oid']}</OID>{_given('DateDeb', row.get('start'))}{_given('DateFin', row.get('end'))}</{name}>"
     )
+
+
+def _given(name: str, value: str | None) -> str:
+    return f"<{name}>{escape(value)}</{name}>" if value else ""
 
 
 def _by_tag(children: Iterable[Element]) -> dict[str, Element]:

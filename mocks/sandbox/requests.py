@@ -7,8 +7,8 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from connectors.wire.clock import Clock
 from mocks.sandbox.fault import Fault
@@ -17,8 +17,7 @@ from mocks.sandbox.whose import whose
 KEPT = 2_000
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(NamedTuple):
     """One request and its answer.
 
     number  grows by one with each request since the process began or the sandbox was reset
@@ -75,7 +74,7 @@ class Requests:
 
     def of(self, tenant: str) -> list[Answered]:
         """Those of one tenant, under its own numbers."""
-        return [replace(one, number=number) for number, one in self._answered.get(tenant, ())]
+        return [one._replace(number=number) for number, one in self._answered.get(tenant, ())]
 
     def codes(self, tenant: str, mock: str) -> dict[str, int]:
         """How many answers of each code (the status where there is none) this service gave to a tenant."""

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -59,4 +58,4 @@ def router(world: World, _mocks: Mapping[str, Mock]) -> APIRouter:
 
 def _told(one: Answered) -> RequestTold:
     at, business = (moment.isoformat(timespec="milliseconds") for moment in (one.at, one.business))
-    return RequestTold(**{**asdict(one), "at": at, "business": business})
+    return RequestTold(**{**one._asdict(), "at": at, "business": business})
