@@ -34,7 +34,7 @@ _CONTENT_TYPE = f"{_MEDIA_TYPE}; charset=utf-8"
 _PERSONS = ("pki/persons.pem", "pki/crl-persons.pem")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Call:
     """One request. ``message`` None: there is no SOAP message to read, or the method is not POST."""
 

@@ -20,7 +20,7 @@ _NO_LOT = "Aucun lot trouve"
 _OK = "OK"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reply:
     """``code`` is the most precise one answered: CR00, CR00 OK, insi_19, desir_550, siram_10, Sender."""
 
@@ -30,7 +30,7 @@ class Reply:
     delay_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Request:
     """A request that passed its checks. ``names``: birth names of those it is about; ``about``: as its operation reads it."""
 

@@ -22,7 +22,7 @@ _NORMALISED = re.compile(r"[A-Z'][A-Z' -]*")
 _MAX_NAME = 100
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Asked:
     """The traits of one request; None when absent or empty. ``whole_list``: ListePrenom, in a verification only."""
 

@@ -21,7 +21,7 @@ _PARIS = ZoneInfo("Europe/Paris")
 _AWAY = "desir_1020"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Circumstances:
     """What a decision depends on besides the message.
 

@@ -48,7 +48,7 @@ class NotSoap(ValueError):
     """Not a well-formed SOAP 1.2 envelope."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Message:
     """One request. ``operation``: None for what is none of INSi's."""
 

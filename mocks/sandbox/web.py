@@ -27,7 +27,7 @@ MAX_BODY_BYTES = 64 * 1024  # of a request that carries a form or a search
 PLAIN = "text/plain; charset=utf-8"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Exchange:
     """One request. ``path`` and ``query`` are as sent, still percent-encoded.
 

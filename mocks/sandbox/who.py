@@ -31,7 +31,7 @@ class Who:
 NOBODY = Who()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Callers:
     """The callers that a manifest and a population declare.
 
