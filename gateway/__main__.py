@@ -21,6 +21,7 @@ from gateway.access.start_guard import WrongProfile
 from gateway.app import Gateway
 from gateway.collector import look_less_often
 from gateway.grappes.reading import RegistryError
+from gateway.heap import keep_one_heap
 from gateway.journal.connection import StoreLost
 from gateway.journal.location import WrongStore
 from gateway.journal.record import JournalError, JournalFull, JournalLocked
@@ -39,6 +40,7 @@ def main() -> int:
     arguments.add_argument("--worker", type=int, default=1)
     chosen = arguments.parse_args()
     log_as_json()
+    keep_one_heap()
     try:
         settings = Settings() if chosen.data is None else Settings(data=chosen.data)
         gateway = Gateway.open(settings, accept_fork=chosen.accept_fork, worker=chosen.worker)
