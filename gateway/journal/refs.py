@@ -3,10 +3,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from gateway.journal.connection import Connection
+from gateway.journal.connection import Connection, spoken
 from gateway.journal.randomness import random_bytes
 from gateway.journal.record import Named
-from gateway.journal.rows import gathered, in_groups
+from gateway.journal.rows import LOOKED_UP, gathered, in_groups
 from gateway.journal.vault import Vault
 
 _CACHED = 50_000
@@ -32,6 +32,7 @@ class Refs:
         self._watched: set[str] | None = None
         self._segment, self._left = b"", 0
         self._rows = gathered(connection, "refs (ref, kind, lookup, sealed)", columns=4)
+        self._readings = {size: _reading(connection, size) for size in LOOKED_UP}
 
     def lookups(self, values: Iterable[Named]) -> dict[Named, bytes]:
         """For ``expect``; from any thread."""
@@ -111,8 +112,7 @@ class Refs:
 
     def _read(self, lookups: Sequence[bytes]) -> None:
         for group in in_groups(lookups):
-            sql = f"SELECT lookup, ref FROM refs WHERE lookup IN ({','.join('?' * len(group))})"  # noqa: S608
-            self._fresh.update(dict(self._connection.execute(sql, group)))
+            self._fresh.update(dict(self._connection.execute(self._readings[len(group)], group)))
 
     def _found(self, lookup: bytes) -> str | None:
         ref = self._known.get(lookup) or self._fresh.get(lookup)
@@ -138,3 +138,12 @@ class Refs:
         self._fresh[lookup] = ref
         self._new.add(ref)
         return ref
+
+
+def _reading(connection: Connection, size: int) -> str:
+    """The names of ``size`` values. SQLite makes a table of those behind IN, to sort them: it takes half as long again."""
+    return spoken(
+        connection,
+        sqlite=f"SELECT lookup, ref FROM (VALUES {','.join(['(?)'] * size)}) CROSS JOIN refs ON lookup = column1",  # noqa: S608
+        postgres=f"SELECT lookup, ref FROM refs WHERE lookup IN ({','.join('?' * size)})",  # noqa: S608
+    )
