@@ -25,8 +25,9 @@ DURABLE: Pragmas = (
     ("checkpoint_fullfsync", "on", 1),
     ("secure_delete", "on", 1),
 )
-#: Speed only: refs and units are spread at random over their indexes, so pages are better kept and written back together.
-_TUNING = (("cache_size", -65_536), ("wal_autocheckpoint", 4000))
+#: Speed only: refs and units are spread at random over their indexes, so pages are better kept and written back together. More
+#: would cost more: a commit that split a page looks through all that are kept (SQLite's pcache1TruncateUnsafe).
+_TUNING = (("cache_size", -16_384), ("wal_autocheckpoint", 4000))
 _GIVES_BACK = ("auto_vacuum", 2)  # incremental; to be said before the first table: what retention frees leaves the file
 _FIRST_SAFE = (3, 51, 3)  # earlier releases may corrupt the file when the WAL restarts
 _AFFECTED = (3, 52)  # the fix came in 3.51.3 and 3.53.0
