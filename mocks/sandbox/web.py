@@ -121,10 +121,15 @@ class WebMock(Generic[_Call]):
         if exchange is None:
             return
         call = self._recognise(exchange)
-        who = self._who(exchange, call)
-        answer_for(who.tenant)
+        callers = Callers(self._world.manifest, self._world.population, self._world.psc_claims)
+        shown = exchange.headers, exchange.query, exchange.body, exchange.client_der, self._signer(call)
+        answer_for(callers.tenant_of_http(*shown))
         self._world.trace.received(call.operation)
-        fault = self._world.faults.take(call.operation, lambda: replace(who, persons=frozenset(self._persons(call))))
+
+        def who() -> Who:
+            return replace(callers.of_http(*shown), persons=frozenset(self._persons(call)))
+
+        fault = self._world.faults.take(call.operation, who)
         reply = self._made(call, fault)
         if fault is not None:
             await self._world.touched(fault, call.operation)
@@ -153,11 +158,6 @@ class WebMock(Generic[_Call]):
         if fault is not None and fault.retry_after_s is not None:
             reply.headers["Retry-After"] = str(fault.retry_after_s)
         return malform(fault.value, reply) if fault is not None and fault.kind == "malformed" else reply
-
-    def _who(self, exchange: Exchange, call: _Call) -> Who:
-        callers = Callers(self._world.manifest, self._world.population, self._world.psc_claims)
-        signer = self._signer(call)
-        return callers.of_http(exchange.headers, exchange.query, exchange.body, exchange.client_der, signer)
 
     async def _play(self, fault: Fault, reply: Reply, pipe: HttpPipe) -> None:
         """The answer on a connection that ends with it: what its server would have sent is no longer what it sends."""

@@ -47,9 +47,14 @@ class Callers:
     ) -> Who:
         """By certificate, else by the professional who signed the message, else ESANTE-API-KEY, else PSC client (Basic or access
         token, then query, then form): what proves comes before what anybody may write. ``headers``: names in lower case."""
-        shown = [name for name in (headers.get("esante-api-key", ""), *self._clients(headers, query, body)) if name]
         structure = self._structure(der) or self._employer(id_nat)
-        return self._who([*shown, *_names(structure, der)], structure, ())
+        return self._who([*filter(None, self._shown(headers, query, body)), *_names(structure, der)], structure, ())
+
+    def tenant_of_http(
+        self, headers: Mapping[str, str], query: str, body: bytes, der: bytes | None, id_nat: str | None = None
+    ) -> str | None:
+        """The tenant alone, without what else the caller is called: most calls meet no fault that asks."""
+        return self._tenant(self._structure(der) or self._employer(id_nat), self._shown(headers, query, body))
 
     def of_mail(self, mailbox: str | None, der: bytes | None, persons: Iterable[str] = ()) -> Who:
         """By the mailbox that is open, and the certificate shown."""
@@ -71,10 +76,12 @@ class Callers:
         return sorted({str(one["id"]) for one in rows if one.get("id")})
 
     def _who(self, names: Sequence[str], structure: Mapping[str, Any] | None, persons: Iterable[str]) -> Who:
-        tenant = None if structure is None else structure.get("tenant")
-        for name in names:
-            tenant = tenant or self._bearer(name)
-        return Who(frozenset(names), tenant, frozenset(persons))
+        return Who(frozenset(names), self._tenant(structure, names), frozenset(persons))
+
+    def _tenant(self, structure: Mapping[str, Any] | None, names: Iterable[str]) -> str | None:
+        """That of the structure, else of the first name that is somebody's credential."""
+        own = None if structure is None else structure.get("tenant")
+        return own or next(filter(None, map(self._bearer, filter(None, names))), None)
 
     def _bearer(self, name: str) -> str | None:
         """Whose credential this is."""
@@ -105,7 +112,9 @@ class Callers:
     def _one(self, column: str, value: str | None) -> Mapping[str, Any] | None:
         return next((one for one in self._rows("structures") if value is not None and one.get(column) == value), None)
 
-    def _clients(self, headers: Mapping[str, str], query: str, body: bytes) -> Iterator[str]:
+    def _shown(self, headers: Mapping[str, str], query: str, body: bytes) -> Iterator[str]:
+        """The names that a request gives itself, some of them empty."""
+        yield headers.get("esante-api-key", "")
         scheme, _, value = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "basic":
             yield _basic_user(value)

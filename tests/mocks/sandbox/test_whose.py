@@ -38,5 +38,5 @@ def test_the_tenant_of_a_request(headers: dict[str, str], query: str, body: byte
     tokens: dict[str, dict[str, Any]] = {"jeton-b": {"azp": "de-b"}}
     callers = Callers(MANIFEST, Population.holding(), tokens.get)
     who = callers.of_http(headers, query, body, None)
-    assert who.tenant == tenant
+    assert (who.tenant, callers.tenant_of_http(headers, query, body, None)) == (tenant, tenant)
     assert {"de-a"} & who.names == ({"de-a"} if "de-a" in query or (headers.get("content-type") and body) else set())
