@@ -55,7 +55,7 @@ class Journal:
         self.abreast: Callable[[], Awaitable[None]] = _alone  # waits until the other gateways know what this one wrote
         self._owed: set[str] = set()
         self._room = room
-        self._writer = self.writer_class(store, self.capacity, room.give_up)
+        self._writer = self.writer_class(store, self.capacity, room.give_up, self._owed.__len__)
         self._writer.start()
 
     @classmethod

@@ -19,7 +19,7 @@ from gateway.journal.store import Store
 log = logging.getLogger(__name__)
 
 _BATCH = 500
-_WORTH_WAITING = 8  # callers; below, a commit of its own costs less than the wait
+_WORTH_WAITING = 8  # callers, or calls under way; below, a commit of its own costs less than the wait
 _PATIENCE_S = 0.004
 _TRIES = 10  # of a transaction that met another writer's
 _NOTHING: Lookups = {}
@@ -40,10 +40,17 @@ class Job(NamedTuple):
 
 
 class Writer(threading.Thread):
-    """The only thread that touches the store. Jobs wait in order; their futures resolve once the commit is on disk."""
+    """The only thread that touches the store. Jobs wait in order; their futures resolve once the commit is on disk.
 
-    def __init__(self, store: Store, capacity: int, give_up_ballast: Callable[[], bool] = lambda: False) -> None:
+    under_way  how many calls will still have their entry written, those that already wait included
+    """
+
+    def __init__(
+        self, store: Store, capacity: int, give_up_ballast: Callable[[], bool] = lambda: False,
+        under_way: Callable[[], int] = lambda: 0,
+    ) -> None:  # fmt: skip
         super().__init__(name="journal-writer", daemon=True)
+        self._under_way = under_way
         self._store, self._capacity, self._give_up_ballast = store, capacity, give_up_ballast
         self._jobs: deque[Job] = deque()
         self._lock = threading.Lock()
@@ -103,11 +110,16 @@ class Writer(threading.Thread):
             self._patience_s = min(time.perf_counter() - started, _PATIENCE_S)
 
     def _next_batch(self) -> list[Job]:
-        """What waits. After a large group its callers come back one by one: they are waited for, as long as a commit takes."""
+        """What waits. After a large group its callers come back one by one: they are waited for, as long as a commit takes.
+
+        So are calls that come one by one while many others are under way: alone, each would pay for a whole commit.
+        """
         with self._lock:
             if self._enough >= _WORTH_WAITING:
                 self._await(self._enough, self._patience_s)
             self._await(1, self._store.renew_every_s)
+            if len(self._jobs) < _WORTH_WAITING <= self._under_way():
+                self._await(self._under_way(), _PATIENCE_S)
             batch = [self._jobs.popleft() for _ in range(min(_BATCH, len(self._jobs)))]
             self._enough = len(batch)
             return batch

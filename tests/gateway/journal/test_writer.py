@@ -83,6 +83,41 @@ async def test_a_lone_caller_does_not_wait_for_those_of_a_large_group(tmp_path: 
     await journal.close()
 
 
+class Counting(Writer):
+    groups: list[int]
+
+    def _commit(self, batch: list[Job]) -> list[Any]:
+        self.groups.append(len(batch))
+        return super()._commit(batch)
+
+
+class CountingJournal(Journal):
+    writer_class = Counting
+
+
+@pytest.mark.parametrize(("under_way", "groups"), [(8, [8]), (7, [1] * 7)])
+async def test_the_last_of_many_calls_under_way_are_written_together(
+    tmp_path: Path, under_way: int, groups: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One by one as they come when there are few, without waiting; the wait ends when none is still to come."""
+    monkeypatch.setattr("gateway.journal.writer._PATIENCE_S", 3600)
+    monkeypatch.setattr(Counting, "groups", [], raising=False)
+    journal = open_journal(tmp_path, CountingJournal)
+    calls = [feed("ok") for _ in range(under_way)]
+    for call in calls:
+        journal.reserve(call)
+    written = []
+    for call in calls:
+        written.append(asyncio.create_task(journal.write(call)))
+        if len(groups) > 1:
+            await asyncio.wait_for(written[-1], 10)
+        else:
+            await asyncio.sleep(0.01)  # the thread looks
+    await asyncio.wait_for(asyncio.gather(*written), 10)
+    await journal.close()
+    assert Counting.groups == groups
+
+
 async def test_a_call_that_lets_go_leaves_its_room_to_another(tmp_path: Path) -> None:
     journal = open_journal(tmp_path, SmallJournal)
     calls = [feed() for _ in range(3)]
