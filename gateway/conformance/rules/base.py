@@ -1,7 +1,7 @@
 """The four answers of a rule, and the few questions that several rules ask."""
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from connectors.nomenclatures.oids import INS_OIDS
@@ -63,16 +63,18 @@ def is_qualified(identity: FactValues) -> bool:
     return is_ins(identity) and set(identity["present"]) >= QUALIFYING
 
 
-def every(value: object, name: str) -> Iterator[Any]:
-    """What stands under this name anywhere in facts."""
-    if isinstance(value, dict):
-        if name in value:
-            yield value[name]
-        for item in value.values():
-            yield from every(item, name)
-    elif isinstance(value, list):
-        for item in value:
-            yield from every(item, name)
+def every(facts: object, name: str) -> list[Any]:
+    """What stands under this name anywhere in facts, in no order."""
+    found, left = list[Any](), [facts]
+    while left:
+        one = left.pop()
+        if isinstance(one, dict):
+            if name in one:
+                found.append(one[name])
+            left.extend(one.values())
+        elif isinstance(one, list):
+            left.extend(one)
+    return found
 
 
 def names(traits: Iterable[str]) -> str:
