@@ -31,6 +31,7 @@ _TUNING = (("cache_size", -16_384), ("wal_autocheckpoint", 4000))
 _GIVES_BACK = ("auto_vacuum", 2)  # incremental; to be said before the first table: what retention frees leaves the file
 _FIRST_SAFE = (3, 51, 3)  # earlier releases may corrupt the file when the WAL restarts
 _AFFECTED = (3, 52)  # the fix came in 3.51.3 and 3.53.0
+_ONCE_KIB = 256  # of a reader that comes back to no page but the upper ones
 
 
 def check_version(version: str) -> None:
@@ -108,10 +109,11 @@ def size_on_server(path: Path) -> int:
     return int(_server().size(address_of(path.parent)))
 
 
-def open_for_reading(path: Path, *, older: bool = False, boot: str | None = None) -> Connection:
+def open_for_reading(path: Path, *, older: bool = False, boot: str | None = None, once: bool = False) -> Connection:
     """A reader beside the writer, from any process. Raises JournalError when there is no journal of this version.
 
     older  one of an earlier version will do: for what has been there since the first, before a gateway migrates the file
+    once   it reads on from where it was: SQLite keeps few pages for it
     boot   of the gateway whose locks it takes on a server, which go when the gateway is taken over
     """
     address = address_of(path.parent)
@@ -121,6 +123,8 @@ def open_for_reading(path: Path, *, older: bool = False, boot: str | None = None
     try:
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         connection.set_busy_timeout(5000)
+        if once:
+            connection.pragma("cache_size", -_ONCE_KIB)
         check_version_of(connection, path.name, older=older)
     except apsw.Error as error:
         raise JournalError(f"{path.name} n'est pas un journal lisible ({error})") from error

@@ -10,12 +10,11 @@ import hashlib
 import logging
 import threading
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import apsw
 import orjson
@@ -69,6 +68,7 @@ SEEKS = {
 
 #: From a place, the nearest place in the direction of reading that may match, itself included; None: there is none.
 Seek = Callable[[int], int | None]
+_Times = tuple[int, str, str]  # of one entry: its place, event_time, recorded_at
 
 
 @lru_cache(maxsize=20_000)
@@ -83,7 +83,7 @@ class Follower:
     def __init__(self, journal: Path) -> None:
         """``journal`` is the journal's file. Raises JournalError, and apsw.Error when the folder cannot be written."""
         self._path = journal.with_name(FILE_NAME)
-        self._entries = database.open_for_reading(journal)
+        self._entries = database.open_for_reading(journal, once=True)
         self._busy = threading.Lock()
         self._db = self._opened()
 
@@ -114,17 +114,22 @@ class Follower:
                 self._db.execute("DELETE FROM heads; DELETE FROM postings; DELETE FROM blocks")
                 head = None
             first = log_id << POS_BITS if head is None else head[0]
-            rows = list(self._entries.execute(_NEXT_ENTRIES, (first, (log_id + 1) << POS_BITS, _BATCH)))
-            if rows:
-                self._add(log_id, [(pos, orjson.loads(body)) for pos, body in rows])
-        return len(rows)
+            return self._add(log_id, self._entries.execute(_NEXT_ENTRIES, (first, (log_id + 1) << POS_BITS, _BATCH)))
 
-    def _add(self, log_id: int, entries: list[tuple[int, dict[str, Any]]]) -> None:
-        postings = sorted((term_number(term), pos) for pos, entry in entries for term in terms_of(entry))
-        self._db.executemany("INSERT OR IGNORE INTO postings VALUES (?, ?)", postings)
-        self._db.executemany(_WIDEN, _blocks(entries))
-        last, entry = entries[-1]
-        self._db.execute("INSERT OR REPLACE INTO heads VALUES (?, ?, ?)", (log_id, last + 1, entry["id"]))
+    def _add(self, log_id: int, rows: Iterable[tuple[int, bytes]]) -> int:
+        """Entries are read one at a time: a batch of them takes seven times what is kept of it."""
+        postings, times, last_id = list[tuple[int, int]](), list[_Times](), ""
+        for pos, body in rows:
+            entry = orjson.loads(body)
+            postings += [(term_number(term), pos) for term in terms_of(entry)]
+            times.append((pos, entry["event_time"], entry["recorded_at"]))
+            last_id = entry["id"]
+        if times:
+            postings.sort()
+            self._db.executemany("INSERT OR IGNORE INTO postings VALUES (?, ?)", postings)
+            self._db.executemany(_WIDEN, _blocks(times))
+            self._db.execute("INSERT OR REPLACE INTO heads VALUES (?, ?, ?)", (log_id, times[-1][0] + 1, last_id))
+        return len(times)
 
 
 async def follow(journal: Path) -> None:
@@ -220,9 +225,9 @@ class Index:
         return stretches
 
 
-def _blocks(entries: list[tuple[int, dict[str, Any]]]) -> Iterator[tuple[int, str, str, str, str]]:
-    for block, members in groupby(entries, key=lambda one: one[0] >> BLOCK_BITS):
-        events, recorded = zip(*((entry["event_time"], entry["recorded_at"]) for _, entry in members), strict=True)
+def _blocks(times: list[_Times]) -> Iterator[tuple[int, str, str, str, str]]:
+    for block, members in groupby(times, key=lambda one: one[0] >> BLOCK_BITS):
+        _, events, recorded = zip(*members, strict=True)
         yield block, min(events), max(events), min(recorded), max(recorded)
 
 

@@ -32,7 +32,7 @@ class Leaves:
 
     def __init__(self, folder: Path, *, older: bool = False) -> None:
         """``folder`` is the gateway's; ``older``: one of an earlier schema will do, for ``sizes``. Raises JournalError."""
-        self._db = database.open_for_reading(folder / FILE_NAME, older=older)
+        self._db = database.open_for_reading(folder / FILE_NAME, older=older, once=True)
 
     def close(self) -> None:
         self._db.close()

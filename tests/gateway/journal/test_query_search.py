@@ -5,13 +5,16 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import apsw
+import orjson
 import pytest
 
 from gateway.journal import search
 from gateway.journal.filters import Filters, Period
 from gateway.journal.journal import FILE_NAME
+from gateway.journal.proof.leaves import Leaves
 from gateway.journal.query import BEGINNING, STATEMENTS, JournalReader, PrefixTooShort
 from gateway.journal.record import Named, Record
 from gateway.journal.search import FILE_NAME as INDEX
@@ -275,6 +278,37 @@ async def test_two_followers_do_not_disturb_each_other(tmp_path: Path, monkeypat
     other.close()
     assert done == [500, 500, 200, 0]
     assert len(ids(tmp_path, Filters(outcome="ok"))) == 1000
+
+
+async def test_however_many_entries_wait_one_is_in_memory_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alive, most, loads = 0, 0, orjson.loads
+
+    class Read(dict[str, Any]):
+        def __init__(self, body: bytes) -> None:
+            nonlocal alive, most
+            super().__init__(loads(body))
+            alive += 1
+            most = max(most, alive)
+
+        def __del__(self) -> None:
+            nonlocal alive
+            alive -= 1
+
+    await write(tmp_path, *(feed("ok") for _ in range(300)))
+    monkeypatch.setattr(orjson, "loads", Read)
+    assert (follow(tmp_path), most, alive) == (300, 2, 0)  # the last one goes once the next is read
+
+
+@pytest.mark.sqlite("the pages that it keeps")
+async def test_what_follows_the_journal_keeps_few_of_its_pages(tmp_path: Path) -> None:
+    await write(tmp_path, *(feed("ok") for _ in range(1000)))
+    follower, leaves = Follower(tmp_path / FILE_NAME), Leaves(tmp_path)
+    assert (follower.catch_up(), len(leaves.hashes(1, 0, 1000))) == (1000, 1000)
+    for one in (follower._entries, leaves._db):
+        assert isinstance(one, apsw.Connection)
+        assert one.status(apsw.SQLITE_DBSTATUS_CACHE_USED)[0] < 512 * 1024
+    follower.close()
+    leaves.close()
 
 
 async def test_the_gateway_follows_its_journal_and_stops_at_once(tmp_path: Path) -> None:
