@@ -1,7 +1,26 @@
 """XML from outside: one hardened parser, DOCTYPE refused, sizes capped (reference/packages.md §7.1)."""
 from __future__ import annotations
 
+import threading
+
 from lxml import etree
+
+
+class _Parsers(threading.local):
+    """Of one thread: a parser is made for many messages, and reads one at a time."""
+
+    def __init__(self) -> None:
+        self.with_comments, self.without = _hardened(comments=True), _hardened(comments=False)
+
+
+def _hardened(*, comments: bool) -> etree.XMLParser:
+    return etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, collect_ids=False,
+        remove_comments=not comments, remove_pis=not comments,
+    )  # fmt: skip
+
+
+_PARSERS = _Parsers()
 
 
 class MalformedXml(ValueError):
@@ -20,12 +39,8 @@ def parse(data: bytes, *, max_bytes: int = 2 * 1024 * 1024, keep_comments: bool 
     """
     if len(data) > max_bytes:
         raise MalformedXml(f"{len(data)} bytes, {max_bytes} allowed")
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, collect_ids=False,
-        remove_comments=not keep_comments, remove_pis=not keep_comments,
-    )  # fmt: skip
     try:
-        root = etree.fromstring(data, parser)
+        root = etree.fromstring(data, _PARSERS.with_comments if keep_comments else _PARSERS.without)
     except etree.XMLSyntaxError as error:
         raise MalformedXml(f"not well-formed, line {error.lineno}") from None
     except ValueError as error:  # a str declaration, a NUL

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from connectors.wire.xmlsafe import MalformedXml, UnsafeXml, parse
@@ -38,3 +40,23 @@ def test_comments_are_kept_only_on_request() -> None:
     data = b"<a><!-- c --><b/></a>"
     assert len(parse(data)) == 1
     assert len(parse(data, keep_comments=True)) == 2
+
+
+@pytest.mark.parametrize("hostile", [ENTITY, BOMB, b"<a>", b"<a>" * 300, b'<?xml version="1.0" encoding="x"?><a/>'])
+def test_nothing_of_a_refused_document_is_left_for_the_next_one(hostile: bytes) -> None:
+    """The parser is the same: neither its entities nor its errors may stay."""
+    with pytest.raises(MalformedXml):
+        parse(hostile)
+    assert parse(b"<a>\xc3\xa9</a>").text == "é"
+    for name in (b"x", b"b", b"c"):
+        with pytest.raises(MalformedXml, match="not well-formed, line 2"):
+            parse(b"<a>\n&" + name + b";</a>")
+
+
+def test_threads_read_at_the_same_time() -> None:
+    def read(number: int) -> bool:
+        roots = [parse(b"<a>%d<b/></a>" % number) for _ in range(200)]
+        return all(root.text == str(number) for root in roots)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(read, range(32)))
