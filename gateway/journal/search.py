@@ -24,6 +24,7 @@ from gateway.journal.apart import in_thread
 from gateway.journal.connection import Connection
 from gateway.journal.filters import ALWAYS, Filters, Period, terms_of
 from gateway.journal.record import JournalError
+from gateway.journal.rows import Rows
 from gateway.journal.store import POS_BITS
 
 log = logging.getLogger(__name__)
@@ -125,8 +126,10 @@ class Follower:
             times.append((pos, entry["event_time"], entry["recorded_at"]))
             last_id = entry["id"]
         if times:
-            postings.sort()
-            self._db.executemany("INSERT OR IGNORE INTO postings VALUES (?, ?)", postings)
+            waiting = Rows(self._db, "postings", 2, "ON CONFLICT DO NOTHING")  # twenty an entry
+            for posting in sorted(postings):
+                waiting.add(posting)
+            waiting.flush()
             self._db.executemany(_WIDEN, _blocks(times))
             self._db.execute("INSERT OR REPLACE INTO heads VALUES (?, ?, ?)", (log_id, times[-1][0] + 1, last_id))
         return len(times)
