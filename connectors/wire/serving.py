@@ -206,14 +206,13 @@ class _Together:
 
 
 class _Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, plus the client's certificate in the scope, a header timer and size cap, fewer writes and timers."""
+    """uvicorn's protocol, plus the client's certificate in the scope, a header timer, a header size cap and fewer writes."""
 
     listener = ""
     _tls: dict[str, Any] | None = None
     _timer: asyncio.TimerHandle | None = None
     _header_bytes = 0
     _in_head = False
-    _idle_since: float | None = None
     _counted = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -228,8 +227,6 @@ class _Protocol(HttpToolsProtocol):
             self._count("http_no_request")
         self._disarm()
         super().connection_lost(exc)
-        if self.timeout_keep_alive_task is not None:
-            self.timeout_keep_alive_task.cancel()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -256,35 +253,6 @@ class _Protocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.cycle is not None:
             self.cycle.transport = _Together(self.transport, self.loop)  # type: ignore[assignment]
-
-    def on_response_complete(self) -> None:
-        """uvicorn's, but for its timer: one looks now and then since when a connection is idle, none is set at each answer."""
-        self.server_state.total_requests += 1
-        if self.transport.is_closing():
-            return
-        self.flow.resume_reading()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
-            return
-        self._idle_since = self.loop.time()
-        if self.timeout_keep_alive_task is None:
-            self._look_in(self.timeout_keep_alive)
-
-    def _unset_keepalive_if_required(self) -> None:
-        self._idle_since = None
-
-    def _look_in(self, seconds: float) -> None:
-        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
-
-    def timeout_keep_alive_handler(self) -> None:
-        self.timeout_keep_alive_task = None
-        if self._idle_since is None:  # at work: its answer will look again
-            return
-        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
-        if left > 0:
-            self._look_in(left)
-        else:
-            super().timeout_keep_alive_handler()
 
     def send_400_response(self, msg: str) -> None:
         self._count("http_malformed")

@@ -173,22 +173,6 @@ async def test_a_head_that_never_ends_is_dropped_on_a_kept_connection_too(monkey
     assert take_refused() == {("console", "http_headers_timeout"): 1}
 
 
-async def test_a_kept_connection_ends_once_it_is_idle_long_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "_KEEP_ALIVE_S", 0.4)
-    running = await Running.start([HttpService("console", echo)])
-    try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", int(running.urls["console"].rpartition(":")[2]))
-        for path in (b"/", b"/", b"/slow", b"/"):  # each of them within the time, all together beyond it
-            writer.write(b"GET " + path + b" HTTP/1.1\r\nhost: x\r\n\r\n")
-            assert (await reader.readuntil(b"0\r\n\r\n")).startswith(b"HTTP/1.1 418")
-            await asyncio.sleep(0.25)
-        async with asyncio.timeout(2):
-            assert await reader.read() == b""
-        writer.close()
-    finally:
-        await running.stop(1)
-
-
 async def test_a_taken_port_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = bind_loopback(0)
     monkeypatch.setenv("SOCLE_PORTS", f'{{"imap": {taken.getsockname()[1]}}}')
