@@ -33,9 +33,7 @@ class Request:
     def envelope(self) -> soap.Envelope | None:
         """The SOAP 1.2 envelope of the body; None when it is none. Read once, unless it is too large to be held by each call
         that waits for its service."""
-        if self.envelope_read is not None:
-            return self.envelope_read
-        envelope = soap.envelope_of(self.body)
+        envelope = self.envelope_read or soap.envelope_of(self.body)
         if len(self.body) <= _HELD:
             self.envelope_read = envelope
         return envelope
