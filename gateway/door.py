@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from connectors.wire import soap
-from connectors.wire.http import Answer, Headers, first_header
+from connectors.wire.headers import Headers, first_header
+from connectors.wire.http import Answer
 from gateway.access.callers import Access, Caller
 from gateway.journal.record import Intent, Record
 from gateway.operations import Service

@@ -370,7 +370,7 @@ def _seen(record: Record, request: Request, answer: Answer | None) -> Seen:
     answer = answer or Answer(0, [], b"")
     return Seen(
         str(record.operation), target=request.target, method=request.method, request_headers=request.headers,
-        request=request.body, status=answer.status, response_headers=answer.headers, response=answer.readable(),
+        request=request.body, status=answer.status, response=answer.readable(),
         client_certificate=request.client_der is not None, author="dui" if request.written is None else "passerelle",
         given=request.written or frozenset(), envelope_read=request.envelope_read,
     )  # fmt: skip

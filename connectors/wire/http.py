@@ -16,7 +16,8 @@ import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
-Headers = list[tuple[bytes, bytes]]
+from connectors.wire.headers import Headers as Headers
+from connectors.wire.headers import first_header
 
 #: Headers that concern one hop only (RFC 9110 §7.6.1), plus those the next hop computes again.
 _HOP_BY_HOP = frozenset(
@@ -58,15 +59,6 @@ class Answer:
         except zlib.error:
             return self.body
         return decoded if decoder.eof else self.body
-
-
-def first_header(headers: Headers, name: str) -> str | None:
-    """The first header of this name in a raw list, decoded as latin-1, or None."""
-    wanted = name.lower().encode("ascii")
-    for key, value in headers:  # a loop: half of what a generator costs, several times a call
-        if key.lower() == wanted:
-            return value.decode("latin-1")
-    return None
 
 
 def end_to_end(headers: Headers) -> Headers:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from connectors.wire import soap
+from connectors.wire.headers import first_header
 
 FactValues = dict[str, Any]
 State = Literal["conforme", "non_conforme", "non_observe", "non_applicable"]
@@ -25,7 +26,7 @@ class Message:
     """One exchange as it passed, bytes included; gone once its facts are made.
 
     request, response        bodies; for a submission ``request`` is the content of DATA, dots removed
-    request_headers, …       pairs as received
+    request_headers          pairs as received
     envelope                 recipients that the operator accepted, for a submission
     declared_nil             product reference of the deposited DUI
     cut                      the body was larger than what is kept in memory: it may not be read
@@ -41,7 +42,6 @@ class Message:
     request_headers: Sequence[tuple[bytes, bytes]] = field(default=(), repr=False)
     request: bytes = field(default=b"", repr=False)
     status: int = 0
-    response_headers: Sequence[tuple[bytes, bytes]] = field(default=(), repr=False)
     response: bytes = field(default=b"", repr=False)
     sender: str = field(default="", repr=False)
     envelope: Sequence[str] = field(default=(), repr=False)
@@ -57,11 +57,9 @@ class Message:
         """The SOAP envelope of the request. Raises as ``soap.read_envelope`` does."""
         return self.envelope_read or soap.read_envelope(self.request)
 
-    def header(self, name: str, *, response: bool = False) -> str | None:
-        """The first header of this name, latin-1; None when absent."""
-        wanted = name.lower().encode("ascii")
-        pairs = self.response_headers if response else self.request_headers
-        return next((value.decode("latin-1") for key, value in pairs if key.lower() == wanted), None)
+    def header(self, name: str) -> str | None:
+        """The first header of this name in the request, decoded as latin-1, or None."""
+        return first_header(self.request_headers, name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,9 @@ from urllib.parse import unquote_plus
 import orjson
 
 from connectors.nomenclatures.identifiers import matricule_key
+from connectors.wire.headers import Headers, first_header
 from gateway.journal.record import Body, Record
 from gateway.operations import OPERATIONS, BodyPolicy, Service
-
-Headers = list[tuple[bytes, bytes]]
 
 LEVELS: tuple[BodyPolicy, ...] = ("none", "digest", "headers", "full")
 #: No setting goes above these: MSSanté content is never stored, PSC bodies are made of codes, tokens and passwords, and an
@@ -61,8 +60,8 @@ class Message:
     body: bytes = field(repr=False)
     sha256: bytes | None = field(default=None, repr=False)
 
-    def header(self, name: bytes) -> str:
-        return next((value.decode("latin-1") for key, value in self.headers if key.lower() == name), "")
+    def header(self, name: str) -> str:
+        return first_header(self.headers, name) or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +141,7 @@ def _kept_body(message: Message, keeper: Keeper, removed: list[str]) -> dict[str
     if keeper.known is not None and any(not keeper.known(one) for one in _matricules(text)):
         removed.append("corps : matricule hors du jeu de données")
         return None
-    clean = _clean_body(text, message.header(b"content-type").lower(), removed)
+    clean = _clean_body(text, message.header("content-type").lower(), removed)
     if clean is None:
         return None
     data = clean.encode("latin-1")
@@ -156,7 +155,7 @@ def _kept_body(message: Message, keeper: Keeper, removed: list[str]) -> dict[str
 
 def _decoded(message: Message) -> bytes | None:
     """Without its gzip or deflate coding; None for another one, or for what does not decode within the bound."""
-    coding = message.header(b"content-encoding").strip().lower() or "identity"
+    coding = message.header("content-encoding").strip().lower() or "identity"
     if coding == "identity":
         return message.body
     if coding not in _WINDOW_BITS:
