@@ -85,5 +85,6 @@ def _matricule(text: str) -> Matricule:
     try:
         return parse_matricule(text.strip())
     except InvalidMatricule as error:
-        why = "la clé est fausse" if error.reason == "key" else f"{error.received_length} caractères lus, 15 attendus"
+        wrong_key = "la clé est fausse (avec la juste, le numéro part sous toute clé reçue)"
+        why = wrong_key if error.reason == "key" else f"{error.received_length} caractères lus, 15 attendus"
         fail(f"Matricule illisible sur l'entrée standard : {why}. Écrivez-le seul sur une ligne, sans espace.", BAD_INPUT)

@@ -20,7 +20,7 @@ from gateway.journal.connection import Connection
 from gateway.journal.facts import positions_about
 from gateway.journal.journal import FILE_NAME, Journal
 from gateway.journal.location import address_of
-from gateway.journal.rows import in_groups, listed
+from gateway.journal.rows import LOOKED_UP, in_groups, listed
 from gateway.journal.sifting import THERE
 from gateway.journal.store import POS_BITS, Store
 from gateway.journal.vault import Vault
@@ -116,10 +116,15 @@ def erase_rows(store: Store, matricule: Matricule, trace: Trace, vaults: Sequenc
 
 
 def _refs_of(db: Connection, vaults: Sequence[Vault], matricule: Matricule) -> list[str]:
-    """Every name that the deployment gave this person."""
-    lookups = [vault.lookup("person", matricule.text) for vault in vaults]
-    named = [db.execute("SELECT ref FROM refs WHERE lookup = ?", (lookup,)).get for lookup in lookups]
-    return [ref for ref in named if ref is not None]
+    """Every name that the deployment gave this person: a DUI may have written the number with another key, or with none."""
+    lookups = [vault.lookup("person", text) for vault in vaults for text in _written(matricule.number)]
+    return [ref for group in in_groups(lookups) for (ref,) in db.execute(_NAMED[len(group)], group).fetchall()]
+
+
+def _written(number: str) -> list[str]:
+    """A number names one person whatever follows it: some former INS even have a wrong key (reference insi §5)."""
+    keys = ("", *(f"{key:02d}" for key in range(100)))
+    return [one + key for one in dict.fromkeys((number, number.lower())) for key in keys]
 
 
 def _entries_of(db: Connection, refs: Sequence[str], since: Mapping[int, int]) -> list[int]:
@@ -204,6 +209,7 @@ def _copy(vault: Vault, name: str, key: bytes, blob: bytes) -> bytes:
         return b""
 
 
+_NAMED = {size: f"SELECT ref FROM refs WHERE lookup IN ({','.join('?' * size)})" for size in LOOKED_UP}  # noqa: S608
 _HEADS = "SELECT log_id, next_seq FROM log_heads"
 _ENTRIES = "SELECT pos FROM entries WHERE pos >= ? AND pos < ? AND person_ref IN (SELECT value FROM json_each(?))"
 _MESSAGES = """

@@ -11,7 +11,7 @@ import apsw
 import orjson
 import pytest
 
-from connectors.nomenclatures.identifiers import Matricule, parse_matricule
+from connectors.nomenclatures.identifiers import Matricule, matricule_key, parse_matricule
 from gateway.journal import database, erasure
 from gateway.journal.bodies import Keeper, Message
 from gateway.journal.erasure import erase
@@ -19,9 +19,10 @@ from gateway.journal.journal import FILE_NAME, Journal
 from gateway.journal.query import JournalReader
 from gateway.journal.record import Body, Facts, Intent, Named, Record
 from gateway.usage.recount import recount
-from tests.gateway.journal.world import BORN, SENDER, feed, open_journal, rows
+from tests.gateway.journal.world import BORN, SENDER, feed, message, open_journal, rows
 
 ERASED, KEPT = "275126322074974", "279035121518989"
+CORSICAN = "180032B020401" + matricule_key("180032B020401")
 PERSON = parse_matricule(ERASED)
 KEEPER = Keeper({"DMP.TD2.1": "full", "INS.RECHERCHE_TRAITS": "full"})
 
@@ -85,6 +86,22 @@ async def test_a_person_is_erased_under_every_name_that_the_deployment_gave(tmp_
     assert [vault.lookup("person", ERASED) in left for vault in journal.vault.everywhere()] == [False] * 4
     assert [vault.lookup("person", KEPT) in left for vault in journal.vault.everywhere()].count(True) == 2
     assert (await erase(journal, PERSON, by="dpo")).known is False
+    await journal.close()
+
+
+@pytest.mark.parametrize(
+    "written", [ERASED[:13] + "75", ERASED[:13], CORSICAN.lower()], ids=["other key", "no key", "lower case"]
+)
+async def test_a_person_is_erased_however_a_dui_wrote_the_number(journal: Journal, written: str) -> None:
+    """Some former INS have a wrong key (reference insi §5), under which the journal names the person all the same."""
+    call, sent, told = about(written), message("ok", f"<{written}@dui.test>"), Record("INS.RECHERCHE_TRAITS", outcome="refused")
+    told.bodies = KEEPER.keep(told, Message("request", "POST /lps", [], f"<x>{written}</x>".encode()))
+    await journal.write(call, sent, told, about(KEPT))
+    person = parse_matricule(CORSICAN if written.lower() == CORSICAN.lower() else ERASED)
+    erased = await erase(journal, person, by="dpo")
+    assert (erased.known, erased.entries, erased.messages, erased.sealed_values) == (True, 1, 1, 1)
+    assert await journal.ref(Named("person", written)) is None
+    assert await journal.ref(Named("person", KEPT)) is not None
     await journal.close()
 
 
