@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -13,6 +13,7 @@ from rich.table import Table
 
 from connectors.wire.clock import SystemClock
 from gateway.cli.common import BAD_INPUT, CHECK_FAILED, AsJson, DataFolder, fail, no_journal, print_json
+from gateway.cli.journal_filters import period_of
 from gateway.conformance import reports
 from gateway.conformance.declared import BadDeclaration, read_declaration
 from gateway.conformance.evidence import Evidence
@@ -22,7 +23,6 @@ from gateway.conformance.rules import ALL, SMOKE, RuleSet, rule_set, set_names
 from gateway.conformance.running import Header, rule_item, run_item, run_rules
 from gateway.conformance.window import JournalWindow
 from gateway.grappes.reading import RegistryError
-from gateway.journal.filters import Period, period
 from gateway.journal.query import JournalMissing, JournalReader
 from gateway.journal.record import JournalError
 from gateway.population import people_if_any
@@ -45,6 +45,8 @@ VendorName = Annotated[str, typer.Option("--vendor-name", help="Raison sociale d
 Product = Annotated[str, typer.Option("--product", help="Nom commercial du logiciel.")]
 Version = Annotated[str, typer.Option("--version", help="Version du logiciel.")]
 
+#: What ``run --json`` gives beside its version: a file without one of them was not made by it.
+_PARTS = {"simule", "entete", "regles", "resume", "controles", "preuves"}
 _WORDS = {"conforme": "conforme", "non_conforme": "NON CONFORME", "non_observe": "non observé", "non_applicable": "sans objet"}
 
 
@@ -161,7 +163,9 @@ class _Asked:
 
 
 def _run(asked: _Asked) -> dict[str, Any]:
-    chosen, event = asked.rules, _period(asked.start, asked.end)
+    chosen, event = asked.rules, period_of(asked.start, asked.end)
+    if not all(map(str.isprintable, astuple(asked.vendor))):
+        fail("--vendor-name, --product, --version : du texte, sans caractère de contrôle.", BAD_INPUT)
     if asked.environment not in get_args(Environment):
         fail(f"« {asked.environment} » : environnement inconnu ; possibles : {', '.join(get_args(Environment))}.", BAD_INPUT)
     declaration = None if asked.declared is None else _declaration(asked.declared)
@@ -196,13 +200,6 @@ def _rules(suite: str | None, service: str | None) -> RuleSet:
     return chosen
 
 
-def _period(start: str | None, end: str | None) -> Period:
-    try:
-        return period(start, end)
-    except ValueError as error:
-        fail(f"« {error} » : date attendue, comme 2026-11-02.", BAD_INPUT)
-
-
 def _declaration(path: Path) -> dict[str, Any]:
     try:
         return read_declaration(path)
@@ -219,7 +216,7 @@ def _made(path: Path) -> dict[str, Any]:
         fail(f"{path} : lecture impossible ({error.strerror}).", BAD_INPUT)
     except orjson.JSONDecodeError:
         found = None
-    if not isinstance(found, dict) or found.get("version") != 1 or "controles" not in found:
+    if not isinstance(found, dict) or found.get("version") != 1 or not found.keys() >= _PARTS:
         fail(f"{path} : ce n'est pas un résultat de « socle conformance run --json ».", BAD_INPUT)
     return found
 

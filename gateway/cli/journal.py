@@ -69,7 +69,7 @@ def show(
     """Montre une entrée en entier, et ce qu'on en a su après coup."""
     with open_reader(data) as reader:
         entry = entry_named(reader, data, name)
-        later = reader.entries(Filters(settles=entry["id"])).entries
+        later = reader.settlements_of(entry["id"])
         warning = warning_for([entry["environment"]])
         if as_json:
             said = {"simulated": warning is not None, "avertissement": warning}

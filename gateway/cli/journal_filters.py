@@ -90,8 +90,8 @@ def filters_of(asked: Asked, reader: JournalReader, data: Path) -> Filters:
         kind=asked.kind, service=asked.service, operation=asked.operation, outcome=asked.outcome, finess_et=asked.finess_et,
         tenant=asked.tenant, settles=asked.settles, environment=asked.environment, professional_ref=asked.professional_ref,
         message_ref=asked.message_ref, document_ref=asked.document_ref, id_prefix=asked.id_prefix, flags=tuple(asked.flags),
-        person_refs=_persons(asked, reader, data), event=_period(asked.start, asked.end),
-        recorded=_period(asked.recorded_start, asked.recorded_end),
+        person_refs=_persons(asked, reader, data), event=period_of(asked.start, asked.end),
+        recorded=period_of(asked.recorded_start, asked.recorded_end),
     )  # fmt: skip
 
 
@@ -117,14 +117,15 @@ def _vaults(data: Path) -> list[Vault]:
         fail(f"Les clés du journal sont illisibles dans {folder} : sans elles une personne ne se retrouve pas.", BAD_INPUT)
 
 
-def _period(start: str | None, end: str | None) -> Period:
+def period_of(start: str | None, end: str | None) -> Period:
+    """From two options. Ends the command with one line for what is no period."""
     if start is None and end is None:
         return ALWAYS
     try:
         found = period(start, end)
     except ValueError as error:
         fail(f"« {error} » : date attendue, comme 2026-03-02, 2026-03-02T09:30 ou 2026-03-02T09:30:00Z.", BAD_INPUT)
-    if found.start is not None and found.end is not None and found.start >= found.end:
+    if found.empty:
         fail(f"« {start} » à « {end} » : la période finit avant d'avoir commencé.", BAD_INPUT)
     return found
 

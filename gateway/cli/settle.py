@@ -10,7 +10,6 @@ from gateway.cli.admin import act
 from gateway.cli.common import BAD_INPUT, AsJson, DataFolder, fail, tell
 from gateway.cli.journal import entry_named, open_reader
 from gateway.journal.journal import Journal
-from gateway.journal.query import Filters
 from gateway.journal.record import NotInDoubt
 from gateway.settings import Settings
 from gateway.settling import Decision, decide
@@ -52,7 +51,7 @@ def settle(
 def _why_not(data: Path, entry_id: str) -> str | None:
     """Why this entry cannot be settled, in French; None when it can, or when nobody knows yet."""
     with open_reader(data) as reader:
-        entry, later = reader.entry(entry_id), reader.entries(Filters(settles=entry_id)).entries
+        entry, later = reader.entry(entry_id), reader.settlements_of(entry_id)
     if entry is None:
         return f"Aucune entrée « {entry_id} » dans le journal de {data} : vérifiez l'identifiant (socle journal list)."
     if later:

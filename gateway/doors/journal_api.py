@@ -107,7 +107,7 @@ class JournalApi:
         """L'entrée telle qu'elle est au journal, puis ce qu'on en a su après coup."""
         key = await self._key(request, "metadata")
         entry = await self._own(key, entry_id)
-        later = await self._read(lambda reader: reader.entries(Filters(settles=entry_id), effort=_EFFORT).entries)
+        later = await self._read(lambda reader: reader.settlements_of(entry_id))
         return as_json({**simulated(warning_for([entry["environment"]])), "entry": entry, "settlements": later})
 
     async def _contents(self, request: Request, entry_id: EntryId) -> Response:
@@ -209,6 +209,8 @@ class JournalApi:
 
 
 def _page(reader: JournalReader, filters: Filters, asked: AskedPage, *, effort: int) -> Page:
+    if asked.cursor is not None and asked.after is not None:
+        raise Problem("parametre", "« cursor » et « after » : l'un ou l'autre.", parametres=["after", "cursor"])
     try:
         return reader.entries(filters, asked.cursor, asked.limit, after=asked.after, effort=effort)
     except PrefixTooShort:

@@ -146,8 +146,11 @@ def _known(operation: str | None) -> str | None:
 def _period(start_name: str, end_name: str, start: str | None, end: str | None) -> Period:
     if start is None and end is None:
         return ALWAYS
+    names = [name for name, text in ((start_name, start), (end_name, end)) if text is not None]
     try:
-        return period(start, end)
+        found = period(start, end)
     except ValueError:
-        names = [name for name, text in ((start_name, start), (end_name, end)) if text is not None]
         raise Problem("parametre", "Date attendue, comme 2026-03-02 ou 2026-03-02T09:30:00Z.", parametres=names) from None
+    if found.empty:
+        raise Problem("parametre", "La période finit avant d'avoir commencé.", parametres=names)
+    return found

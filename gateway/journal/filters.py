@@ -28,6 +28,11 @@ class Period:
     start: str | None = None
     end: str | None = None
 
+    @property
+    def empty(self) -> bool:
+        """It ends before it begins: a slip of whoever asked."""
+        return self.start is not None and self.end is not None and self.start >= self.end
+
     def __contains__(self, moment: str) -> bool:
         return (self.start is None or self.start <= moment) and (self.end is None or moment < self.end)
 

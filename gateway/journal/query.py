@@ -171,6 +171,10 @@ class JournalReader:
         rows = self._db.execute("SELECT body FROM entries WHERE id >= ? AND id < ? LIMIT 2", (name, name + "~"))
         return [orjson.loads(body) for (body,) in rows]
 
+    def settlements_of(self, entry_id: str) -> list[dict[str, Any]]:
+        """What was known of an entry later. By the journal's own index: the search index may not know the last ones yet."""
+        return [orjson.loads(body) for (body,) in self._db.execute(_SETTLEMENTS, (entry_id,))]
+
     def environments(self) -> set[str]:
         """Those of the first and of the last entry: one deployment seldom changes, and then these two differ."""
         ends = [self._db.execute(NEAREST[down], (place,)).fetchone() for down, place in ((False, 0), (True, _BEYOND))]
@@ -268,13 +272,14 @@ class JournalReader:
         return counts
 
 
+_SETTLEMENTS = "SELECT body FROM entries WHERE settles = ? ORDER BY pos"
 _WITH_PREFIX = "SELECT pos FROM entries WHERE id >= ? AND id < ? LIMIT ?"
 _KEPT = """
 SELECT blobs.n, role, sealed_key, sealed, salt FROM blobs JOIN bodies ON bodies.pos = blobs.pos AND bodies.n = blobs.n
 WHERE blobs.pos = ? ORDER BY blobs.n
 """
 #: What a page may execute on the journal itself. The test of the query plans reads this list.
-STATEMENTS = (*NEAREST.values(), *RUN.values(), *THERE.values(), _WITH_PREFIX)
+STATEMENTS = (*NEAREST.values(), *RUN.values(), *THERE.values(), _WITH_PREFIX, _SETTLEMENTS)
 _COUNTS = """
 SELECT operation, outcome, count(*),
     CAST(sum(CASE WHEN service = 'MSS' AND exchanges > 0 THEN 1 ELSE exchanges END) AS bigint), CAST(sum(recovered) AS bigint)

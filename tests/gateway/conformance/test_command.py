@@ -181,6 +181,8 @@ def test_a_declaration_is_refused_where_it_is_wrong(tmp_path: Path, content: byt
     [
         (("run",), "Aucun journal"), (("run", "--suite", "x"), "jeu de contrôles inconnu"),
         (("run", "--from", "hier"), "date attendue"),
+        (("run", "--from", "2026-11-06", "--to", "2026-11-02"), "finit avant d'avoir commencé"),
+        (("report", "--format", "junit", "--vendor-name", "a\x01b"), "sans caractère de contrôle"),
         (("run", "--environment", "x"), "environnement inconnu"), (("run", "--declared", "absent.json"), "lecture impossible"),
         (("report", "--format", "xlsx", "-o", "x"), "format inconnu"),
         (("report", "--format", "junit", "-o", "x.xlsx"), "ne se met pas en classeur"),
@@ -196,6 +198,18 @@ def test_a_mistake_is_one_line_and_exit_2(tmp_path: Path, arguments: tuple[str, 
     assert result.exit_code == 2
     assert reason in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("part", ["simule", "entete", "regles", "resume", "controles", "preuves"])
+async def test_a_kept_result_that_lacks_a_part_is_none(tmp_path: Path, part: str) -> None:
+    """Exit 1 would say to a chain of integration that something does not conform."""
+    await write(tmp_path, authorize())
+    item = orjson.loads(call("run", "--json", "--data", str(tmp_path)).stdout_bytes)
+    kept = tmp_path / "essai.json"
+    for content, code in ((item, 0), ({name: value for name, value in item.items() if name != part}, 2)):
+        kept.write_bytes(orjson.dumps(content))
+        for options in ((), ("--format", "junit"), ("--format", "convergence")):
+            assert call("report", "--run", str(kept), *options).exit_code == code
 
 
 def test_rules_are_listed_with_what_they_cite() -> None:

@@ -140,6 +140,17 @@ async def test_one_entry_and_what_became_of_it(world: World) -> None:
     problem(await world.get("/entries/00000000-0000-7000-8000-000000000000", key), "entree")
 
 
+async def test_a_settlement_is_told_whatever_the_search_index_knows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The index is left out of copies and made again: until then a bounded search would call a settled entry in doubt."""
+    monkeypatch.setattr("gateway.doors.journal_api._EFFORT", 100)
+    doubt = feed("in_doubt")
+    await world.write(doubt)
+    await world.write(Record("DMP.TD2.1", kind="settlement", settles=doubt.id, outcome="failed"))
+    await world.write(*(feed("ok") for _ in range(500)))
+    said = (await world.get(f"/entries/{doubt.id}", await world.key("amoa", "metadata"))).json()
+    assert [(one["settles"], one["outcome"]) for one in said["settlements"]] == [(doubt.id, "failed")]
+
+
 async def test_an_export_streams_and_is_an_entry(world: World) -> None:
     key = await world.key("amoa", "export")
     await world.write(*(feed("ok") for _ in range(1200)), other())
@@ -346,7 +357,10 @@ async def test_a_decision_is_made_once(world: World) -> None:
 
 @pytest.mark.parametrize(("question", "names"), [
     ("?outcom=ok", []), ("?kind=appel", ["kind"]), ("?limit=0", ["limit"]), ("?limit=501", ["limit"]), ("?cursor=x", ["cursor"]),
-    ("?after=-1", ["after"]), ("?from=hier", ["from"]), ("?recorded_to=hier", ["recorded_to"]),
+    ("?after=-1", ["after"]), ("?after=0&cursor=9", ["after", "cursor"]), ("?from=hier", ["from"]),
+    ("?from=2026-03-03&to=2026-03-02", ["from", "to"]),
+    ("?recorded_from=2026-03-03&recorded_to=2026-03-02T23:00:00Z", ["recorded_from", "recorded_to"]),
+    ("?recorded_to=hier", ["recorded_to"]),
     ("?operation=DMP.TD9", ["operation"]),
     ("?person_ref=279035121518989", ["person_ref"]), ("?279035121518989=1", []),
 ])  # fmt: skip
