@@ -12,7 +12,7 @@ import pytest
 from gateway.journal import retention as module
 from gateway.journal.journal import FILE_NAME, Journal
 from gateway.journal.query import JournalReader
-from gateway.journal.record import Body, Claim, Intent, JournalFull, Named, Outcome, Record
+from gateway.journal.record import Body, Claim, Facts, Intent, JournalFull, Named, Outcome, Record
 from gateway.journal.retention import Retention, retain
 from gateway.usage.recount import recount
 from tests.gateway.journal.world import BORN, HandClock, feed, open_journal, rows
@@ -64,6 +64,17 @@ async def test_bodies_go_after_the_delay_of_their_tenant(world: World) -> None:
     assert world.places("bodies") == world.places("blobs") == [1, 2]
     assert (await world.retain(days=29)).bodies == 0
     assert world.places("bodies") == [1, 2]
+
+
+async def test_facts_last_as_long_as_names(world: World) -> None:
+    for days, tenant in ((0, "editeur-a"), (0, "patient"), (20, "editeur-a")):
+        world.clock.now = BORN + timedelta(days=days)
+        record = feed("ok")
+        record.tenant, record.facts = tenant, Facts({"n": days}, ("279035121518989",))
+        await world.journal.write(record)
+    assert (await world.retain(days=399)).facts == 0  # the delay of bodies is over
+    assert (await world.retain(days=401)).facts == 1
+    assert world.places("facts") == world.places("facts_about") == [1, 2]
 
 
 async def test_entries_and_measures_stay(world: World) -> None:
