@@ -12,7 +12,7 @@ import orjson
 import pytest
 from cryptography.exceptions import InvalidTag
 
-from gateway.journal.bodies import LEVELS, Keeper, Message, check_levels, redacted
+from gateway.journal.bodies import LEVELS, MAX_BYTES, Keeper, Message, check_levels, redacted
 from gateway.journal.record import Record
 from gateway.operations import OPERATIONS
 from tests.gateway.journal.world import open_journal, rows
@@ -120,6 +120,23 @@ def test_what_is_no_secret_comes_back_byte_for_byte() -> None:
         assert body_of(copy_of(request(raw, XML))) == raw
     assert copy_of(request(b"a=1&b=%20x", FORM))["body"]["data"] == "a=1&b=%20x"
     assert copy_of(request(b"x", XML))["removed"] == []
+
+
+@pytest.mark.parametrize("level", ["digest", "headers", "full"])
+def test_the_digest_is_of_the_bytes_on_the_wire(level: Any) -> None:
+    """Whatever is read in them: coded, or with a secret that the copy lacks."""
+    wire = gzip.compress(f"password={SECRET}".encode())
+    [body] = Keeper({"INS.RECHERCHE_TRAITS": level}).keep(
+        Record("INS.RECHERCHE_TRAITS"), request(wire, FORM, (b"content-encoding", b"gzip"))
+    )
+    assert (body.sha256, body.size_bytes) == (hashlib.sha256(wire).digest(), len(wire))
+
+
+@pytest.mark.parametrize(("size", "kept"), [(32 * MAX_BYTES, True), (32 * MAX_BYTES + 1, False)])
+def test_a_coded_body_is_not_read_beyond_a_bound(size: int, kept: bool) -> None:
+    bomb = request(gzip.compress(b"x" * size, 1), XML, (b"content-encoding", b"gzip"))
+    copy = copy_of(bomb, Keeper(max_bytes=10))
+    assert (copy["body"] is not None, copy["removed"] == []) == (kept, kept)
 
 
 def test_a_cut_copy_says_so() -> None:
