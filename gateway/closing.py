@@ -5,6 +5,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
+from gateway.journal.connection import StoreBusy
 from gateway.journal.journal import Journal
 from gateway.journal.record import JournalFull, NotInDoubt, Record
 
@@ -16,8 +17,8 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 2.0
 async def close_call(journal: Journal, call: Record, settlements: Sequence[Record] = ()) -> None:
     """Write the entry of a call with the settlements that its answer proves, in one transaction.
 
-    Without room it waits until there is some. A doubt that somebody settled meanwhile costs the call nothing: its entry is
-    written, and each other settlement by itself. Raises JournalStopped.
+    Without room it waits until there is some, and while somebody else holds the store until it is free. A doubt that somebody
+    settled meanwhile costs the call nothing: its entry is written, and each other settlement by itself. Raises JournalStopped.
     """
     try:
         await _held(journal, call, *settlements)
@@ -41,8 +42,8 @@ async def _held(journal: Journal, *records: Record) -> None:
     while True:
         try:
             await journal.write(*records)
-        except JournalFull:
-            log.warning("entry_held", extra={"call_id": records[0].id})
+        except (JournalFull, StoreBusy) as error:
+            log.warning("entry_held", extra={"call_id": records[0].id, "error": type(error).__name__})
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_S)
         else:

@@ -49,7 +49,7 @@ class Connection(Protocol):
 
 
 class StoreError(JournalError):
-    """PostgreSQL refused a statement, or cannot be reached. Its text is for the operator, and never holds the address's password.
+    """The store refused a statement, or cannot be reached. Its text is for the operator, and never holds a server's password.
 
     StoreError
       |- StoreBusy   two transactions wanted the same rows: the same work done again will pass
@@ -68,6 +68,11 @@ class StoreFull(StoreError):
 
 class StoreLost(StoreError):
     pass
+
+
+def busy(error: apsw.BusyError) -> StoreBusy:
+    """SQLite's own word for it: a program that is no gateway holds the file, and will let go of it."""
+    return StoreBusy(f"un autre programme tient le fichier du journal ({error})")
 
 
 def is_sqlite(connection: Connection) -> bool:

@@ -31,6 +31,7 @@ _TUNING = (("cache_size", -16_384), ("wal_autocheckpoint", 4000))
 _GIVES_BACK = ("auto_vacuum", 2)  # incremental; to be said before the first table: what retention frees leaves the file
 _FIRST_SAFE = (3, 51, 3)  # earlier releases may corrupt the file when the WAL restarts
 _AFFECTED = (3, 52)  # the fix came in 3.51.3 and 3.53.0
+_BUSY_MS = 5000  # how long another program's hold on the file is waited out
 _ONCE_KIB = 256  # of a reader that comes back to no page but the upper ones
 
 
@@ -78,7 +79,7 @@ def open_file(path: Path, *, vfs: str | None = None, pragmas: Pragmas = DURABLE)
     connection = apsw.Connection(str(path), vfs=vfs)
     if vfs is not None:
         connection.pragma("locking_mode", "exclusive")
-    connection.set_busy_timeout(5000)  # a reader that checkpoints on leaving, for instance
+    connection.set_busy_timeout(_BUSY_MS)  # a reader that checkpoints on leaving, for instance
     for name, value in (_GIVES_BACK, *_TUNING):
         connection.pragma(name, value)
     for name, asked, expected in pragmas:
@@ -122,7 +123,7 @@ def open_for_reading(path: Path, *, older: bool = False, boot: str | None = None
         return shared
     try:
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
-        connection.set_busy_timeout(5000)
+        connection.set_busy_timeout(_BUSY_MS)
         if once:
             connection.pragma("cache_size", -_ONCE_KIB)
         check_version_of(connection, path.name, older=older)

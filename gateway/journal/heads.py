@@ -4,8 +4,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Protocol
 
+import apsw
+
 from gateway.journal.canonical import text_of
-from gateway.journal.connection import Connection
+from gateway.journal.connection import Connection, busy
 from gateway.journal.record import JournalStopped
 
 LEASE = timedelta(seconds=30)
@@ -25,7 +27,8 @@ class Head(Protocol):
         """Make the log this process's own; its next seq."""
 
     def begin(self, now: datetime, seq: int) -> None:
-        """Begin a transaction that may write at ``seq``. Raises JournalStopped when the log is another process's now."""
+        """Begin a transaction that may write at ``seq``. Raises JournalStopped when the log is another process's now, StoreBusy
+        while somebody else writes."""
 
     def move(self, first: int, next_seq: int, now: datetime) -> None:
         """From ``first`` on, the transaction wrote up to ``next_seq``. Raises JournalStopped."""
@@ -58,7 +61,10 @@ class FileHead:
         return seq
 
     def begin(self, now: datetime, seq: int) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+        except apsw.BusyError as error:
+            raise busy(error) from error
 
     def move(self, first: int, next_seq: int, now: datetime) -> None:
         if next_seq == first:

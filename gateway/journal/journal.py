@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
+import apsw
+
 from connectors.wire.clock import Clock
 from gateway.journal import database
+from gateway.journal.connection import busy
 from gateway.journal.drafts import Draft, draft_of, intended_draft
 from gateway.journal.durable import sync_folder
 from gateway.journal.location import FILE_NAME as FILE_NAME
@@ -67,7 +70,7 @@ class Journal:
 
         log_id  which log, in a file; on a server, which of the processes that share the folder: the server gives the log
         Raises JournalLocked when another process has it, JournalUnsafe when entries could be lost, JournalFull when what a
-        dead process left finds no room.
+        dead process left finds no room, StoreBusy while a program that is no gateway holds the file.
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)  # another part may have made it first
@@ -83,8 +86,10 @@ class Journal:
             )
             sync_folder(folder)
             sync_folder(folder.parent)
-        except BaseException:
+        except BaseException as error:
             lock.release()
+            if isinstance(error, apsw.BusyError):
+                raise busy(error) from error
             raise
         log.info("journal_open", extra={"boot": store.boot_id, "log": log_id, "recovered": recovered})
         return cls(folder, store, lock, room, environment, clock, recovered)

@@ -6,12 +6,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from connectors.wire.http import Client, NoAnswer
 from connectors.wire.serving import bind_loopback
+from gateway.journal.journal import FILE_NAME
 from gateway.journal.query import JournalReader
 from gateway.journal.record import Intent, JournalFull, Record
+from gateway.journal.store import Store
 from tests.gateway.road_bench import World, post, road_bench
 
 
@@ -143,6 +146,28 @@ async def test_an_entry_that_finds_no_room_holds_its_answer(world: World, monkey
     monkeypatch.setattr(world.journal, "write", sometimes)
     assert (await post(world)).body == b"Success"
     assert len(world.entries()) == 1
+
+
+@pytest.mark.sqlite("a file that another program locks")
+async def test_an_answer_is_held_while_another_program_holds_the_file(world: World) -> None:
+    def impatient(store: Store) -> None:
+        store.connection().set_busy_timeout(1)  # type: ignore[attr-defined]
+
+    await world.journal.change(impatient)
+    other = apsw.Connection(str(world.folder / FILE_NAME))
+
+    def locked() -> str:
+        other.execute("BEGIN IMMEDIATE")
+        return "Success"
+
+    world.behave = locked
+    calling = asyncio.create_task(post(world))
+    await asyncio.sleep(0.5)
+    assert (calling.done(), world.entries(), world.intents()) == (False, [], 1)
+    other.execute("ROLLBACK")
+    other.close()
+    assert (await calling).body == b"Success"
+    assert ([entry["outcome"] for entry in world.entries()], world.intents()) == (["ok"], 0)
 
 
 async def test_a_duplicate_settles_the_call_in_doubt_and_counts_once(world: World) -> None:

@@ -13,11 +13,13 @@ import apsw
 import pytest
 
 from gateway.journal import database
+from gateway.journal.connection import StoreBusy
+from gateway.journal.jobs import Job
 from gateway.journal.journal import FILE_NAME, Journal
 from gateway.journal.record import Intent, JournalError, JournalFull, JournalStopped, JournalUnsafe, Named, Record
 from gateway.journal.room import BALLAST_NAME, no_room
 from gateway.journal.store import Store
-from gateway.journal.writer import Job, Writer
+from gateway.journal.writer import Writer
 from tests.gateway.journal.world import feed, open_journal, rows
 
 
@@ -252,6 +254,18 @@ async def test_a_process_whose_log_was_taken_over_writes_nothing_more(tmp_path: 
         await journal.write(feed("ok"))
     await journal.close()
     assert rows(tmp_path, "SELECT count(*) FROM entries") == [(1,)]
+
+
+@pytest.mark.sqlite("a file that another program locks")
+async def test_a_file_that_another_program_holds_is_not_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "_BUSY_MS", 1)
+    await open_journal(tmp_path).close()
+    other = apsw.Connection(str(tmp_path / FILE_NAME))
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreBusy, match="un autre programme tient le fichier"):
+        open_journal(tmp_path)
+    other.close()
+    await open_journal(tmp_path).close()  # the folder's lock was given back
 
 
 @pytest.mark.parametrize(("version", "safe"), [
