@@ -22,7 +22,10 @@ OPERATION = OPERATIONS["MSS.SOUMISSION"]
 MAX_RECIPIENTS = 100  # whose addresses are held while the message passes
 
 #: Why no answer was read → who is at fault.
-LOST_FLAGS = {"connect": "E-RESEAU", "tls": "E-RESEAU", "closed": "E-RESEAU", "timeout": "G-DELAI", "garbage": "N-ILLISIBLE"}
+LOST_FLAGS = {
+    "connect": "E-RESEAU", "tls": "E-RESEAU", "closed": "E-RESEAU", "timeout": "G-DELAI", "garbage": "N-ILLISIBLE",
+    "ours": "G-INTERNE",
+}  # fmt: skip
 _FAULT = re.compile(r"panne injectee ([A-Za-z0-9._-]{1,64})", re.IGNORECASE)
 
 
@@ -138,7 +141,7 @@ class Submission:
 
     def in_doubt(self, lost: Lost) -> None:
         """The final dot left and no answer was read: the event keeps the time at which it left."""
-        self.record.outcome = "in_doubt"
+        self.record.outcome, self.record.service_code, self.record.time_basis = "in_doubt", None, "estimated"
         self.record.exchanges.append(Exchange(None, lost.upstream_us))
         self.record.flag(LOST_FLAGS[lost.reason])
 

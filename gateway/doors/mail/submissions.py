@@ -16,6 +16,7 @@ from gateway.doors.mail.content import Content, HeadersTooLong, TooLarge
 from gateway.doors.mail.stream import BareNewline
 from gateway.doors.mail.submission import OPERATION, Submission
 from gateway.doors.mail.upstream import Answer, Lost, Upstream
+from gateway.journal.connection import StoreBusy
 from gateway.journal.record import JournalFull, JournalStopped, Named, Outcome, Record
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ class Submissions:
         intent = submission.complete(content.headers(), content.commitment, door.registry, door.clock.business(), door.deadline_s)
         try:
             await door.journal.intend(record, intent)
-        except JournalFull as full:  # the disk takes nothing at all; the entry, owed since MAIL, waits for it
+        except (JournalFull, StoreBusy) as full:  # nothing can be written at all; the entry, owed since MAIL, waits until it can
             self._open = None
             operator.abort()
             submission.refused_here("failed", "G-PLEIN", replies.FULL, door.registry, door.clock.business())
@@ -165,7 +166,6 @@ class Submissions:
         record.journal_us = (time.perf_counter_ns() - started) // 1000
         before = sum(exchange.upstream_us for exchange in record.exchanges)
         lost: Lost | None = None
-        settlements: list[Record] = []
         ending = asyncio.create_task(operator.end_data())
         await asyncio.wait([ending], timeout=door.patience_s)
         awaited = not ending.done()
@@ -173,15 +173,19 @@ class Submissions:
             if awaited:
                 raise Lost("timeout", (time.perf_counter_ns() - started) // 1000 - record.journal_us)
             answer = await ending
-        except Lost as error:
-            lost, raw = error, replies.wire(replies.IN_DOUBT)
-            submission.in_doubt(error)
-            record.injected(door.touched(error, OPERATION.id))
-        else:
             raw = answer.raw
             door.heard(answer.reply, OPERATION.id)
             submission.concluded(answer, door.registry, door.clock.business())
-            settlements = await self._superseded(submission, content)
+        except Lost as error:
+            lost, fault = error, door.touched(error, OPERATION.id)
+        except Exception:  # ours: the final dot has left all the same
+            log.exception("unhandled_error", extra={"call_id": record.id})
+            lost, fault = Lost("ours"), None
+        if lost is not None:
+            raw = replies.wire(replies.IN_DOUBT)
+            submission.in_doubt(lost)
+            record.injected(fault)
+        settlements = await self._superseded(submission, content)
         await self._observe(submission, content)
         upstream = sum(exchange.upstream_us for exchange in record.exchanges) - before
         record.gateway_us = max(0, (time.perf_counter_ns() - started) // 1000 - upstream - record.journal_us)
@@ -224,7 +228,10 @@ class Submissions:
         try:
             doubts = await journal.doubts(submission.key)
             same = [await journal.same_as(doubt, None, content.commitment) for doubt in doubts]
-        except JournalFull:  # the message was accepted: its own entry is owed before anything else
+        except JournalStopped:
+            raise
+        except Exception as error:  # no room, or a fault of ours: the message was accepted, and its own entry comes first
+            log.warning("proof_not_used", extra={"call_id": submission.record.id, "error": type(error).__name__})
             return []
         return submission.superseding(doubts, same_content=all(same))
 

@@ -17,7 +17,8 @@ _HELLO = b"EHLO passerelle.socle.invalid"
 
 
 class Lost(Exception):
-    """The operator gave no readable answer; the connection is over. ``reason``: connect, tls, timeout, closed, garbage.
+    """The operator gave no readable answer; the connection is over. ``reason``: connect, tls, timeout, closed, garbage, or ours
+    when the door itself failed.
 
     fault  the injected one that did it, once a submission has claimed it
     """

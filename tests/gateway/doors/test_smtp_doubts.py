@@ -3,9 +3,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from gateway.doors.mail.submission import Submission
+from gateway.doors.mail.upstream import Upstream
+from gateway.journal.connection import StoreBusy
 from mocks.sandbox.faults import Fault
 from tests.gateway.doors.smtp_bench import SmtpBench, smtp_bench
 from tests.mocks.mssante.bench import COLLEAGUE, SHARED, message
@@ -101,3 +105,45 @@ async def test_silence_at_the_opening_is_a_failure_not_a_doubt(bench: SmtpBench)
         await smtp.says("EHLO dui.test", "421 4.4.1")
     [session] = bench.entries(None)
     assert (session["outcome"], session["flags"]) == ("failed", ["E-RESEAU"])
+
+
+async def test_an_accepted_message_is_counted_whatever_fails_in_the_search_for_what_it_proves(
+    bench: SmtpBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def busy(_key: Any) -> Any:
+        raise StoreBusy("two transactions wanted the same rows")
+
+    monkeypatch.setattr(bench.journal, "doubts", busy)
+    async with bench.dui() as smtp:
+        await smtp.send(message(), "250 2.0.0")
+    [call] = bench.entries()
+    assert (call["outcome"], call["flags"], bench.units(), bench.held(), bench.intents()) == ("ok", [], 1, 1, 0)
+
+
+@pytest.mark.parametrize("where", ["while the answer is awaited", "once it is read"])
+async def test_an_error_of_ours_after_the_final_dot_is_a_doubt(
+    bench: SmtpBench, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    end_data, concluded = Upstream.end_data, Submission.concluded
+
+    async def broken_end(operator: Upstream) -> Any:
+        await end_data(operator)
+        raise RuntimeError("a fault of the gateway")
+
+    def broken_conclusion(submission: Submission, *said: Any) -> Any:
+        concluded(submission, *said)
+        raise RuntimeError("a fault of the gateway")
+
+    if where == "once it is read":
+        monkeypatch.setattr(Submission, "concluded", broken_conclusion)
+    else:
+        monkeypatch.setattr(Upstream, "end_data", broken_end)
+    async with bench.dui() as smtp:
+        await smtp.send(message(), "451 4.4.2")
+        await smtp.says(f"MAIL FROM:<{SHARED}>", "421 4.4.2")
+    call = bench.entries()[0]
+    assert (call["outcome"], call["flags"], call["service_code"]) == ("in_doubt", ["G-INTERNE"], None)
+    assert call["time_basis"] == "estimated"
+    assert (bench.units(), bench.held(), bench.intents()) == (0, 1, 0)
+    [session] = bench.entries("MSS.SESSION_SMTP")
+    assert (session["outcome"], session["flags"]) == ("failed", ["G-INTERNE"])
