@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from connectors.wire.clock import Clock
 from gateway.journal.drafts import Draft
-from gateway.journal.record import Doubt, JournalFull, NotInDoubt, Record
+from gateway.journal.record import Doubt, JournalFull, JournalStopped, NotInDoubt, Record
 from gateway.journal.store import STOPPED_WITH_INTENT, Store
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _BATCH = 500
-_A_PASS = 50  # doubts of each wait that one pass asks about
+_AT_ONCE = 50  # doubts that are fetched together
 _CLAIM_S = 30.0  # longer than a question: a gateway that dies while it asks leaves the doubt to the others
 Found = Literal["found", "not_found", "unknown"]
 
@@ -77,8 +77,12 @@ class SettlementWorker:
         while True:
             try:
                 await self.settle_due()
+            except JournalStopped:
+                raise
             except JournalFull:
                 log.warning("settlement_waits_for_room")
+            except Exception:  # of the store, or ours: what is in doubt must be asked about all the same, at the next pass
+                log.exception("settlement_pass_failed")
             await asyncio.sleep(self._every_s)
 
     async def settle_due(self) -> int:
@@ -91,16 +95,22 @@ class SettlementWorker:
         return settled
 
     async def _due(self, not_found: int, since: datetime) -> AsyncIterator[Doubt]:
-        """Beside other gateways one by one: a doubt is not kept from them for longer than a question may take."""
-        at_once = 1 if self._journal.shared else _A_PASS
-        for _ in range(_A_PASS // at_once):
+        """All of them, each once: those that nobody can answer must not keep the others waiting.
+
+        Beside other gateways one by one: a doubt is not kept from them for longer than a question may take.
+        """
+        seen: set[str] = set()
+        while True:
             doubts = await self._journal.doubts_to_ask(
-                list(self._askers), not_found=not_found, since=since, limit=at_once, claimed_s=self._patience_s + _CLAIM_S
-            )
-            for doubt in doubts:
-                yield doubt
-            if not doubts:
+                list(self._askers), not_found=not_found, since=since, limit=1 if self._journal.shared else _AT_ONCE,
+                claimed_s=self._patience_s + _CLAIM_S,
+            )  # fmt: skip
+            fresh = [doubt for doubt in doubts if doubt.entry_id not in seen]
+            if not fresh:  # none left; or the clock stepped back, and those asked about are due again
                 return
+            for doubt in fresh:
+                seen.add(doubt.entry_id)
+                yield doubt
 
     async def _settle(self, doubt: Doubt, not_found: int) -> bool:
         answer = await self._ask(doubt)

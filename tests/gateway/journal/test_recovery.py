@@ -1,13 +1,15 @@
 """Lost answers: what a dead process leaves, and what asking later makes of it (design §5.3)."""
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import orjson
 import pytest
 
+from gateway.journal.connection import StoreBusy
 from gateway.journal.journal import Journal
 from gateway.journal.query import Filters, JournalReader
 from gateway.journal.record import Body, Intent, Named, Record
@@ -165,4 +167,64 @@ async def test_without_blob_an_entry_stays_in_doubt(tmp_path: Path, clock: HandC
     clock.now += 5 * HOUR
     assert await SettlementWorker(journal, {"DMP.TD2.1": Dmp()}, clock).settle_due() == 0
     assert len(await journal.doubts(KEY)) == 1
+    await journal.close()
+
+
+class Knowing:
+    """Knows what became of one call only: the structures of the others have left no identity."""
+
+    def __init__(self) -> None:
+        self.asked: list[bytes] = []
+
+    async def ask(self, blob: bytes) -> Answer:
+        self.asked.append(blob)
+        return "found" if blob == b"60" else "unknown"
+
+
+async def test_doubts_that_nobody_can_answer_do_not_keep_the_others_waiting(tmp_path: Path, clock: HandClock) -> None:
+    journal = open_journal(tmp_path, clock=clock)
+    for number in range(61):
+        record = feed()
+        await journal.intend(record, Intent(KEY, 30.0, b"documents", b"%d" % number))
+        record.outcome = "in_doubt"
+        await journal.write(record)
+    clock.now += 5 * MINUTE
+    dmp = Knowing()
+    assert await SettlementWorker(journal, {"DMP.TD2.1": dmp}, clock).settle_due() == 1
+    assert dmp.asked == [b"%d" % number for number in range(61)], "each once"
+    await journal.close()
+
+
+async def test_a_clock_that_steps_back_in_a_pass_does_not_make_it_ask_for_ever(
+    journal: Journal, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class SteppingBack(Knowing):
+        async def ask(self, blob: bytes) -> Answer:
+            clock.now -= 2 * HOUR
+            return await super().ask(blob)
+
+    clock.now += 5 * HOUR
+    dmp = SteppingBack()
+    assert await SettlementWorker(journal, {"DMP.TD2.1": dmp}, clock).settle_due() == 0
+    assert len(dmp.asked) == 1
+    await journal.close()
+
+
+async def test_a_pass_that_fails_is_not_the_last_one(
+    journal: Journal, clock: HandClock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked, due = [StoreBusy("held"), RuntimeError("a fault of ours")], journal.doubts_to_ask
+
+    async def failing(*arguments: Any, **named: Any) -> Any:
+        if asked:
+            raise asked.pop()
+        return await due(*arguments, **named)
+
+    monkeypatch.setattr(journal, "doubts_to_ask", failing)
+    clock.now += 5 * MINUTE
+    working = asyncio.create_task(SettlementWorker(journal, {"DMP.TD2.1": Dmp("found")}, clock, every_s=0).run())
+    async with asyncio.timeout(5):
+        while not await settled(tmp_path):
+            await asyncio.sleep(0.01)
+    working.cancel()
     await journal.close()
