@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Never, TypeVar
 
 from connectors.wire.clock import Clock
@@ -52,12 +53,13 @@ _DECLARED = frozenset({"INS.DECISION"})
 class _Progress:
     """How far a call has come.
 
-    forwarded  its bytes may have reached the service: what then goes wrong leaves a side effect in doubt, never failed
+    forwarded  when its bytes may first have reached the service, in business time: what then goes wrong leaves a side effect
+               in doubt, never failed, and without an acknowledgement that is the time of the call
     late       hears the answer of an exchange that goes on after the DUI was told that nobody knows
     wrote      the last request that an own door wrote for the DUI, with what the service answered: what conformance reads
     """
 
-    forwarded: bool = False
+    forwarded: datetime | None = None
     wrote: tuple[Request, Answer | None] | None = None
     late: Callable[[], Coroutine[Any, Any, None]] | None = None
 
@@ -159,8 +161,10 @@ class Road:
             await self._unanswered()
         except Exception:
             log.exception("unhandled_error", extra={"call_id": record.id})
-            acted = progress.forwarded and OPERATIONS[str(record.operation)].side_effect
+            acted = progress.forwarded is not None and OPERATIONS[str(record.operation)].side_effect
             record.outcome = "in_doubt" if acted else "failed"
+            if progress.forwarded is not None:
+                record.event_time, record.time_basis = progress.forwarded, "estimated"
             record.flag(INTERNAL.flag)
             answer = refuse(INTERNAL, request)
         finally:
@@ -286,7 +290,7 @@ class Road:
 
     def _sending(self, door: NativeDoor, request: Request, record: Record, caller: Caller) -> Coroutine[Any, Any, Answer]:
         progress = self._progress[record.id]
-        progress.forwarded = True
+        progress.forwarded = self.clock.business()
         if request.written is not None:
             progress.wrote = (request, None)
         return self.client(door.service, caller.identity if door.lends_identity else None).send(
@@ -314,6 +318,7 @@ class Road:
 
     def _lost(self, door: NativeDoor, request: Request, record: Record, error: NoAnswer) -> Answer:
         answer = told(door, request, record, error)
+        record.event_time = self._progress[record.id].forwarded
         record.injected(self.touches.claim(str(record.operation), timed_out=error.reason == "timeout"))
         return answer
 

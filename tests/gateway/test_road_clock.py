@@ -1,16 +1,21 @@
 """The wall clock steps back (design §7): seq still grows, the entry says G-HORLOGE, and nothing is repaired."""
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from connectors.wire.clock import SystemClock
+from connectors.wire.http import Client
+from gateway.journal.canonical import moment_of
 from gateway.journal.journal import Journal
 from gateway.journal.query import JournalReader
 from gateway.journal.record import Record
+from gateway.road import Request
 from tests.gateway.road_bench import World, post, road_bench
 
 
@@ -59,3 +64,25 @@ async def test_a_restart_does_not_hide_a_step(tmp_path: Path, clock: Stepping) -
     with JournalReader(folder) as reader:
         back, first = reader.entries().entries
     assert ((first["seq"], first["flags"]), (back["seq"], back["flags"])) == ((0, []), (1, ["G-HORLOGE"]))
+
+
+@pytest.mark.parametrize("whose", ["the service's", "ours"])
+async def test_a_call_without_a_read_answer_keeps_the_time_at_which_it_left(
+    world: World, clock: Stepping, monkeypatch: pytest.MonkeyPatch, whose: str
+) -> None:
+    send, before, hour = Client.send, clock.business(), timedelta(hours=1)
+
+    async def slow(*arguments: Any, **named: Any) -> Any:
+        try:
+            return await send(*arguments, **named)
+        finally:
+            clock.moved = hour
+            if whose == "ours":
+                raise RuntimeError("a fault of the gateway")
+
+    world.behave = lambda: asyncio.sleep(1, "Success")
+    monkeypatch.setattr(Client, "send", slow)
+    await world.road.carry(world.door, Request("dmp", "POST", "/feed", [], b"document"))
+    [entry] = world.entries()
+    assert (entry["outcome"], entry["time_basis"]) == ("in_doubt", "estimated")
+    assert before <= moment_of(entry["event_time"]) < before + hour <= moment_of(entry["recorded_at"])
