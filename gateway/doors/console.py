@@ -23,6 +23,7 @@ from gateway.access.identities import IdentityRefused, MutualService, from_pem
 from gateway.among import NotEverywhere
 from gateway.conformance.direct import Direct
 from gateway.journal.authors import Author
+from gateway.journal.connection import StoreBusy
 from gateway.journal.erasure import erase
 from gateway.journal.journal import Journal
 from gateway.journal.record import JournalFull, NotInDoubt, Record
@@ -33,6 +34,7 @@ from gateway.settling import Decision, decide
 from gateway.touches import Touches
 
 _NO_ROOM = "Le journal n'a plus de place : rien n'a été changé. Recommencez plus tard."
+_NOT_NOW = "Le journal n'a plus de place, ou un autre programme tient son fichier : rien ne s'y écrit. Recommencez plus tard."
 _ONE_GATEWAY = (
     "Le bac à sable ne change d'heure ou d'état que devant une seule passerelle : plusieurs dateraient autrement les mêmes "
     "appels. Rien n'a été changé : arrêtez les autres, ou relancez avec --workers 1, changez, puis relancez-les : l'heure est au "
@@ -148,6 +150,11 @@ async def _one() -> int:
     return 1
 
 
+async def _not_now(_request: HttpRequest, _error: Exception) -> Response:
+    """An act whose entry cannot be written, where its own answer does not say more."""
+    return JSONResponse({"detail": _NOT_NOW}, 503)
+
+
 @dataclass(slots=True)
 class Console:
     """What the console needs from the gateway.
@@ -178,12 +185,15 @@ class Console:
     resting: RestingAt | None = None
     tell: Callable[[dict[str, Any]], Awaitable[None]] | None = None
     gateways: Callable[[], Awaitable[int]] = _one
+    _moving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def app(self) -> FastAPI:
         app = FastAPI(
             title="Socle", docs_url=None, redoc_url=None, openapi_url=None,
             telemetry={"logs": False, "operation_spans": False},
         )  # fmt: skip
+        app.exception_handler(JournalFull)(_not_now)
+        app.exception_handler(StoreBusy)(_not_now)
         app.get("/healthz")(self._healthz)
         app.get("/readyz")(self._readyz)
         app.get("/metrics")(self._metrics)
@@ -223,11 +233,14 @@ class Console:
             return JSONResponse({"detail": _ONE_GATEWAY}, 409)
         if not await self._quiet():
             return JSONResponse({"detail": "Des appels sont en cours : l'horloge ne bouge pas. Réessayez."}, 409)
-        try:
-            self.clock.jump(timedelta(seconds=jump.offset_s), jump.version)
-        except ClockGoesBack:
-            return JSONResponse({"detail": "L'horloge du bac à sable ne recule pas."}, 409)
-        await self._note({"action": CLOCK_ACTION, "offset_us": round(jump.offset_s * 1e6)})
+        async with self._moving:
+            moved = SystemClock(self.clock.offset, self.clock.version)
+            try:
+                moved.jump(timedelta(seconds=jump.offset_s), jump.version)
+            except ClockGoesBack:
+                return JSONResponse({"detail": "L'horloge du bac à sable ne recule pas."}, 409)
+            await self._note({"action": CLOCK_ACTION, "offset_us": round(jump.offset_s * 1e6)}, moved)
+            self.clock.jump(moved.offset, moved.version)  # not before its entry is durable: a restart would undo it
         return JSONResponse({"offset_s": jump.offset_s, "version": jump.version})
 
     async def _fault(self, fault: FaultNote) -> Response:
@@ -350,9 +363,11 @@ class Console:
             await asyncio.sleep(_QUIET_PAUSE_S)
         return not self.busy()
 
-    async def _note(self, detail: dict[str, Any]) -> None:
+    async def _note(self, detail: dict[str, Any], clock: SystemClock | None = None) -> None:
+        """``clock``: the one that dates the entry, when it is not yet the gateway's."""
+        clock = clock or self.clock
         note = Record(None, kind="admin", environment=self.environment, tenant="passerelle")
-        note.clock_version, note.event_time = self.clock.version, self.clock.business()
+        note.clock_version, note.event_time = clock.version, clock.business()
         note.detail = {"by": "bac_a_sable", **detail}
         await self.journal.write(note)
 

@@ -13,8 +13,10 @@ from connectors.wire.clock import SystemClock
 from gateway.access.denials import Denials
 from gateway.doors import console as module
 from gateway.doors.console import Console
+from gateway.journal.connection import StoreBusy
 from gateway.journal.journal import Journal
 from gateway.journal.query import Filters, JournalReader
+from gateway.journal.record import JournalError, JournalFull
 from gateway.journal.standing import clock_of
 
 KEY = {"X-Socle-Admin-Key": "cle"}
@@ -64,6 +66,23 @@ async def test_the_clock_does_not_go_back(world: World) -> None:
     await world.http.post("/admin/clock", json={"offset_s": 60, "version": 1}, headers=KEY)
     answer = await world.http.post("/admin/clock", json={"offset_s": 59, "version": 2}, headers=KEY)
     assert (answer.status_code, world.clock.version, len(world.admin_entries())) == (409, 1, 1)
+
+
+@pytest.mark.parametrize("error", [JournalFull("no room"), StoreBusy("held")], ids=["full", "held"])
+async def test_what_cannot_be_journalled_does_not_happen(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: JournalError
+) -> None:
+    async def refused(*_records: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(world.journal, "write", refused)
+    for path, asked in [
+        ("clock", {"offset_s": 60, "version": 1}),
+        ("fault", {"id": "f1", "operation": "DMP.TD2.1", "kind": "timeout", "armed": True}),
+    ]:
+        answer = await world.http.post(f"/admin/{path}", json=asked, headers=KEY)
+        assert (answer.status_code, "Recommencez" in answer.json()["detail"]) == (503, True)
+    assert (world.clock.version, world.clock.offset) == (0, timedelta())
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-Socle-Admin-Key": "autre"}], ids=["no key", "wrong key"])
