@@ -12,7 +12,7 @@ from gateway.access.callers import Access, Caller
 from gateway.journal.record import Intent, Record
 from gateway.operations import Service
 
-_HELD = 64 * 1024  # bytes of a message whose tree, ten times as large, is kept
+_HELD = 64 * 1024  # bytes of XML whose tree, ten times as large, is kept
 
 
 @dataclass(slots=True)
@@ -32,12 +32,18 @@ class Request:
     envelope_read: soap.Envelope | None = field(default=None, init=False, repr=False)
 
     def envelope(self) -> soap.Envelope | None:
-        """The SOAP 1.2 envelope of the body; None when it is none. Read once, unless it is too large to be held by each call
-        that waits for its service."""
+        """The SOAP 1.2 envelope that the body is; None when it is none."""
         envelope = self.envelope_read or soap.envelope_of(self.body)
-        if len(self.body) <= _HELD:
-            self.envelope_read = envelope
+        if envelope is not None:
+            self.hold(envelope)
         return envelope
+
+    def hold(self, envelope: soap.Envelope) -> None:
+        """What the body was read as, for who reads it next; not a tree too large to be held by each call that waits for its
+        service."""
+        xml = self.body if envelope.parts is None else envelope.parts.root.body
+        if len(xml) <= _HELD:
+            self.envelope_read = envelope
 
     def header(self, name: str) -> str | None:
         """The first header of this name, decoded as latin-1, or None."""

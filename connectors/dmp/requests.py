@@ -8,7 +8,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Literal
 
@@ -64,24 +64,25 @@ class Seen:
     feed: Feed | None = None
 
 
-def read_request(content_type: str | None, body: bytes) -> Seen:
-    """Raises NotReadable; anything inside a readable envelope is read as far as it goes."""
+def read_envelope(content_type: str | None, body: bytes) -> soap.Envelope:
+    """The envelope of a message, with its parts when it is multipart. Raises NotReadable."""
     try:
         parts = mtom.split(content_type or "", body) if mtom.is_multipart(content_type) else None
         root, cap = (body, MAX_INLINE) if parts is None else (bytes(parts.root.body), soap.MAX_BYTES)
-        envelope = soap.read_envelope(root, max_bytes=cap)
+        return replace(soap.read_envelope(root, max_bytes=cap), parts=parts)
     except mtom.MtomError as error:
         raise NotReadable(error.reason) from error
     except xmlsafe.MalformedXml as error:
         raise NotReadable("xml") from error
     except soap.NotAnEnvelope as error:
         raise NotReadable("soap11" if error.soap11 else "envelope") from error
-    if envelope.body is None:
+
+
+def read_request(envelope: soap.Envelope) -> Seen:
+    """Raises NotReadable for an empty Body; anything inside is read as far as it goes."""
+    body = envelope.body
+    if body is None:
         raise NotReadable("empty-body")
-    return _seen(envelope, envelope.body, parts)
-
-
-def _seen(envelope: soap.Envelope, body: _Element, parts: mtom.Multipart | None) -> Seen:
     kind = _kind(body)
     attributes = dict(_vihf_attributes(envelope))
     patient = xds.read_cx(attributes.get(saml.RESOURCE_ID, ""))
@@ -91,7 +92,7 @@ def _seen(envelope: soap.Envelope, body: _Element, parts: mtom.Multipart | None)
         if value is not None and value.get("extension"):
             patient = (value.get("extension", ""), value.get("root", ""))
     elif kind == "feed":
-        feed, stated = _feed(body, parts)
+        feed, stated = _feed(body, envelope.parts)
         patient = stated or patient
     return Seen(kind, patient, attributes.get("NameID") or None, attributes.get("LPS_Version"), feed)
 
@@ -119,7 +120,6 @@ def _vihf_attributes(envelope: soap.Envelope) -> Iterator[tuple[str, str]]:
         value = attribute.find(f"{{{NS_SAML}}}AttributeValue")
         if value is not None:
             yield attribute.get("Name", ""), (value.text or "").strip()
-
 
 
 def _feed(body: _Element, parts: mtom.Multipart | None) -> tuple[Feed, tuple[str, str] | None]:

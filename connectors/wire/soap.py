@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from lxml import etree
 
-from connectors.wire import xmlsafe
+from connectors.wire import mtom, xmlsafe
 
 Element = etree._Element
 
@@ -37,10 +37,14 @@ class NotAnEnvelope(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """Header blocks in order, and the first element of the Body (None when the Body is empty)."""
+    """Header blocks in order, and the first element of the Body (None when the Body is empty).
+
+    parts  of the multipart message whose root it was; None when it came alone
+    """
 
     header: tuple[Element, ...] = field(repr=False)
     body: Element | None = field(repr=False)
+    parts: mtom.Multipart | None = field(default=None, repr=False)
 
     def block(self, namespace: str, name: str) -> Element | None:
         """The first header block of this name."""

@@ -76,7 +76,9 @@ class DmpDoor:
         record.operation = unknown_of(self.service).id
         record.finess_et, record.attribution = caller.finess_et, "appel"
         try:
-            seen = requests.read_request(request.header("content-type"), request.body)
+            envelope = requests.read_envelope(request.header("content-type"), request.body)
+            request.hold(envelope)
+            seen = requests.read_request(envelope)
         except requests.NotReadable:
             record.flag("V-SOAP")
             return None

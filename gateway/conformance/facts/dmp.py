@@ -6,12 +6,13 @@ import binascii
 
 from lxml import etree
 
+from connectors.dmp import requests
 from connectors.nomenclatures import xds
 from connectors.nomenclatures.identifiers import finess_of_struct_id, is_rpps
 from connectors.nomenclatures.xds import NS_HL7, NS_SAML, NS_XDSB, NS_XOP
 from connectors.wire import mtom, saml, soap
 from gateway.conformance.facts import xds as entries
-from gateway.conformance.facts.cda import MAX_BYTES, read_cda
+from gateway.conformance.facts.cda import read_cda
 from gateway.conformance.facts.identity import OTHER, patient_facts
 from gateway.conformance.facts.places import (
     ENTRY_PATIENT,
@@ -31,7 +32,7 @@ _Element = etree._Element
 
 def existence_facts(message: Message, eyes: Eyes, made: Made) -> None:
     """TD0.2: ``vihf`` and ``patient``."""
-    envelope, body, _ = _read(message)
+    envelope, body = _read(message)
     made.values["vihf"] = _vihf(envelope, eyes, made)
     value = body.find(f".//{{{NS_HL7}}}patientIdentifier/{{{NS_HL7}}}value")
     asked = None if value is None else (value.get("extension"), value.get("root"))
@@ -45,7 +46,7 @@ def feed_facts(message: Message, eyes: Eyes, made: Made) -> None:
     ``given``: the parts of a message of the gateway that are the DUI's own.
     """
     made.values["given"] = sorted(message.given)
-    envelope, body, parts = _read(message)
+    envelope, body = _read(message)
     made.values["vihf"] = _vihf(envelope, eyes, made)
     listed = entries.registry_of(body)
     made.values["set"] = entries.set_facts(listed, eyes, made)
@@ -55,21 +56,18 @@ def feed_facts(message: Message, eyes: Eyes, made: Made) -> None:
     made.values["documents"] = [
         {
             "entry": entries.entry_facts(entry, ENTRY_PATIENT, eyes, made),
-            "cda": _document(carried.get(entry.get("id")), parts, eyes, made),
+            "cda": _document(carried.get(entry.get("id")), envelope.parts, eyes, made),
         }
         for entry in listed_entries[:MAX_DOCUMENTS]
     ]
     made.shown[OWN_MATRICULE] = made.shown.get(ENTRY_PATIENT, [])
 
 
-def _read(message: Message) -> tuple[soap.Envelope, _Element, mtom.Multipart | None]:
-    content_type = message.header("content-type")
-    parts = mtom.split(content_type or "", message.request) if mtom.is_multipart(content_type) else None
-    root, cap = (message.request, MAX_BYTES) if parts is None else (bytes(parts.root.body), soap.MAX_BYTES)
-    envelope = soap.read_envelope(root, max_bytes=cap)
+def _read(message: Message) -> tuple[soap.Envelope, _Element]:
+    envelope = message.envelope_read or requests.read_envelope(message.header("content-type"), message.request)
     if envelope.body is None:
         raise soap.NotAnEnvelope("empty Body")
-    return envelope, envelope.body, parts
+    return envelope, envelope.body
 
 
 def _document(element: _Element | None, parts: mtom.Multipart | None, eyes: Eyes, made: Made) -> FactValues:

@@ -10,7 +10,7 @@ import pytest
 from connectors.dmp.client import BASE_PATH, Deposited, DmpAsker, DmpClient
 from connectors.dmp.codes import MEANINGS, meaning
 from connectors.dmp.errors import DmpUnreadable
-from connectors.dmp.requests import read_request
+from connectors.dmp.requests import read_envelope, read_request
 from connectors.nomenclatures import xds
 from connectors.nomenclatures.xds import NS_QUERY, NS_RIM
 from connectors.wire.clock import SystemClock
@@ -93,7 +93,7 @@ async def test_settlement_asks_in_the_name_of_the_structure_for_exactly_these_do
     await asker(dui, wire).ask(blob(dui, "1.2.3"))
     [(_, url, headers, body)] = wire.sent
     assert url.endswith("/registry")
-    seen = read_request(dict(headers)[b"content-type"].decode(), body)
+    seen = read_request(read_envelope(dict(headers)[b"content-type"].decode(), body))
     assert (seen.kind, seen.patient) == ("search", ("269054958815780", xds.OID_INS_TEST))
     assert b"('1.2.3')" in body
 

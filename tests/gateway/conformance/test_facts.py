@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors.dmp import requests
 from gateway.conformance.facts import EXTRACTORS, extract
 from gateway.conformance.facts.cda import pdf_kind
 from gateway.conformance.facts.classes import class_of
@@ -55,13 +56,23 @@ def facts_of(message: Message) -> dict[str, object]:
     return made.values
 
 
+def existence(dui: Dui) -> Message:
+    call = dui.existence()
+    return Message("DMP.TD0.2", request_headers=call.headers, request=call.body)
+
+
 def messages(dui: Dui) -> list[Message]:
-    existence = dui.existence()
     return [
         search(), feed(dui), Letter(dui).sent(COLLEAGUE, f"{MATRICULE}@patient.mssante.fr"), authorize(), token(),
-        directory(COLLEAGUE), Message("DMP.TD0.2", request_headers=existence.headers, request=existence.body), by_card(),
+        directory(COLLEAGUE), existence(dui), by_card(),
         by_assertion(f"8{RPPS}"), verification(), *lot((PERSON, True), (OTHER, False)), decision(ACCEPTED, piece=CARD),
     ]  # fmt: skip
+
+
+def test_what_its_door_has_read_is_not_read_again(dui: Dui) -> None:
+    for message in (feed(dui), existence(dui), search()):
+        read = requests.read_envelope(message.header("content-type"), message.request)
+        assert facts_of(replace(message, request=b"", envelope_read=read)) == facts_of(message)
 
 
 def test_every_extractor_reads_an_operation_of_the_table(dui: Dui) -> None:

@@ -14,9 +14,9 @@ from gateway.operations import OPERATIONS
 #: A change of any check changes these: raise the version of the sets in sets.toml, then pin again. Never repin a version
 #: that a release has shipped.
 PINNED = {
-    ("smoke", "4"): "abfaaa773dd00ed1ac290e4fe2eacd834e23b618e55a0b8b9669e15309f62f43",
-    ("journal", "4"): "69853433dba2eb6878edda0778d4b4526959bfb89cade84671b025494834045f",
-    ("tout", "4"): "72b1d7308aa6865e9ff0f150a8ba909340103144b31859b001219525925b9a6b",
+    ("smoke", "5"): "09187ba78280cfc49526e51ff2e8a538c14e9a63ed3920efa1ec19be540c1824",
+    ("journal", "5"): "8215f2f53f26847480504a646052017b4411dc8a6e9be7fd74b8526c7081b994",
+    ("tout", "5"): "568540206925c4d34f1fa27b33e510e588cf83ffd5813cf4291ce4e7f44346ce",
 }
 
 
@@ -79,7 +79,7 @@ def test_another_text_is_another_set(monkeypatch: pytest.MonkeyPatch) -> None:
         one.cache_clear()
     try:
         assert rule_set("smoke").sha256 != before
-        assert rule_set("journal").sha256 == PINNED["journal", "4"]
+        assert rule_set("journal").sha256 == PINNED["journal", "5"]
     finally:
         monkeypatch.undo()
         for one in caches:

@@ -155,6 +155,17 @@ def test_a_feed_is_read_whole(door: DmpDoor, dui: samples.Dui, registry: Attribu
     }  # fmt: skip
 
 
+def test_a_message_is_held_as_it_was_read_unless_its_tree_is_large(door: DmpDoor, dui: samples.Dui) -> None:
+    """The root alone has a tree: documents are views of the body, which the request holds anyway."""
+    large_root = edited(dui.feed(), "</soap:Envelope>", " " * 64 * 1024 + "</soap:Envelope>")
+    for call, parts in ((dui.existence(), None), (dui.feed(pdf=samples.pdf() + b" " * 64 * 1024), 1), (large_root, None)):
+        request = asked(call)
+        door.read(request, Record(None, dui=CALLER.dui), CALLER)
+        held = request.envelope_read
+        assert (held is None) == (call is large_root)
+        assert held is None or (held.parts and len(held.parts.parts)) == parts
+
+
 @pytest.mark.parametrize("name", ["feed", "existence"])
 def test_the_identity_of_a_fictitious_person_ends_at_the_door_of_production(door: DmpDoor, dui: samples.Dui, name: str) -> None:
     call = getattr(dui, name)()
