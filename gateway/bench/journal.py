@@ -17,9 +17,10 @@ from gateway.bench.figure import Figure, Target
 from gateway.bench.limit import Limit, bare_commits_ms, batches_of, write_prepared
 from gateway.bench.timing import p99
 from gateway.collector import look_less_often
+from gateway.journal.jobs import Job
 from gateway.journal.journal import FILE_NAME, Journal
 from gateway.journal.record import Record
-from gateway.journal.writer import Job, Writer
+from gateway.journal.writer import Writer
 
 _CALLERS = {1: 1_000, 16: 4_000, 64: 12_000, 256: 12_000}  # and how many entries at most
 _RATES = (50, 200, 500)

@@ -1,7 +1,7 @@
 """The journal's rows, in one transaction at a time (design §5). Used by one thread: the writer's, or whoever opens it."""
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from operator import itemgetter
@@ -68,8 +68,11 @@ class Store:
         self._last_recorded: str = self._db.execute(_LAST_RECORDED, mine).get or ""
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Commits durably on leaving; on any error nothing of it stays, in the file or in memory."""
+    def transaction(self, meanwhile: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Commits durably on leaving; on any error nothing of it stays, in the file or in memory.
+
+        ``meanwhile`` is called once only the commit is left, which needs the disk and not the interpreter.
+        """
         first = self._next_seq
         self._now = self._clock.real()
         self._recorded_at = text_of(self._now)
@@ -78,6 +81,7 @@ class Store:
             yield
             self._flush()
             self._head.move(first, self._next_seq, self._now)
+            meanwhile()
             self._db.execute("COMMIT")
         except BaseException:
             self._next_seq = first

@@ -7,11 +7,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import apsw
 
 from gateway.journal.connection import StoreBusy, StoreLost
+from gateway.journal.jobs import Done, Job, Teller, deliver, refuse
 from gateway.journal.record import JournalFull, JournalStopped
 from gateway.journal.refs import Lookups
 from gateway.journal.store import Store
@@ -20,27 +21,17 @@ log = logging.getLogger(__name__)
 
 _BATCH = 500
 _WORTH_WAITING = 8  # callers, or calls under way; below, a commit of its own costs less than the wait
+_WORTH_HALVING = 32  # callers; fewer are written as one group
 _PATIENCE_S = 0.004
 _TRIES = 10  # of a transaction that met another writer's
 _NOTHING: Lookups = {}
 
 
-class Job(NamedTuple):
-    """Something to do in a transaction, who waits for it to be durable, and what is then true even if nobody waits.
-
-    owed   the call has left: its room is kept, it is never refused for want of it while the ballast lasts
-    named  the values that ``work`` will name, so that those of a whole group are looked up together
-    """
-
-    work: Callable[[Store], Any]
-    named: Lookups
-    owed: bool
-    future: asyncio.Future[Any]
-    then: Callable[[], None] | None
-
-
 class Writer(threading.Thread):
     """The only thread that touches the store. Jobs wait in order; their futures resolve once the commit is on disk.
+
+    Many callers are written as two groups in turn (decision 0058): those of one are told when the commit of the other begins,
+    and prepare their next records while it goes on. Only in a file of our own: a commit on a server may wait for other writers.
 
     under_way  how many calls will still have their entry written, those that already wait included
     """
@@ -57,7 +48,10 @@ class Writer(threading.Thread):
         self._wake = threading.Condition(self._lock)
         self._closing = False
         self._broken: Exception | None = None
-        self._enough = 1  # as many as last time
+        self._in_turn = not store.shared
+        self._on_disk: Done = []  # a group that is not told yet
+        self._teller = Teller()
+        self._enough = 1  # jobs that were left, and callers told since: most come back
         self._awaited = 1  # jobs, by the thread
         self._patience_s = 0.0
 
@@ -102,12 +96,14 @@ class Writer(threading.Thread):
             self._wake.notify()
 
     def run(self) -> None:
+        self._teller.start()
         while not self._closing or self._jobs:
             batch = self._next_batch()
             started = time.perf_counter()
             if batch or not self._closing:  # nothing came for long: an empty transaction says that this writer lives
                 self._write(batch)
             self._patience_s = min(time.perf_counter() - started, _PATIENCE_S)
+        self._teller.stop()
 
     def _next_batch(self) -> list[Job]:
         """What waits. After a large group its callers come back one by one: they are waited for, as long as a commit takes.
@@ -120,9 +116,16 @@ class Writer(threading.Thread):
             self._await(1, self._store.renew_every_s)
             if len(self._jobs) < _WORTH_WAITING <= self._under_way():
                 self._await(self._under_way(), _PATIENCE_S)
-            batch = [self._jobs.popleft() for _ in range(min(_BATCH, len(self._jobs)))]
-            self._enough = len(batch)
+            batch = [self._jobs.popleft() for _ in range(self._share(len(self._jobs)))]
+            self._enough = len(self._jobs)
             return batch
+
+    def _share(self, waiting: int) -> int:
+        """How many of those that wait go now: half of all there are, those on disk included, when that makes two groups."""
+        everybody = waiting + len(self._on_disk)
+        if self._in_turn and everybody >= _WORTH_HALVING:
+            waiting = min(waiting, (everybody + 1) // 2)
+        return min(_BATCH, waiting)
 
     def _await(self, count: int, timeout_s: float | None = None) -> None:
         self._awaited = count
@@ -132,10 +135,23 @@ class Writer(threading.Thread):
         if self._broken:
             refuse(batch, lambda: JournalStopped("the journal stopped: the disk failed"))
             return
+        if not all(job.owed for job in batch):  # an administrative act may take long
+            self._tell(deliver)
         try:
-            deliver(batch, self._commit(batch))
+            results = self._commit(batch)
         except Exception as error:
+            self._tell(deliver)
             self._take_back(batch, error)
+            return
+        self._on_disk = list(zip(batch, results, strict=True))
+        if not (self._in_turn and min(len(batch), len(self._jobs)) >= _WORTH_WAITING):
+            self._tell(deliver)
+
+    def _tell(self, how: Callable[[Done], None]) -> None:
+        done, self._on_disk = self._on_disk, []
+        if done:
+            self._enough += len(done)
+            how(done)
 
     def _take_back(self, batch: list[Job], error: Exception) -> None:
         if self._store.lacks_room(error):
@@ -170,48 +186,13 @@ class Writer(threading.Thread):
         tries = 0
         while True:
             try:
-                with self._store.transaction():
+                with self._store.transaction(lambda: self._tell(self._teller.deliver)):
                     self._store.refs.expect(job.named for job in batch)
                     return [job.work(self._store) for job in batch]
             except StoreBusy:  # nothing of it stays
                 tries += 1
                 if tries == _TRIES:
                     raise
-
-
-def deliver(batch: list[Job], results: list[Any]) -> None:
-    """Resolve the futures, with one wake-up for each event loop."""
-    _tell(batch, _resolve, results)
-
-
-def refuse(batch: list[Job], error: Callable[[], Exception]) -> None:
-    """Fail the futures, each with an error of its own."""
-    _tell(batch, _reject, [error() for _ in batch])
-
-
-def _tell(batch: list[Job], how: Callable[[list[tuple[Job, Any]]], None], what: list[Any]) -> None:
-    told = list(zip(batch, what, strict=True))
-    loops = {job.future.get_loop() for job in batch}
-    for loop in loops:
-        mine = told if len(loops) == 1 else [(job, one) for job, one in told if job.future.get_loop() is loop]
-        try:
-            loop.call_soon_threadsafe(how, mine)
-        except RuntimeError:  # the loop is closed: nobody waits any more
-            log.warning("journal_waiters_gone", extra={"count": len(mine)})
-
-
-def _resolve(done: list[tuple[Job, Any]]) -> None:
-    for job, result in done:
-        if job.then is not None:
-            job.then()
-        if not job.future.done():  # else its waiter was cancelled; the row is written all the same
-            job.future.set_result(result)
-
-
-def _reject(failed: list[tuple[Job, Exception]]) -> None:
-    for job, error in failed:
-        if not job.future.done():
-            job.future.set_exception(error)
 
 
 def _fatal(error: Exception) -> bool:
