@@ -8,6 +8,7 @@ import orjson
 
 from connectors.wire.http import Answer, Headers
 from gateway.journal.record import Outcome, Record
+from gateway.outcomes import FULL
 from gateway.road import Refusal
 
 CONTENT_TYPE = b"application/problem+json"
@@ -107,11 +108,12 @@ def unrecorded(refused: Refused) -> Answer:
 
 
 def refuse_road(refusal: Refusal, record: Record) -> Answer:
-    """The road's own refusal in this door's words; the road has told the entry."""
+    """The road's own refusal in this door's words; the road has told the entry. A journal that is full has none to name."""
     slug, detail = _OF_REFUSAL.get((refusal.flag, refusal.status), "interne"), refusal.text
     if record.outcome == "in_doubt":
         slug, detail = ("delai" if slug == "delai" else "perdue"), IN_DOUBT
-    answer = _problem(KINDS[slug], detail, record.id, {"indicateurs": [refusal.flag]})
+    call_id = None if refusal is FULL else record.id
+    answer = _problem(KINDS[slug], detail, call_id, {"indicateurs": [refusal.flag]})
     answer.headers.append((b"x-socle-fault", refusal.flag.encode("ascii")))
     return answer
 

@@ -269,6 +269,7 @@ async def test_a_full_journal_refuses_and_gives_the_key_back(bench: Bench, monke
         for path in REQUESTS:
             answer = await bench.post(path, REQUESTS[path], once="k1")
             assert (answer.status, answer.header("retry-after"), answer.header("x-socle-fault")) == (503, "30", "G-PLEIN")
+            assert (answer.header("x-socle-entree"), said(answer).get("instance")) == (None, None), "there is no entry to name"
     assert bench.entries() == [] and bench.world.trace.counts()["received"] == {}
     assert (await bench.post(FEED, REQUESTS[FEED], once="k1")).status == 201
 
