@@ -15,6 +15,7 @@ from gateway.journal.journal import FILE_NAME
 from gateway.journal.query import JournalReader
 from gateway.journal.record import Intent, JournalFull, Record
 from gateway.journal.store import Store
+from gateway.road import Request
 from tests.gateway.road_bench import World, post, road_bench
 
 
@@ -82,6 +83,19 @@ async def test_a_dui_that_leaves_does_not_stop_its_call(world: World) -> None:
     await world.road.drain(2)
     [entry] = world.entries()
     assert (entry["outcome"], entry["service_code"]) == ("ok", "Success")
+
+
+async def test_a_listener_that_stops_does_not_stop_an_exchange_under_way(world: World) -> None:
+    """A server cancels the requests that outlast its grace; the exchange is the gateway's own."""
+    world.behave = lambda: asyncio.sleep(0.2, "Success")
+    carrying = asyncio.create_task(world.road.carry(world.door, Request("dmp", "POST", "/feed", [], b"document")))
+    while not world.received:
+        await asyncio.sleep(0.01)
+    carrying.cancel()
+    await asyncio.gather(carrying, return_exceptions=True)
+    assert (carrying.cancelled(), world.entries(), world.intents()) == (True, [], 1)
+    await world.road.drain(2)
+    assert ([(entry["outcome"], entry["service_code"]) for entry in world.entries()], world.intents()) == ([("ok", "Success")], 0)
 
 
 async def test_an_upload_that_is_cut_is_not_forwarded(world: World) -> None:

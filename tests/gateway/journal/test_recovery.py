@@ -118,6 +118,16 @@ async def test_found_settles_and_counts_at_the_time_of_the_call(tmp_path: Path, 
     assert rows(tmp_path, "SELECT count(*) FROM doubts") == [(0,)], "the blob must die at settlement"
 
 
+async def test_no_question_before_the_service_deadline_however_short_the_wait(journal: Journal, clock: HandClock) -> None:
+    dmp = Dmp("found")
+    worker = SettlementWorker(journal, {"DMP.TD2.1": dmp}, clock, waits_s=(1.0, 1.0))
+    clock.now += timedelta(seconds=29)
+    assert (await worker.settle_due(), dmp.asked) == (0, [])
+    clock.now += timedelta(seconds=1)
+    assert await worker.settle_due() == 1
+    await journal.close()
+
+
 async def test_not_found_must_be_heard_twice_an_hour_apart(tmp_path: Path, journal: Journal, clock: HandClock) -> None:
     dmp = Dmp("not_found", "not_found")
     worker = SettlementWorker(journal, {"DMP.TD2.1": dmp}, clock)
