@@ -1,6 +1,8 @@
 """What could not be recorded one by one is said once a minute: how many, from when to when, why."""
 from __future__ import annotations
 
+import asyncio
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +10,11 @@ import pytest
 
 from connectors.wire.clock import SystemClock
 from gateway.gaps import Gaps
+from gateway.journal.canonical import text_of
 from gateway.journal.journal import Journal
 from gateway.journal.query import Filters, JournalReader
 from gateway.journal.record import JournalFull
+from tests.gateway.journal.world import BORN, HandClock
 
 
 def counted(*rounds: dict[tuple[str, str], int]) -> Any:
@@ -38,20 +42,26 @@ async def test_one_gap_entry_for_each_listener_and_reason(tmp_path: Path) -> Non
 
 
 async def test_a_gap_that_finds_no_room_is_kept_and_summed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    journal = Journal.open(tmp_path, environment="bac_a_sable", clock=SystemClock())
+    clock = HandClock()
+    journal = Journal.open(tmp_path, environment="bac_a_sable", clock=clock)
     try:
-        gaps = Gaps(journal, SystemClock(), [counted({("insi", "eof"): 3}, {("insi", "eof"): 4})])
+        gaps = Gaps(journal, clock, [counted({("insi", "eof"): 3}, {("insi", "eof"): 4})], every_s=3600)
+        running = asyncio.create_task(gaps.run())
+        await asyncio.sleep(0)
+        running.cancel()
         write = journal.write
 
         async def no_room(*_records: Any) -> Any:
             raise JournalFull("no room")
 
         monkeypatch.setattr(journal, "write", no_room)
+        clock.now += timedelta(minutes=1)
         await gaps.flush()
         monkeypatch.setattr(journal, "write", write)
+        clock.now += timedelta(minutes=1)
         await gaps.flush()
         [gap] = await gaps_of(tmp_path)
         assert gap["detail"]["count"] == 7
-        assert gap["detail"]["from"] <= gap["detail"]["to"]
+        assert (gap["detail"]["from"], gap["detail"]["to"]) == (text_of(BORN), text_of(BORN + timedelta(minutes=2)))
     finally:
         await journal.close()
