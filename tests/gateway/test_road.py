@@ -140,12 +140,16 @@ async def test_a_full_journal_refuses_new_calls_without_forwarding_them(world: W
     assert world.journal.in_flight_intents == 0, "a refused call keeps no room"
 
 
-async def test_a_journal_without_room_is_asked_before_the_message_is_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("body", [b"document", b"x" * 1001], ids=["a message", "one that the door declines"])
+async def test_a_journal_without_room_is_asked_before_the_message_is_read(
+    world: World, monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
     with monkeypatch.context() as full:
         full.setattr(type(world.journal), "full", property(lambda _: True))
-        answer = await post(world)
+        answer = await post(world, body=body)
     assert (answer.status, answer.header("x-socle-fault")) == (503, "G-PLEIN")
     assert (world.entries(), world.received, world.road.take_refused()) == ([], 0, {("dmp", "G-PLEIN"): 1})
+    assert world.road.take_refused() == {}, "each is counted in one gap entry only"
     assert (await post(world)).body == b"Success"
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from itertools import count
@@ -23,6 +24,7 @@ from gateway.journal.vault import Vault
 from tests.gateway.journal.world import BORN, SENDER, HandClock, feed, open_journal, rows
 
 GOLDEN = Path(__file__).parent / "golden" / "entry-v1.json"
+OTHER_KINDS = GOLDEN.with_name("other-kinds-v1.ndjson")
 
 
 def _complete_record() -> Record:
@@ -39,18 +41,40 @@ def _complete_record() -> Record:
     )  # fmt: skip
 
 
-def test_the_form_of_an_entry_is_pinned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """One in which nothing is drawn."""
     numbers = count(1)
     for user in (drafts, vaults):
         monkeypatch.setattr(user, "random_bytes", lambda size: next(numbers).to_bytes(2, "big") * (size // 2))
     monkeypatch.setattr(refs.Refs, "_name", lambda self: (next(numbers).to_bytes(2, "big") * 8).hex())
-    clock = HandClock()
     vault = Vault(tmp_path / "keys", b"k" * 32, b"l" * 32, None, "bac_a_sable")
-    store = Store(tmp_path / "journal.sqlite3", vault, clock, boot_id="b" * 32, log_id=1)
-    with store.transaction():
-        entry = store.append(draft_of(_complete_record(), "bac_a_sable", clock))
+    store = Store(tmp_path / "journal.sqlite3", vault, HandClock(), boot_id="b" * 32, log_id=1)
+    yield store
     store.close()
+
+
+def test_the_form_of_an_entry_is_pinned(store: Store) -> None:
+    with store.transaction():
+        entry = store.append(draft_of(_complete_record(), "bac_a_sable", HandClock()))
     assert entry.body == GOLDEN.read_bytes()
+
+
+def test_the_form_of_the_other_kinds_is_pinned(store: Store) -> None:
+    """A settlement says whatever the call said that it does not say itself; an act and a gap say what happened."""
+    doubt = replace(_complete_record(), outcome="in_doubt", service_code=None, time_basis="estimated")
+    by, numbered = Named("label", "Une personne"), "0195d5f2-0000-7000-8000-00000000000%d"
+    records = [
+        Record(None, "settlement", numbered % 2, BORN, settles=doubt.id, outcome="undecidable", time_basis="estimated",
+               detail={"how": "person", "by": by, "reason": Named("label", "Une raison")}),
+        Record(None, "admin", numbered % 3, BORN, event_time=BORN, tenant="passerelle", detail={"action": "identity", "by": by}),
+        Record(None, "gap", numbered % 4, BORN, event_time=BORN, tenant="passerelle",
+               detail={"listener": "dmp", "why": "G-PLEIN", "count": 2, "from": text_of(BORN), "to": text_of(BORN)}),
+    ]  # fmt: skip
+    with store.transaction():
+        store.append(draft_of(doubt, "bac_a_sable", HandClock()))
+        bodies = [store.append(draft_of(record, "bac_a_sable", HandClock())).body for record in records]
+    assert b"\n".join([*bodies, b""]) == OTHER_KINDS.read_bytes()
 
 
 def test_a_body_is_committed_to_with_its_salt(tmp_path: Path) -> None:
