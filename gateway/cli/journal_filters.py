@@ -105,7 +105,12 @@ def _persons(asked: Asked, reader: JournalReader, data: Path) -> tuple[str, ...]
     matricule = sys.stdin.readline().replace(" ", "").strip().upper()
     if len(matricule) != _MATRICULE_LENGTH or not matricule.isalnum():
         fail(f"Entrée standard : un matricule de 15 caractères est attendu, {len(matricule)} lus.", BAD_INPUT)
-    return reader.refs_of(vault.lookup("person", matricule) for vault in _vaults(data))
+    vaults = _vaults(data)
+    try:
+        reader.insist_on_keys(vaults[0])
+    except JournalError as error:
+        fail(f"Le journal de {data} : {error}.", BAD_INPUT)
+    return reader.refs_of(vault.lookup("person", matricule) for vault in vaults)
 
 
 def _vaults(data: Path) -> list[Vault]:

@@ -19,6 +19,7 @@ from gateway.journal import database
 from gateway.journal.connection import busy
 from gateway.journal.drafts import Draft, draft_of, intended_draft
 from gateway.journal.durable import sync_folder
+from gateway.journal.fitting import insist_on_keys
 from gateway.journal.location import FILE_NAME as FILE_NAME
 from gateway.journal.location import address_of
 from gateway.journal.lock import FolderLock
@@ -265,6 +266,7 @@ async def _alone() -> None:
 
 def _recovered(store: Store) -> tuple[Store, int]:
     try:
+        insist_on_keys(store.connection(alone=False), store.vault)
         return store, recover(store)
     except BaseException:
         store.close()

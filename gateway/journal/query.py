@@ -14,12 +14,14 @@ from gateway.journal import database
 from gateway.journal.connection import is_sqlite
 from gateway.journal.filters import EVERYTHING
 from gateway.journal.filters import Filters as Filters
+from gateway.journal.fitting import insist_on_keys
 from gateway.journal.location import FILE_NAME, present
 from gateway.journal.record import Entry, JournalError
 from gateway.journal.search import Index, chosen
 from gateway.journal.sifting import NEAREST, RUN, THERE, Found, sift
 from gateway.journal.store import POS_BITS
 from gateway.journal.units import Unit
+from gateway.journal.vault import Vault
 
 BEGINNING = "0"  # as ``after``: from the first entry on
 _CHUNK = 1000
@@ -199,6 +201,10 @@ class JournalReader:
         place = entry["log"] << POS_BITS | entry["seq"]
         rows = self._db.execute(_KEPT, (place,))
         return [KeptMessage(role, f"{entry['id']}|{n}", key, sealed, salt) for n, role, key, sealed, salt in rows]
+
+    def insist_on_keys(self, vault: Vault) -> None:
+        """Raises JournalUnsafe when these keys are not this journal's: whoever is looked for by them would not be found."""
+        insist_on_keys(self._db, vault)
 
     def refs_of(self, lookups: Iterable[bytes]) -> tuple[str, ...]:
         """The refs made for these keyed digests (``Vault.lookup``)."""

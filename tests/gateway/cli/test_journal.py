@@ -104,6 +104,16 @@ def test_a_person_is_asked_for_on_standard_input_only(mixed: tuple[Path, dict[st
     assert (code, out, err) == (2, "", "Entrée standard : un matricule de 15 caractères est attendu, 2 lus.\n")
 
 
+def test_a_person_is_not_looked_for_by_the_key_of_another_journal(tmp_path: Path) -> None:
+    """« Aucune entrée » would be believed."""
+    fill(tmp_path, message("ok", "<1@ehpad.test>"))
+    (tmp_path / "gateway" / "keys" / "K").write_bytes(bytes(range(32)))
+    code, out, err = run("list", "--data", str(tmp_path), "--person", stdin=f"{MATRICULE}\n")
+    assert (code, out) == (2, "")
+    assert "(keys/K)" in err and "n'est pas celle" in err
+    assert run("list", "--data", str(tmp_path))[0] == 0  # the twin: what needs no key
+
+
 def test_a_journal_that_nobody_indexed_is_indexed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.cli.journal._LATE", 3)
     fill(tmp_path, *(feed("ok") for _ in range(5)))

@@ -87,3 +87,24 @@ async def test_a_journal_whose_keys_are_lost_is_not_opened(tmp_path: Path, damag
         open_journal(tmp_path)
     key.write_bytes(kept)
     await open_journal(tmp_path).close()
+
+
+@pytest.mark.parametrize("environment", ["bac_a_sable", "production"])
+@pytest.mark.parametrize("name", ["K", "K2"])
+async def test_a_journal_is_not_opened_with_keys_of_another(tmp_path: Path, name: str, environment: str) -> None:
+    """One person would get two names; and an erasure would look for nobody in what it cannot open."""
+    journal = open_journal(tmp_path)
+    await journal.write(message("ok", "<1@dui.test>"), feed("ok", person=Named("person", MATRICULE)))
+    await journal.close()
+    key = tmp_path / "keys" / name
+    right = key.read_bytes()
+    key.write_bytes(bytes(range(32)))
+    with pytest.raises(JournalUnsafe, match=rf"\(keys/{name}\).*n'est pas celle"):
+        open_journal(tmp_path, environment=environment)
+    key.write_bytes(right)
+    again = open_journal(tmp_path, environment=environment)
+    damage = "UPDATE refs SET sealed = ? WHERE kind = 'message'"
+    await again.change(lambda store: store.connection().execute(damage, (bytes(40),)).get)
+    await again.write(message("ok", "<2@dui.test>"))
+    await again.close()
+    await open_journal(tmp_path, environment=environment).close()  # the twin: a damaged value says nothing of a key
