@@ -89,6 +89,24 @@ async def test_a_copy_is_made_beside_a_writer_and_is_of_one_moment(tmp_path: Pat
         assert recount(tmp_path / f"b{number}").gap_count == 0
 
 
+async def test_the_registry_of_a_copy_is_never_ahead_of_its_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint signed while the journal is copied would cover entries that the copy has not: it would not start."""
+    await a_journal(tmp_path / "a")
+    registry = tmp_path / "a" / "registry" / "log-0.ndjson"
+    registry.parent.mkdir()
+    registry.write_text("before\n")
+    copy = module._copy_database
+
+    def slow(source: Path, target: Path) -> None:
+        copy(source, target)
+        registry.write_text("before\nafter\n")
+
+    monkeypatch.setattr(module, "_copy_database", slow)
+    back_up(tmp_path / "a", tmp_path / "copie", PHRASE, AT)
+    restore(tmp_path / "copie", tmp_path / "b", PHRASE)
+    assert (tmp_path / "b" / "registry" / "log-0.ndjson").read_text() == "before\n"
+
+
 async def test_no_key_and_no_personal_value_is_readable_in_a_copy(tmp_path: Path) -> None:
     await a_journal(tmp_path / "a")
     back_up(tmp_path / "a", tmp_path / "copie", PHRASE, AT)
