@@ -133,8 +133,10 @@ def _place(attributes: Iterable[soap.Element]) -> str | None:
 
 
 def _bearer(certificate: x509.Certificate) -> str:
+    """The national identifier on a card; empty on what names nobody: the CN of an organisation's is what it asked for."""
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return str(names[0].value) if len(names) == 1 else ""
+    nominative = certificate.subject.get_attributes_for_oid(NameOID.SURNAME)
+    return str(names[0].value) if len(names) == 1 and nominative else ""
 
 
 def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:

@@ -82,7 +82,9 @@ def card_of(security: Element | None, trust: Trust) -> str | None:
         return None
     signature = made.find(f"{_DS}Signature")
     certificate = None if signature is None else signer(signature)
-    if signature is None or certificate is None or not is_issued(certificate, trust) or not _is_as_published(signature, made):
+    if signature is None or certificate is None or not _is_nominative(certificate) or not is_issued(certificate, trust):
+        return None
+    if not _is_as_published(signature, made):
         return None
     try:
         covered(made, certificate, {SignatureMethod.RSA_SHA256}, {DigestAlgorithm.SHA256})
@@ -144,7 +146,12 @@ def _not_a_card(certificate: x509.Certificate) -> str | None:
     """A nominative card's certificate of signature, with somebody's name (insi §2.3)."""
     if not may_sign(certificate):
         return "ce n'est pas un certificat de signature"
-    return None if certificate.subject.get_attributes_for_oid(NameOID.SURNAME) else "ce n'est pas une carte nominative"
+    return None if _is_nominative(certificate) else "ce n'est pas une carte nominative"
+
+
+def _is_nominative(certificate: x509.Certificate) -> bool:
+    """Whether it has somebody's name; the CN of an organisation's certificate is what it asked for, a professional's number too."""
+    return bool(certificate.subject.get_attributes_for_oid(NameOID.SURNAME))
 
 
 def _check_token(assertion: Element, claims: Mapping[str, Any] | None, rules: Rules) -> None:

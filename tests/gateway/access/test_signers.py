@@ -25,7 +25,15 @@ from gateway.door import Barred, Request
 from gateway.doors.insi import InsiOneWayDoor
 from gateway.journal.record import Record
 from gateway.operations import OPERATIONS
-from mocks.sandbox.authority import Authority, new_authority, new_issuer, new_key, person_marks, person_name
+from mocks.sandbox.authority import (
+    Authority,
+    new_authority,
+    new_issuer,
+    new_key,
+    organisation_name,
+    person_marks,
+    person_name,
+)
 from mocks.sandbox.papers import pem_of, read_pair
 from mocks.sandbox.population import Population
 from mocks.sandbox.profiles import PERSONS
@@ -179,6 +187,21 @@ def test_a_card_of_an_authority_that_the_door_does_not_know_is_nobodys(desk: Des
 
 def test_a_card_of_nobody_in_the_sandbox_is_nobodys(desk: Desk) -> None:
     assert desk.told(desk.card({"id_nat": "899999999999", "structure": desk.staff[0]["structure"]}).security(AT)) is UNKNOWN
+
+
+def test_the_certificate_of_an_organisation_speaks_for_no_professional(desk: Desk) -> None:
+    """A vendor chooses the CN of the certificates that the sandbox issues for its own structures."""
+    subject = organisation_name(department="69", organisation="X", struct_id="10B0990008", cn=desk.staff[0]["id_nat"])
+    pair = read_authority(desk).mint("sign", subject, KEY)
+    card = Card(Signer(pair.cert, pair.key), Professional(desk.staff[0]["structure"], "SA07"))
+    assert desk.authorities.issued(pair.cert)
+    assert desk.told(card.security(AT)) is UNKNOWN
+
+
+def read_authority(desk: Desk) -> Authority:
+    """Who issues to organisations."""
+    pki = desk.authorities.paths[0].parent
+    return Authority(read_pair(pki / "root"), read_pair(pki / "issuing"))
 
 
 def test_a_card_is_believed_once_its_authority_is_there(desk: Desk, tmp_path: Path) -> None:

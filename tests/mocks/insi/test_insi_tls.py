@@ -200,7 +200,7 @@ async def test_the_one_way_listener_takes_a_token_that_our_psc_issued(urls: dict
 async def test_a_call_by_card_is_the_tenant_s_of_whoever_holds_it(
     urls: dict[str, str], pki: Path, cards: Cards, world: World
 ) -> None:
-    """Even one that is refused for its age; not one that somebody changed."""
+    """Even one that is refused for its age; not one that somebody changed, nor what bears its number and names nobody."""
     staff = {"id_nat": NURSE, "structure": "0B0990008"}
     world.population.settle([], [staff])
     world.manifest.update(structures=[{"finess_et": "0B0990008", "struct_id": "10B0990008", "tenant": "editeur-a"}])
@@ -209,8 +209,9 @@ async def test_a_call_by_card_is_the_tenant_s_of_whoever_holds_it(
     good, old = (signed(assertion(at), cards.signer("card")) for at in (datetime.now(UTC), datetime(2026, 1, 1, tzinfo=UTC)))
     changed = signed(assertion(datetime.now(UTC)), cards.signer("card"))
     changed.set("Version", "2.0 ")
+    nobody = signed(assertion(datetime.now(UTC)), cards.signer("nobody"))
 
-    for made in (good, old, changed, assertion(datetime.now(UTC))):
+    for made in (good, old, changed, nobody, assertion(datetime.now(UTC))):
         await by_assertion(urls, pki, security(made))
 
     assert world.requests.codes("editeur-a", "insi") == {"CR00": 1, "siram_100": 1}
