@@ -206,12 +206,16 @@ class _Together:
 
 
 class _Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, plus the client's certificate in the scope, a header timer, a header size cap and fewer writes."""
+    """uvicorn's protocol, plus the client's certificate in the scope, a header timer, a header size cap and fewer writes.
+
+    _unheard  bytes read since the parser last told of something: it keeps a field, of the headers or behind a chunked body,
+              until the field ends, and one that never does would come to no other count
+    """
 
     listener = ""
     _tls: dict[str, Any] | None = None
     _timer: asyncio.TimerHandle | None = None
-    _header_bytes = 0
+    _header_bytes = _unheard = 0
     _in_head = False
     _counted = False
 
@@ -229,13 +233,16 @@ class _Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._unheard += len(data)
         super().data_received(data)
+        if self._unheard > _MAX_HEADER_BYTES:
+            self._too_large()
         if self._in_head and self._timer is None:  # most heads come whole, and need no timer
             self._arm()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._header_bytes, self._in_head = 0, True
+        self._header_bytes, self._unheard, self._in_head = 0, 0, True
         extensions: dict[str, Any] = {"tls": self._tls or {}, "transport": self.transport}
         self.scope["extensions"] = extensions
 
@@ -254,15 +261,23 @@ class _Protocol(HttpToolsProtocol):
         if self.cycle is not None:
             self.cycle.transport = _Together(self.transport, self.loop)  # type: ignore[assignment]
 
+    def on_body(self, body: bytes) -> None:
+        self._unheard = 0
+        super().on_body(body)
+
     def send_400_response(self, msg: str) -> None:
         self._count("http_malformed")
         super().send_400_response(msg)
 
     def _grow(self, size: int) -> None:
         self._header_bytes += size
+        self._unheard = 0
         if self._header_bytes > _MAX_HEADER_BYTES:
-            self._count("http_headers_too_large")
-            self.transport.abort()
+            self._too_large()
+
+    def _too_large(self) -> None:
+        self._count("http_headers_too_large")
+        self.transport.abort()
 
     def _count(self, reason: str) -> None:
         """Once a connection, for the first reason."""

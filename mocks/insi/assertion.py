@@ -150,7 +150,7 @@ def _not_a_card(certificate: x509.Certificate) -> str | None:
 
 
 def _is_nominative(certificate: x509.Certificate) -> bool:
-    """Whether it has somebody's name; the CN of an organisation's certificate is what it asked for, a professional's number too."""
+    """Whether it has somebody's name; an organisation's has none, and its CN may be any number that it asked for."""
     return bool(certificate.subject.get_attributes_for_oid(NameOID.SURNAME))
 
 

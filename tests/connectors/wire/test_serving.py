@@ -134,6 +134,40 @@ async def test_oversized_headers_are_dropped_and_counted() -> None:
     assert {listener for listener, _ in refused} == {"console"}
 
 
+_CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("endless", [b"X-Endless: ", _CHUNKED + b"0\r\nX-Endless: ", _CHUNKED + b"1;"])
+async def test_a_field_without_end_is_not_kept_until_it_ends(endless: bytes) -> None:
+    """Of the headers, behind a chunked body, beside the length of a chunk: no header is complete, none is counted."""
+    take_refused()
+    running = await Running.start([HttpService("console", echo)])
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(running.urls["console"].rpartition(":")[2]))
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\n" + endless)
+        with pytest.raises(ConnectionError):
+            for _ in range(64):  # 4 MiB; some of it waits in the buffers of the two sockets
+                writer.write(b"x" * 65_536)
+                await writer.drain()
+                await asyncio.sleep(0)
+            async with asyncio.timeout(2):
+                await reader.read()
+        writer.close()
+    finally:
+        await running.stop(1)
+    assert take_refused() == {("console", "http_headers_too_large"): 1}
+
+
+async def test_a_long_body_in_one_chunk_is_no_header() -> None:
+    running = await Running.start([HttpService("console", echo)])
+    try:
+        async with Client() as client:
+            answer = await client.send("POST", running.urls["console"] + "/", body=b"x" * 4_000_000)
+    finally:
+        await running.stop(1)
+    assert len(answer.body) == 4_000_000
+
+
 async def test_connections_without_a_request_are_counted_once_and_those_with_one_never() -> None:
     take_refused()
     running = await Running.start([HttpService("console", echo)])
