@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 from connectors.wire.clock import SystemClock
+from gateway.app import Gateway
 from gateway.gaps import Gaps
 from gateway.journal.canonical import text_of
 from gateway.journal.journal import Journal
 from gateway.journal.query import Filters, JournalReader
 from gateway.journal.record import JournalFull
+from gateway.strangers import ALONE
+from tests.gateway.doors.own.bench import open_bench
 from tests.gateway.journal.world import BORN, HandClock
 
 
@@ -65,3 +68,42 @@ async def test_a_gap_that_finds_no_room_is_kept_and_summed(tmp_path: Path, monke
         assert (gap["detail"]["from"], gap["detail"]["to"]) == (text_of(BORN), text_of(BORN + timedelta(minutes=2)))
     finally:
         await journal.close()
+
+
+async def test_a_gateway_says_what_every_door_counted_while_it_runs_and_when_it_stops(
+    own_sandbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_bench(own_sandbox, tmp_path / "data", monkeypatch) as bench:
+        await bench.stop()
+        gateway, urls, stop = Gateway.open(bench.settings), bench.urls, asyncio.Event()
+        gateway.gaps.every_s = 0.1
+        running = asyncio.create_task(gateway.run(urls.__setitem__, stop.wait))
+        urls.clear()
+
+        async def says(listener: str, words: bytes) -> None:
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(urls[listener].rpartition(":")[2].partition("/")[0]))
+            if listener == "smtp":
+                await reader.readline()
+            writer.write(words)
+            writer.close()
+            await writer.wait_closed()
+
+        async def said(listener: str) -> list[dict[str, Any]]:
+            return [gap["detail"] for gap in await gaps_of(bench.settings.journal) if gap["detail"]["listener"] == listener]
+
+        async with asyncio.timeout(20):
+            while None not in urls:
+                await asyncio.sleep(0.01)
+            for _ in range(ALONE + 1):
+                assert (await bench.post("/ins/recherche", {}, key="cle-inconnue")).status == 401
+            await says("smtp", b"")
+            await says("insi", b"no handshake")
+            while not all([await said(listener) for listener in ("console", "smtp", "insi")]):
+                await asyncio.sleep(0.05)
+        gateway.gaps.every_s = 3600
+        await asyncio.sleep(0.3)  # the minute under way
+        before = len(await said("smtp"))
+        await says("smtp", b"")
+        stop.set()
+        await running
+        assert len(await said("smtp")) == before + 1
