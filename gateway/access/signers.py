@@ -32,6 +32,7 @@ logging.getLogger("signxml").setLevel(logging.INFO)  # at DEBUG it writes what w
 
 _SAML = {"saml": NS_SAML}
 _DS = {"ds": NS_DS}
+_MAX_SIGNED = 64 * 1024  # bytes; what is canonised costs the square of the names that it declares, before any key is looked at
 _BILLING = "identifiantfacturation"  # names of attributes are compared without their case (insi §2.5)
 _EXPECTED = SignatureConfiguration(
     location="./", expect_references=1,
@@ -86,9 +87,12 @@ class Assertion:
 
     def signed_by(self, certificate: x509.Certificate) -> bool:
         """Whether the signature covers this very assertion, and is of this certificate's key."""
+        written = etree.tostring(self.element, with_tail=False)
+        if len(written) > _MAX_SIGNED:
+            return False
         try:
             result = XMLVerifier().verify(
-                etree.tostring(self.element, with_tail=False), x509_cert=certificate, id_attribute="ID", validate_schema=False,
+                written, x509_cert=certificate, id_attribute="ID", validate_schema=False,
                 expect_config=_EXPECTED,
             )  # fmt: skip
         except (SignXMLException, ValueError, TypeError, UnsupportedAlgorithm, etree.LxmlError):

@@ -25,6 +25,7 @@ from mocks.sandbox.lists import read_lists, revoked_in
 Element = etree._Element
 
 _DS = {"ds": NS_DS}
+_MAX_SIGNED = 64 * 1024  # bytes; what is canonised costs the square of the names that it declares, before any key is looked at
 
 
 class SignatureFails(ValueError):
@@ -92,12 +93,15 @@ def covered(
     assertion: Element, certificate: x509.Certificate, methods: set[SignatureMethod], digests: set[DigestAlgorithm]
 ) -> Element:
     """What the signature covers: the assertion itself. Raises SignatureFails, CoversSomethingElse."""
+    written = etree.tostring(assertion)
+    if len(written) > _MAX_SIGNED:
+        raise SignatureFails("too long")
     config = SignatureConfiguration(
         location="./", expect_references=1, signature_methods=frozenset(methods), digest_algorithms=frozenset(digests)
     )
     try:
         result = XMLVerifier().verify(
-            etree.tostring(assertion), x509_cert=certificate, id_attribute="ID", validate_schema=False, expect_config=config
+            written, x509_cert=certificate, id_attribute="ID", validate_schema=False, expect_config=config
         )
     except (InvalidSignature, InvalidDigest, InvalidInput, InvalidCertificate, ValueError, etree.LxmlError) as error:
         raise SignatureFails(type(error).__name__) from None

@@ -214,6 +214,16 @@ def test_a_card_is_believed_once_its_authority_is_there(desk: Desk, tmp_path: Pa
     assert authorities.issued(card)
 
 
+@pytest.mark.parametrize("size", [60_000, 70_000])
+def test_an_assertion_longer_than_any_is_not_verified(desk: Desk, size: int) -> None:
+    card = desk.card(desk.staff[0])
+    assertion = card.security(AT)
+    assertion.remove(assertion.find(f"{_DS}Signature"))  # type: ignore[arg-type]
+    assertion.set("Long", "x" * size)
+    sign(assertion, card.signer)
+    assert (desk.told(assertion) is UNKNOWN) is (size == 70_000)
+
+
 def test_of_two_assertions_none_is_chosen(desk: Desk) -> None:
     security = etree.Element(f"{{{soap.WSSE}}}Security")
     security.extend([desk.card(one).security(AT) for one in desk.staff[:2]])

@@ -84,6 +84,12 @@ def test_a_card_of_nobody_is_refused(cards: Cards) -> None:
     assert "nominative" in refusal(ask(cards, by_card(cards, "nobody", named)))
 
 
+@pytest.mark.parametrize("size", [60_000, 70_000])
+def test_an_assertion_longer_than_any_is_not_verified(cards: Cards, size: int) -> None:
+    reply = ask(cards, by_card(cards, change=lambda made: made.set("Long", "x" * size)))
+    assert (reply.code, b"invalide" in reply.body) == (("CR00", False) if size == 60_000 else ("siram_100", True))
+
+
 def test_an_assertion_of_a_card_is_signed(cards: Cards) -> None:
     assert "doit être signée" in refusal(ask(cards, security(assertion(NOW))))
 
