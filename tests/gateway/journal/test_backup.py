@@ -201,6 +201,43 @@ async def test_a_damaged_copy_is_refused_and_leaves_nothing(tmp_path: Path, dama
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "c", "copie", "damaged", "twin"]
 
 
+def lose_an_index(folder: Path) -> None:
+    """Every page can still be read and copied; the rows of one index are no longer there."""
+    file = folder / FILE_NAME
+    [(page,)], [(size,)] = (rows(folder, sql) for sql in (_ROOT, "PRAGMA page_size"))
+    content = bytearray(file.read_bytes())
+    content[(page - 1) * size + 3 : (page - 1) * size + 5] = bytes(2)  # no cell on this page
+    file.write_bytes(content)
+
+
+_ROOT = "SELECT rootpage FROM sqlite_schema WHERE name = 'sqlite_autoindex_entries_1'"
+
+
+async def test_a_damaged_journal_is_not_copied(tmp_path: Path) -> None:
+    await a_journal(tmp_path / "a")
+    lose_an_index(tmp_path / "a")
+    with pytest.raises(BackupError, match="Le journal lui-même est abîmé"):
+        back_up(tmp_path / "a", tmp_path / "copie", PHRASE, AT)
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("wrong", ["index", "count"])
+async def test_a_copy_of_a_damaged_journal_is_not_put_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
+    """Whoever made it did not look: it is whole and sealed, and still no journal."""
+    await a_journal(tmp_path / "a")
+    counts = module._counts
+    with monkeypatch.context() as careless:
+        if wrong == "index":
+            lose_an_index(tmp_path / "a")
+            careless.setattr(module, "_copy_database", lambda source, copy: copy.write_bytes(source.read_bytes()))
+        else:
+            careless.setattr(module, "_counts", lambda path: counts(path) | {"entries": 3})
+        back_up(tmp_path / "a", tmp_path / "copie", PHRASE, AT)
+    with pytest.raises(BackupError, match="abîmé ou n'est pas celui du manifeste"):
+        restore(tmp_path / "copie", tmp_path / "b", PHRASE)
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith("b")]
+
+
 async def test_the_commands_say_what_a_copy_does_not_hold(tmp_path: Path) -> None:
     await a_journal(tmp_path / "data" / "gateway")
     run, copy = CliRunner(), str(tmp_path / "copie")
