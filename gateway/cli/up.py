@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -84,7 +85,8 @@ def _stop_on_signals(supervisor: Supervisor) -> asyncio.Event:
         if first and loop.time() - first[0] <= _SECOND_SIGNAL_S:
             supervisor.kill_now()
         if not first:
-            typer.echo("Arrêt en cours (Ctrl-C à nouveau pour tuer) …", err=True)
+            with suppress(OSError):  # the same Ctrl-C ended who read what we say
+                typer.echo("Arrêt en cours (Ctrl-C à nouveau pour tuer) …", err=True)
         first[:] = [loop.time()]
         stop.set()
 

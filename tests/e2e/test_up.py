@@ -134,6 +134,8 @@ def test_a_second_up_on_the_same_data_is_refused(up: Up) -> None:
 def test_ctrl_c_leaves_no_process_and_no_port(up: Up) -> None:
     pids = children_of(up.process.pid)
     assert len(pids) == 2
+    assert up.process.stderr is not None
+    up.process.stderr.close()  # as in « socle up |& tee », whose Ctrl-C ends both
     assert stop(up.process) == 0
     assert not [pid for pid in pids if alive(pid)]
     for name, base in up.said["bases"].items():
