@@ -53,6 +53,7 @@ def bring(
         typer.echo(f"{file.name} : déjà reçue (entrée {done['premiere']}), sans autre effet.")
     else:
         typer.echo(f"{file.name} : {done['lignes']} ligne(s) au journal (entrée {done['entree']}).")
+    if not as_json:
         for remark in done["remarques"]:
             typer.echo(f"À vérifier, {remark}")
 

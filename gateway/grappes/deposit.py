@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from connectors.wire.clock import Clock
-from gateway.grappes.extraction import OPERATION, Extraction, detail_of, digest_of, read_extraction, remarks, same_as
+from gateway.grappes.extraction import (
+    OPERATION,
+    Extraction,
+    detail_of,
+    digest_of,
+    outdated,
+    read_extraction,
+    remarks,
+    same_as,
+)
 from gateway.grappes.registrar import today_of
 from gateway.grappes.registry import Registry
 from gateway.journal.database import open_for_reading
@@ -23,10 +32,10 @@ def fill(record: Record, journal: Journal, extractions: Sequence[Extraction], en
     if len(numbers) == 1:
         [record.finess_et] = numbers
     digest = digest_of(extractions)
-    first = _already(journal, environment, record.tenant, digest)
+    first, told = _already(journal, environment, record.tenant, digest, extractions)
     if first is not None:
         record.replays, record.detail = first, {"digest": digest}
-        return {"statut": "deja_recue", "premiere": first}
+        return {"statut": "deja_recue", "premiere": first, "remarques": told}
     record.detail = detail_of(extractions)
     return {"statut": "recue", "lignes": len(extractions), "remarques": remarks(extractions)}
 
@@ -43,9 +52,13 @@ async def deposit(
     return told | {"entree": entry.id}
 
 
-def _already(journal: Journal, environment: str, tenant: str, digest: str) -> str | None:
+def _already(
+    journal: Journal, environment: str, tenant: str, digest: str, extractions: Sequence[Extraction]
+) -> tuple[str | None, list[str]]:
+    """The entry that holds this file already, if there is one, and what of it does not count any more."""
     connection = open_for_reading(journal.folder / FILE_NAME)
     try:
-        return same_as(connection, environment, tenant, digest)
+        first = same_as(connection, environment, tenant, digest)
+        return first, [] if first is None else outdated(connection, environment, extractions)
     finally:
         connection.close()

@@ -90,14 +90,15 @@ class Received:
 
     extraction: Extraction
     entry_id: str
+    event_time: str
     log: int
     seq: int
     tenant: str
 
     @property
-    def rank(self) -> tuple[date, int, int]:
-        """The later one supersedes: by the day on which the DUI was asked, then by arrival."""
-        return self.extraction.extracted_on, self.log, self.seq
+    def rank(self) -> tuple[date, str, int, int]:
+        """The later one supersedes: by the day on which the DUI was asked, then by arrival, at whichever gateway that was."""
+        return self.extraction.extracted_on, self.event_time, self.log, self.seq
 
 
 class NotEntitled(ValueError):
@@ -224,7 +225,7 @@ def extractions(connection: Connection, environment: str, vector: Mapping[int, i
         if vector is not None and entry["seq"] >= vector.get(entry["log"], 0):
             continue
         for item in entry["detail"].get("rows", ()):
-            yield Received(Extraction.of(item), entry["id"], entry["log"], entry["seq"], entry["tenant"])
+            yield Received(Extraction.of(item), entry["id"], entry["event_time"], entry["log"], entry["seq"], entry["tenant"])
 
 
 def latest(received: Iterable[Received]) -> dict[tuple[str, date, date], Received]:
@@ -241,6 +242,17 @@ def same_as(connection: Connection, environment: str, tenant: str, digest: str) 
     """The entry that already holds what this file says, for this tenant; None when it is new."""
     entries = _accepted(connection, environment)
     return next((one["id"] for one in entries if one["tenant"] == tenant and one["detail"].get("digest") == digest), None)
+
+
+def outdated(connection: Connection, environment: str, sent: Sequence[Extraction]) -> list[str]:
+    """Which of these are not what counts, though the journal holds them, in French: sent again, a file changes nothing."""
+    standing = latest(extractions(connection, environment))
+    return [
+        f"{one.finess_et}, {one.since:%m/%Y} : c'est l'extraction du {now.extraction.extracted_on:%d/%m/%Y}, entrée "
+        f"{now.log}/{now.seq}, qui compte ; pour revenir à celle-ci, refaites-la avec un extrait_le plus récent."
+        for one in sent
+        if (now := standing.get(one.window)) is not None and now.extraction != one
+    ]
 
 
 def _accepted(connection: Connection, environment: str) -> Iterator[dict[str, Any]]:

@@ -58,10 +58,14 @@ async def test_the_same_again_has_no_other_effect_and_says_so(bench: Bench) -> N
     again = await send(bench, csv_of("", LINE))  # the first file, spaced otherwise
     assert (again.status, said(again)["statut"], said(again)["premiere"]) == (200, "deja_recue", first)
     assert standing(bench) == {"2025-10-01": 10}
+    [remark] = said(again)["remarques"]
+    assert remark.startswith(f"{MINE}, 10/2025 : c'est l'extraction du ") and "qui compte" in remark
     last = bench.entries("DUI.EXTRACTION")[-1]
     assert (last["outcome"], last["replays"], list(last["detail"])) == ("ok", first, ["digest"])
     await asyncio.gather(*(send(bench, csv_of(LINE.replace(";11;", ";12;"))) for _ in range(3)))
     assert (len(bench.entries("DUI.EXTRACTION")), standing(bench)) == (6, {"2025-10-01": 12})
+    counting = said(await send(bench, csv_of(LINE.replace(";11;", ";12;"))))
+    assert (counting["statut"], counting["remarques"]) == ("deja_recue", [])
 
 
 async def test_a_file_that_claims_another_s_essms_is_refused_whole_recorded_and_not_counted(bench: Bench) -> None:
