@@ -218,7 +218,8 @@ def _recount_lines(found: recounting.Recount, simulated: bool) -> list[str]:
     lines += [one.text for one in found.measures]
     lines += [_altered_line(one) for one in found.altered]
     lines += [_gap_line(gap) for gap in found.gaps]
-    more = found.gap_count - found.beside_gaps - len(found.altered) - len(found.gaps)
+    unlike = sum(len(one.unlike) for one in found.measures)  # said with their measures
+    more = found.gap_count - found.beside_gaps - len(found.altered) - len(found.gaps) - unlike
     if more > 0:
         lines.append(f"… et {more} autres.")
     lines.append("recompté : non" if found.gap_count else "recompté : oui")

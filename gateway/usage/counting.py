@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property, lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -112,7 +112,7 @@ class Counting:
         self.vector = present if vector is None else vector
         self._whole = self.vector == present
         # With one log a later entry never takes the place of an earlier one; with several, a row may have been replaced since.
-        self._replaced = len(present) > 1 and not self._whole
+        self.replaced = len(present) > 1 and not self._whole
         self._touched: dict[tuple[str, str], bool] = {}
 
     def numerator(self, slot: Slot) -> int:
@@ -165,7 +165,14 @@ class Counting:
 
     def unattributed(self, indicator: str, window: Window) -> int:
         """Accepted calls of the environment that belong to no ESSMS."""
-        return self.beside(Slot(indicator, "", window)).get("non_attribue", 0)
+        nobody = Slot(indicator, "", window)
+        beside = self.beside(nobody)
+        return beside.get("non_attribue", 0) + (len(self.accepted_late(nobody)) if beside.get("in_doubt") else 0)
+
+    def accepted_late(self, nobody: Slot) -> list[int]:
+        """Places of the calls in doubt that a settlement said accepted and that belong to no ESSMS: no unit is made of them."""
+        said = [doubt.place for doubt in self.doubts(nobody) if doubt.settled == "succeeded"]
+        return [place for place in said if (entry := self.opened(place)) is None or entry["counts_for"]]
 
     def border(self, slot: Slot) -> list[dict[str, Any]]:
         """Settlements that count less than a day inside a border of the window, at a time that nobody read."""
@@ -177,13 +184,14 @@ class Counting:
                     found.append(entry)
         return found
 
-    def first_unit(self, numbers: Sequence[str]) -> datetime | None:
-        """When the first unit of any of these ESSMS happened; None when nothing was counted."""
+    def first_day(self, numbers: Sequence[str]) -> date | None:
+        """The day of the first unit of any of these ESSMS, local to it; None when nothing was counted."""
         found = [
-            self._execute(statements.FIRST_UNIT[one], {"environment": self.environment, "finess_et": number}).get
+            moment_of(text).astimezone(zone_of(number)).date()
             for one in SOCLE for number in numbers
+            if (text := self._execute(statements.FIRST_UNIT[one], {"environment": self.environment, "finess_et": number}).get)
         ]  # fmt: skip
-        return min((moment_of(text) for text in found if text is not None), default=None)
+        return min(found, default=None)
 
     def last_unit(self, indicator: str, finess_et: str) -> datetime | None:
         """When the last unit of an ESSMS happened."""
@@ -231,7 +239,7 @@ class Counting:
 
     def last_event(self) -> datetime | None:
         """How far business time went, as far as the vector knows."""
-        return vectors.last_event(self._db, self.vector)
+        return vectors.last_event(self._db, self.vector, self.environment)
 
     def place_of(self, slot: Slot, ref: str) -> tuple[int, int] | None:
         """Log and seq of the entry that counts for this unit, in whatever window when it counts once for good."""
@@ -248,4 +256,4 @@ class Counting:
     @cached_property
     def _units(self) -> str:
         """The table of units: the journal's own, or one made again from the entries of the vector."""
-        return rebuilt(self._db, self.vector) if self._replaced else "usage_units"
+        return rebuilt(self._db, self.vector) if self.replaced else "usage_units"

@@ -142,11 +142,11 @@ def _repeated(counting: Counting, folder: Path, slot: Slot) -> Iterator[Line]:
 def _others(counting: Counting, slot: Slot) -> dict[str, int]:
     nobody = Slot(slot.indicator, "", slot.window)
     reasons: dict[str, int] = {}
-    for place, what, _ in counting.beside_rows(nobody):
-        if what == "non_attribue":
-            entry = counting.opened(place)
-            reason = _LEFT if entry is None else (entry["attribution"] or "").partition(":")[2] or "absent"
-            reasons[reason] = reasons.get(reason, 0) + 1
+    accepted = [place for place, what, _ in counting.beside_rows(nobody) if what == "non_attribue"]
+    for place in (*accepted, *counting.accepted_late(nobody)):
+        entry = counting.opened(place)
+        reason = _LEFT if entry is None else (entry["attribution"] or "").partition(":")[2] or "absent"
+        reasons[reason] = reasons.get(reason, 0) + 1
     return dict(sorted(reasons.items()))
 
 

@@ -158,18 +158,22 @@ class _Source:
         )  # fmt: skip
 
     def start_of(self, grappe: Grappe) -> date:
-        """The first day of the first period: asked, declared, closed so, or the month of the first unit, or this month."""
-        declared = self._asked.start or declared_start(grappe, self._asked.options)
+        """The first day of the first period: asked, or the grappe's own."""
+        return self._asked.start or self._own_start(grappe)
+
+    def _own_start(self, grappe: Grappe) -> date:
+        """Declared, closed so, or the month of the first unit, or this month."""
+        declared = declared_start(grappe, self._asked.options)
         if declared is not None:
             return declared
         closed = self._closings.series_start(grappe.id)
         if closed is not None:
             return closed
         numbers = [one.finess_et for one in grappe.essms]
-        return (self._counting.first_unit(numbers) or self._asked.now).astimezone(_PARIS).date().replace(day=1)
+        return (self._counting.first_day(numbers) or self._asked.now.astimezone(_PARIS).date()).replace(day=1)
 
     def _window(self, view: View, window: Window) -> list[Measure]:
-        known = self._closings.of(view.grappe.id, window) if self._asked.options == STANDARD else []
+        known = self._closings.of(view.grappe.id, window) if self._is_the_registry_s(view, window) else []
         if self._asked.version is not None:
             closed = next((one for one in known if one.version == self._asked.version), None)
             if closed is None:
@@ -182,6 +186,17 @@ class _Source:
             return self._with_trend(view, rows)
         why = causes(view, window, known[-1], self._kept(view.grappe, known[-1].registry_version))
         return self._with_trend(view, _stamped(view, rows, known[-1].version + 1, why))
+
+    def _is_the_registry_s(self, view: View, window: Window) -> bool:
+        """Whether these measures are the grappe's own. Other options, or a start that makes other members measured than theirs,
+        are a reading: no version of anything."""
+        asked = self._asked
+        if asked.options != STANDARD:
+            return False
+        if asked.start is None or asked.version is not None:
+            return True
+        own = Series(view.grappe, self._own_start(view.grappe), view.series.months)
+        return own.measured(window) == view.series.measured(window)
 
     def _again(self, view: View, window: Window, closed: Closed) -> list[Measure]:
         """A closed version, from what it rests on. Raises NotReproduced."""

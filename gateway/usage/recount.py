@@ -57,7 +57,8 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Recount:
-    """``gaps`` holds at most the number asked for; ``gap_count`` counts them all, ``beside_gaps`` and ``altered`` included.
+    """``gaps`` holds at most the number asked for; ``gap_count`` counts them all, ``beside_gaps``, ``altered`` and the closed
+    numerators that the entries contradict included.
 
     beside, beside_gaps  rows of calls that are no unit: how many the entries make, and on how many the table disagrees
     frozen               rows of units among ``units`` whose entries left: no longer recounted, as the act of retention found them
@@ -157,7 +158,8 @@ def _compared(
         units=scratch.execute("SELECT COUNT(*) FROM rebuilt").get,
         stored=scratch.execute("SELECT COUNT(*) FROM stored").get,
         environments=[environment for (environment,) in environments],
-        gap_count=scratch.execute("SELECT COUNT(*) FROM gaps").get + beside_gaps + len(altered),
+        gap_count=scratch.execute("SELECT COUNT(*) FROM gaps").get + beside_gaps + len(altered)
+        + sum(len(one.unlike) for one in measures),
         gaps=[_gap(row) for row in scratch.execute("SELECT * FROM gaps LIMIT ?", (limit,))],
         beside=scratch.execute("SELECT COUNT(*) FROM rebuilt_beside").get,
         beside_gaps=beside_gaps,

@@ -47,15 +47,18 @@ def selected(reader: JournalReader, filters: Filters, vector: Vector) -> Iterato
     return (entry for _, entry in reader.select(filters) if entry["seq"] < sizes.get(entry["log"], 0))
 
 
-def last_event(journal: Connection, vector: Vector, among: int = LAST_KEPT) -> datetime | None:
-    """The latest time among the last entries of each log: how far business time went, as far as the vector knows."""
+def last_event(journal: Connection, vector: Vector, environment: str, among: int = LAST_KEPT) -> datetime | None:
+    """The latest time among the last entries of each log: how far business time went, as far as the vector knows. It is that of
+    one environment, as the clock of a sandbox runs ahead; of all of them when no such entry is of it."""
     sql = "SELECT body FROM entries WHERE pos >= ? AND pos < ? ORDER BY pos DESC LIMIT ?"
     bodies = [
         body
         for log, size in vector
         for (body,) in journal.execute(sql, (log << POS_BITS, (log << POS_BITS) + size, among))
     ]
-    return max((moment_of(orjson.loads(body)["event_time"]) for body in bodies), default=None)
+    found = [orjson.loads(body) for body in bodies]
+    own = [entry for entry in found if entry["environment"] == environment] or found
+    return max((moment_of(entry["event_time"]) for entry in own), default=None)
 
 
 def text_of(vector: Vector) -> str:

@@ -64,9 +64,10 @@ def failures(entries: list[Entry], environment: str, indicator: str, finess_et: 
 
 
 def unattributed(entries: list[Entry], environment: str, indicator: str, first: date, after: date) -> int:
+    late = {entry["settles"] for entry in entries if (entry["kind"], entry["outcome"]) == ("settlement", "succeeded")}
     return sum(
         entry["kind"] == "call" and entry["operation"] == _OPERATION[indicator] and entry["environment"] == environment
-        and entry["outcome"] == "ok" and bool(_units(entry, indicator)) and entry["finess_et"] is None
+        and (entry["outcome"] == "ok" or entry["id"] in late) and bool(_units(entry, indicator)) and entry["finess_et"] is None
         and inside(entry, first, after)
         for entry in entries
     )  # fmt: skip

@@ -17,11 +17,14 @@ from gateway.grappes.reading import example
 from gateway.grappes.registry import Registry
 from gateway.grappes.versions import keep
 from gateway.journal.journal import Journal
+from gateway.journal.proof.notary import Notary
 from gateway.journal.record import Intent, Named, Record
 from gateway.usage.closing import Closer
 from gateway.usage.measure import Measure
 from gateway.usage.rates import Asked, NoSuchVersion, NotReproduced, answer
+from gateway.usage.recount import recount
 from gateway.usage.source import journal_of
+from tests.gateway.usage.test_dui_rates import extracted
 from tests.gateway.usage.world import CARMES, EVECHE, fed, sent, settled, utc
 from tests.stores import opened
 
@@ -297,3 +300,93 @@ def test_a_closed_version_whose_rows_were_changed_is_not_printed(world: World) -
 def test_the_time_of_what_is_printed_is_that_of_the_vector(world: World) -> None:
     world.write(fed("p1", "2026-11-03T10:00"))
     assert {row.as_of for row in world.read()} == {datetime(2026, 11, 3, 10, tzinfo=UTC)}
+
+
+def test_members_of_several_zones_close_together_at_the_last_midnight(world: World) -> None:
+    martinique = replace(world.grappe.essms[0], finess_et="970200010", mailboxes=())  # UTC-4
+    world.keep(replace(world.grappe, essms=(*world.grappe.essms[1:], martinique)))
+    world.write(fed("p1", "2026-11-03T10:00", outcome="in_doubt"))
+    rows = world.read(now="2027-02-01T01:00")
+    assert {row.state for row in rows if row.finess_et == martinique.finess_et or row.level == "grappe"} == {"ouvert"}
+    assert world.row(rows).state == "en_cloture"
+    assert world.close("2027-02-06T03:59") == []  # five days after Paris, not after Fort-de-France
+    assert [one["version"] for one in world.close("2027-02-06T04:00")] == [1]
+
+
+def test_a_failure_written_down_late_makes_another_version(world: World) -> None:
+    world.write(fed("p1", "2026-11-03T10:00"))
+    world.close("2027-02-01T10:00")
+    world.write(fed("p2", "2026-12-03T10:00", outcome="refused"))
+    row = world.row(world.read())
+    assert (row.numerator, row.failures, row.version) == (1, 1, 2)
+
+
+def test_a_member_that_was_none_makes_another_version_that_says_so(world: World) -> None:
+    world.write(fed("p1", "2026-11-03T10:00"), fed("p2", "2026-11-03T10:00", EVECHE))
+    world.close("2027-02-01T10:00")
+    left = tuple(replace(one, member_until=date(2026, 10, 1)) if one.finess_et == EVECHE else one for one in world.grappe.essms)
+    world.keep(replace(world.grappe, essms=left, registry_version=2))
+    [grappe] = [row for row in world.read() if (row.level, row.indicator) == ("grappe", "IND-DMP-01")]
+    assert (grappe.numerator, grappe.members, grappe.version) == (1, 11, 2)
+    assert [cause.text for cause in grappe.causes] == ["registre version 1, puis 2 : sort de la grappe"]
+
+
+def test_a_window_is_not_closed_on_a_snapshot_that_knows_less(world: World) -> None:
+    world.write(fed("p1", "2026-11-03T10:00"))
+    notary = Notary.open(world.folder, SystemClock())
+    notary.up_to_date("period")
+    notary.close(sign=False)
+    world.write(fed("p2", "2026-11-04T10:00"))
+    assert [one["vector"] for one in world.close("2027-02-01T10:00")] == [[[1, 2]]]
+
+
+def test_a_start_that_is_not_the_registry_s_is_no_version(world: World) -> None:
+    """Asked for one start for all, an ESSMS that began later is measured in other windows: that corrects nothing."""
+    later = tuple(
+        replace(one, date_demarrage=date(2026, 12, 1)) if one.finess_et == EVECHE else one for one in world.grappe.essms
+    )
+    world.keep(replace(world.grappe, essms=later, registry_version=2))
+    world.write(fed("p1", "2026-11-03T10:00"), fed("p2", "2027-02-03T10:00", EVECHE))
+    world.close("2027-04-01T10:00")
+    with journal_of(world.folder) as journal:
+        asked = Asked("bac_a_sable", utc("2027-04-01T10:00"), start=date(2026, 11, 1), months=5)
+        rows = answer(journal, Registry([world.grappe]), asked, versions=world.closer.versions)
+    found = {(row.window.start, row.version, row.state, row.causes) for row in rows}
+    assert found == {
+        (date(2026, 11, 1), 1, "en_cloture", ()), (date(2027, 2, 1), 1, "en_cloture", ()), (date(2027, 3, 1), 1, "clos", ()),
+    }  # fmt: skip
+
+
+def test_a_number_closed_over_a_table_that_had_lost_a_row_is_named_by_the_recount(world: World) -> None:
+    world.write(fed("p1", "2026-11-03T10:00"), fed("p2", "2026-11-03T10:00"))
+    connection = opened(world.folder)
+    [lost, _] = connection.execute("SELECT * FROM usage_units")
+    connection.execute("DELETE FROM usage_units WHERE unit_ref = ?", (lost[3],))
+    world.close("2027-02-01T10:00")
+    connection.execute("INSERT INTO usage_units VALUES (?, ?, ?, ?, ?, ?, ?)", tuple(lost))
+    connection.close()
+    found = recount(world.folder)
+    assert (found.gap_count, found.gaps) == (1, [])
+    [messages, persons] = found.measures
+    assert (messages.verdict, persons.verdict) == ("egale", "ecart")
+    assert (persons.numerator, persons.units, persons.unlike) == (1, 2, (CARMES,))
+    assert persons.text.endswith(f"ÉCART, close à 1, 2 d'après les entrées (ET {CARMES})")
+
+
+@pytest.mark.sqlite("logs that the test chooses")
+def test_a_closed_number_recounts_although_an_earlier_sending_was_recorded_since(world: World) -> None:
+    world.write(sent("<1@dui>", "2026-12-03T10:00", EVECHE), log_id=2)
+    world.close("2027-02-01T10:00")
+    world.write(sent("<1@dui>", "2026-11-03T10:00", CARMES), log_id=1)
+    found = recount(world.folder)
+    assert (found.gap_count, [(one.numerator, one.units, one.verdict) for one in found.measures]) == (
+        0, [(1, 1, "egale"), (0, 0, "egale")],
+    )  # fmt: skip
+
+
+@pytest.mark.sqlite("logs that the test chooses")
+def test_a_correction_of_the_dui_s_counts_stands_at_whichever_gateway_it_arrives(world: World) -> None:
+    first, then = extracted(CARMES, 50, 1, 1), replace(extracted(CARMES, 55, 1, 1), event_time=utc("2027-02-02T15:00"))
+    world.write(first, log_id=2)
+    world.write(then, log_id=1)
+    assert world.row(world.read(), "IND-DUI-01").numerator == 55

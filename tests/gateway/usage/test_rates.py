@@ -10,6 +10,7 @@ from gateway.grappes.model import Denominator
 from gateway.grappes.reading import RegistryError, example
 from gateway.grappes.registry import Registry
 from gateway.journal.connection import Connection
+from gateway.usage.counting import Counting
 from gateway.usage.indicators import SOCLE
 from gateway.usage.measure import Measure
 from gateway.usage.rates import measures
@@ -194,3 +195,31 @@ def test_the_digest_of_the_detail_changes_with_the_counted_rows(fill: Fill, regi
 def test_an_unknown_grappe_is_refused(fill: Fill, registry: Registry) -> None:
     with pytest.raises(RegistryError, match="Grappe inconnue"):
         measures(fill(), registry, "bac_a_sable", NOVEMBER, 3, now=LATER, grappe="autre")
+
+
+def test_the_first_period_starts_with_the_first_unit_where_it_was_counted(fill: Fill, registry: Registry) -> None:
+    """The 31st of January at 23:00 in Fort-de-France is February in Paris: a period from there would leave the unit out."""
+    grappe = example("marseille-hyeres")
+    martinique = replace(grappe.essms[0], finess_et="970200010", mailboxes=())
+    journal = fill(fed("p1", "2026-02-01T03:00", martinique.finess_et))
+    rows = measures(journal, Registry([replace(grappe, essms=(martinique,))]), "bac_a_sable", None, None, now=LATER)
+    first = next(row for row in rows if (row.level, row.indicator) == ("essms", "IND-DMP-01"))
+    assert (first.window.start, first.numerator) == (date(2026, 1, 1), 1)
+
+
+def test_the_time_of_an_environment_is_its_own(fill: Fill) -> None:
+    """A sandbox's clock runs ahead: no window of production is over for that."""
+    fill(fed("p1", "2027-05-03T10:00"))
+    journal = fill(fed("p1", "2026-11-03T10:00"), environment="production")
+    assert Counting(journal, "production").last_event() == datetime(2026, 11, 3, 10, tzinfo=UTC)
+    assert Counting(journal, "recette").last_event() == datetime(2027, 5, 3, 10, tzinfo=UTC)
+
+
+def test_what_was_accepted_late_and_belongs_to_nobody_is_said_too(fill: Fill, registry: Registry) -> None:
+    lost, failed = (fed(name, "2026-11-03T10:00", None, outcome="in_doubt") for name in ("p1", "p2"))
+    receipt = replace(fed("p3", "2026-11-03T10:00", None, outcome="in_doubt"), counts_for=[])
+    rows = read(fill(
+        lost, failed, receipt, settled(lost, "succeeded", "2026-11-03T10:05"), settled(failed, "failed", "2026-11-03T10:05"),
+        settled(receipt, "succeeded", "2026-11-03T10:05"), fed("p4", "2026-11-04T10:00", None),
+    ), registry)  # fmt: skip
+    assert rows[None, "IND-DMP-01", "premiere"].unattributed == 2
