@@ -155,7 +155,7 @@ def _establishment(site: Site, typed: list[Cell], owner: Entity | None, verdict:
 def _persons(site: Site, errors: list[str]) -> int | None:
     """The number that the documents give; two different ones, or one that is no count, must be corrected at the source."""
     found: dict[int, Place] = {}
-    for row in site.rows:
+    for row in (*site.rows, *site.repeated):
         cell = row.cells.get("personnes")
         if cell is None:
             continue

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from gateway.grappes.importing.headers import Header, header_of, repeats
 from gateway.grappes.importing.names import fold
 from gateway.grappes.importing.numbers import plain
-from gateway.grappes.importing.places import Cell, Grid, GridLine, Place
+from gateway.grappes.importing.places import Cell, Grid, GridLine, Place, column_letters
 from gateway.grappes.importing.values import NotACount, persons_in
-from gateway.grappes.importing.vocabulary import Field
+from gateway.grappes.importing.vocabulary import Field, field_of
 
 _FEWEST_DIGITS = 7  # of what may still be a FINESS, however mistyped
 _TOTAL = re.compile(r"((S|ST|SOUS|NB|NOMBRE|EFFECTIF|GRAND) )?TOTA(L|UX)\b.*|SOMME\b.*|ENSEMBLE( DE LA GRAPPE)?")
 # Cells merged over several rows give their text to the first one only. A number is never repeated this way.
 _MERGED: tuple[Field, ...] = ("og", "finess_ej", "finess_ej_porteur", "role")
+# Of two columns that say one of these otherwise, none may be chosen: one is whose rate it is, the other what divides it.
+_SAID_ONCE: tuple[Field, ...] = ("finess_et", "personnes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +76,22 @@ def table_of(grid: Grid) -> Table | None:
         if problem := _misaligned(grid, header, line):
             errors.append(f"{grid.document}, ligne {line.number} : {problem}")
             continue
+        if problem := _said_twice(header, line):
+            errors.append(f"{grid.document}, ligne {line.number} : {problem}")
         rows.append(Row(len(rows), _filled(cells, merged), Place(grid.document, line.number)))
     return Table(grid.document, frozenset(header.fields), tuple(rows), tuple(remarks), tuple(errors))
 
 
 def _cells(grid: Grid, header: Header, line: GridLine) -> dict[Field, Cell]:
     return {
-        field: Cell(line.texts[at], Place(grid.document, line.number, at, header.titles[at]))
+        field: Cell(_text_at(line, at), Place(grid.document, line.number, at, header.titles[at]))
         for field, at in header.fields.items()
-        if at < len(line.texts)
     }
+
+
+def _text_at(line: GridLine, at: int) -> str:
+    """Empty beyond the last cell: a workbook leaves out those that end a line."""
+    return line.texts[at] if at < len(line.texts) else ""
 
 
 def _not_data(header: Header, line: GridLine, cells: dict[Field, Cell]) -> str | None:
@@ -130,6 +138,16 @@ def _misaligned(grid: Grid, header: Header, line: GridLine) -> str | None:
         return f"{said} Séparateur dans un nom ? Mettez le nom entre guillemets."
     if grid.exact and len(line.texts) < len(header.titles):
         return f"{said} Entre des espaces, une cellule vide ne se voit pas : séparez les colonnes par des tabulations."
+    return None
+
+
+def _said_twice(header: Header, line: GridLine) -> str | None:
+    """Two columns of one field, which differ here."""
+    for field in _SAID_ONCE:
+        columns = [at for at, title in enumerate(header.titles) if at == header.fields.get(field) or field_of(title) == field]
+        if len({plain(text) for at in columns if (text := _text_at(line, at)).strip()}) > 1:
+            titles = " et ".join(f"{column_letters(at)} « {' '.join(header.titles[at].split())} »" for at in columns)
+            return f"deux colonnes disent la même chose ({titles}), et pas la même valeur. N'en gardez qu'une."
     return None
 
 

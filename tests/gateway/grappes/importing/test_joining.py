@@ -144,6 +144,13 @@ def test_two_numbers_of_persons_for_one_establishment_must_be_corrected(tmp_path
     assert "convention.csv, ligne 2, colonne E « Personnes »" in error
 
 
+def test_a_row_typed_twice_with_two_numbers_of_persons_must_be_corrected(tmp_path: Path) -> None:
+    found = checked(tmp_path, convention=f"FINESS ET;Établissement;Personnes\n{A};EHPAD Un;40\n{A};EHPAD Un;44")
+    [error] = found.errors
+    assert "deux nombres de personnes pour un établissement, 40 (" in error and " et 44 (" in error
+    assert [one.persons for one in found.establishments] == [None]
+
+
 def test_merged_cells_give_their_organisation_to_the_rows_below(tmp_path: Path) -> None:
     found = checked(
         tmp_path, annexe=f"OG;FINESS EJ;FINESS ET;Établissement\nCCAS;{C};{A};RA Un\n;;{B};RA Deux",

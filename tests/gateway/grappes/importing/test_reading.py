@@ -236,6 +236,26 @@ def test_persons_that_are_counts(tmp_path: Path, typed: str, persons: int | None
     assert found.establishments[0].persons == persons
 
 
+def test_a_count_left_out_at_the_end_of_a_workbook_s_line_is_said(tmp_path: Path) -> None:
+    """As below a merged cell: the number of the row above is not this one's, and none is made up."""
+    rows: list[list[object]] = [["FINESS ET", "Établissement", "Code postal", "Personnes accompagnées"]]
+    found = read(tmp_path, "t.xlsx", workbook([*rows, [*ROWS[1], 12], [*ROWS[2]]]))
+    assert [(one.persons, one.remarks) for one in found.establishments] == [
+        (12, ()), (None, ("nombre de personnes absent : taux non calculable",)),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("second, said", [
+    ("13", "ligne 2 : deux colonnes disent la même chose (C « Nombre de personnes » et D « Personnes accompagnées »)"),
+    ("12", None), ("", None),
+])
+def test_two_columns_of_persons_must_agree(tmp_path: Path, second: str, said: str | None) -> None:
+    head = "FINESS ET;Établissement;Nombre de personnes;Personnes accompagnées"
+    found = read(tmp_path, "t.csv", f"{head}\n{ONE};EHPAD Les Tilleuls;12;{second}\n")
+    assert len(found.errors) == (said is not None)
+    assert all(one.startswith(f"t.csv, {said}") for one in found.errors)
+
+
 def test_a_folder_of_folders_is_as_many_grappes_and_what_lies_beside_is_said(tmp_path: Path) -> None:
     for name in ("est", "ouest"):
         (tmp_path / name).mkdir()
