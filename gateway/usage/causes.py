@@ -85,6 +85,8 @@ def _declared(before: Essms, after: Essms, window: Window, versions: str) -> Ite
             yield Cause("registre", f"{versions} : champ de l'indicateur", (), number, indicator)
     if before.date_demarrage != after.date_demarrage:
         yield Cause("registre", f"{versions} : date de démarrage", (), number)
+    if before.finess_ej != after.finess_ej:  # of the sums of both legal entities, and one of them has it no more: of every row
+        yield Cause("registre", f"{versions} : {number} passe de l'entité juridique {before.finess_ej} à {after.finess_ej}")
 
 
 def touching(found: Sequence[Cause], numbers: Sequence[str], indicator: str) -> tuple[Cause, ...]:

@@ -331,6 +331,18 @@ def test_a_member_that_was_none_makes_another_version_that_says_so(world: World)
     assert [cause.text for cause in grappe.causes] == ["registre version 1, puis 2 : sort de la grappe"]
 
 
+def test_another_legal_entity_is_the_cause_that_both_sums_name(world: World) -> None:
+    world.write(fed("p1", "2026-11-03T10:00"))
+    world.close("2027-02-01T10:00")
+    first, second = (one.finess_ej for one in world.grappe.entites_juridiques)
+    moved = tuple(replace(one, finess_ej=second) if one.finess_et == CARMES else one for one in world.grappe.essms)
+    world.keep(replace(world.grappe, essms=moved, registry_version=2))
+    sums = {row.finess_ej: row for row in world.read() if (row.level, row.indicator) == ("og", "IND-DMP-01")}
+    assert (sums[first].numerator, sums[second].numerator, sums[second].version) == (0, 1, 2)
+    said = f"registre version 1, puis 2 : {CARMES} passe de l'entité juridique {first} à {second}"
+    assert [[cause.text for cause in row.causes] for row in sums.values()] == [[said], [said]]
+
+
 def test_a_window_is_not_closed_on_a_snapshot_that_knows_less(world: World) -> None:
     world.write(fed("p1", "2026-11-03T10:00"))
     notary = Notary.open(world.folder, SystemClock())
