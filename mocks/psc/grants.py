@@ -4,6 +4,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from mocks.psc.keys import RealmKeys
 from mocks.psc.state import CODE_S, SESSION_IDLE_S, AuthRequest, Client, Code, Session, State
 
 ACCESS_TOKEN_S = 120
+_VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636 §4.1
 
 #: Grants that Keycloak advertises and Pro Santé Connect does not open by default, with Keycloak's refusals.
 _CLOSED_GRANTS = {
@@ -91,6 +93,8 @@ def _redeem(state: State, client: Client, form: Mapping[str, str], now: int) -> 
     if form.get("redirect_uri") != code.request.redirect_uri:
         raise OAuthError(400, "invalid_grant", "Incorrect redirect_uri")
     _check_verifier(code.request, form.get("code_verifier"))
+    if state.sessions.get(code.session.id) is None:  # closed before its code came back
+        raise OAuthError(400, "invalid_grant", "Session not active")
     return code.session
 
 
@@ -101,7 +105,7 @@ def _check_verifier(request: AuthRequest, verifier: str | None) -> None:
         raise OAuthError(400, "invalid_grant", "PKCE code verifier not specified")
     digest = _b64(hashlib.sha256(verifier.encode()).digest())
     proof = digest if request.challenge_method == "S256" else verifier
-    if not hmac.compare_digest(proof.encode(), request.challenge.encode()):
+    if not _VERIFIER.fullmatch(verifier) or not hmac.compare_digest(proof.encode(), request.challenge.encode()):
         raise OAuthError(400, "invalid_grant", "PKCE verification failed")
 
 

@@ -234,6 +234,8 @@ def check_redirect(uri: str) -> None:
         host = parts.hostname or ""
     except ValueError:
         raise InvalidRedirect("Adresse de retour refusée : ce n'est pas une URL.") from None
+    if not uri.isascii():
+        raise InvalidRedirect("Adresse de retour refusée : des caractères ASCII seulement ; codez les autres (%C3%A9, xn--…).")
     if parts.scheme not in ("https", "http") or not host or len(uri) > 2000 or any(ord(char) <= 32 for char in uri):
         raise InvalidRedirect("Adresse de retour refusée : une URL absolue en https est attendue.")
     if parts.scheme == "http" and host not in ("localhost", "127.0.0.1", "::1"):

@@ -153,6 +153,8 @@ def test_a_parameter_twice_is_refused() -> None:
         ("https://dui.example/#x", "ni fragment ni joker"),
         ("https://dui.example/*", "ni fragment ni joker"),
         ("https://[dui/", "ce n'est pas une URL"),
+        ("https://dui.example/é", "ASCII"),
+        ("https://dui.example/\u4e2d", "ASCII"),
     ],
 )
 def test_redirects_that_cannot_be_registered(state: State, uri: str, words: str) -> None:

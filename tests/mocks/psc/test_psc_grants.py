@@ -131,6 +131,25 @@ def test_code_exchange_refusals(stage: Stage, changes: dict[str, str], error: st
     assert stage.exchange(stage.code())["scope"] == "openid scope_all"
 
 
+@pytest.mark.parametrize(
+    ("verifier", "taken"), [("v" * 43, True), ("v" * 42, False), ("v" * 129, False), ("é" + "v" * 50, False)]
+)
+def test_a_verifier_has_its_form(stage: Stage, verifier: str, taken: bool) -> None:
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    code = stage.code(replace(REQUEST, challenge=challenge))
+    if taken:
+        assert stage.exchange(code, code_verifier=verifier)
+    else:
+        assert refused(lambda: stage.exchange(code, code_verifier=verifier))[2] == "PKCE verification failed"
+
+
+def test_a_session_that_is_closed_before_its_code_comes_back_gives_no_token(stage: Stage) -> None:
+    code, kept = stage.code(), stage.code()
+    stage.state.sessions.pop(code.split(".")[1])
+    assert refused(lambda: stage.exchange(code)) == (400, "invalid_grant", "Session not active")
+    assert stage.exchange(kept)
+
+
 def test_a_code_is_for_its_client_and_its_minute(stage: Stage) -> None:
     assert refused(lambda: stage.exchange(stage.code(), stage.state.client("other")))[1:] == ("invalid_grant", "Code not valid")
     late, in_time = stage.code(), stage.code()
