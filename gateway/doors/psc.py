@@ -62,7 +62,7 @@ class PscDoor:
         self._issuer, self._wallet = issuer.rstrip("/"), wallet.rstrip("/")
 
     def identify(self, request: Request, access: Access) -> Caller:
-        """By certificate, else by the client_id that the request names, else by the token's ``azp``."""
+        """By certificate, else by what the service reads to know its client, else by what anybody may write in an address."""
         caller = access.by_certificate(request.client_der)
         if caller is not UNKNOWN:
             return caller
@@ -136,12 +136,10 @@ def _client_id(request: Request) -> str | None:
     scheme, _, value = authorization.partition(" ")
     if scheme.lower() == "basic":
         return _basic_user(value)
-    named = _field(_query(request.target), "client_id")
-    if named is None and (request.header("content-type") or "").startswith("application/x-www-form-urlencoded"):
+    named = bearing_client(authorization)
+    if named is None and (request.header("content-type") or "").lower().startswith("application/x-www-form-urlencoded"):
         named = _field(request.body.decode("latin-1"), "client_id")
-    if named is None and scheme.lower() == "bearer":
-        named = bearing_client(authorization)
-    return named
+    return _field(_query(request.target), "client_id") if named is None else named
 
 
 def _basic_user(encoded: str) -> str | None:

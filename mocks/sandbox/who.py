@@ -46,7 +46,7 @@ class Callers:
         self, headers: Mapping[str, str], query: str, body: bytes, der: bytes | None, id_nat: str | None = None
     ) -> Who:
         """By certificate, else by the professional who signed the message, else ESANTE-API-KEY, else PSC client (Basic or access
-        token, then query, then form): what proves comes before what anybody may write. ``headers``: names in lower case."""
+        token, then form, then query): what proves comes before what anybody may write. ``headers``: names in lower case."""
         structure = self._structure(der) or self._employer(id_nat)
         return self._who([*filter(None, self._shown(headers, query, body)), *_names(structure, der)], structure, ())
 
@@ -120,8 +120,8 @@ class Callers:
             yield _basic_user(value)
         elif scheme.lower() == "bearer":
             yield str((self.claims(value.strip()) or {}).get("azp", ""))
-        form = body.decode("latin-1") if headers.get("content-type", "").startswith(_FORM) else ""
-        for text in filter(None, (query, form)):
+        form = body.decode("latin-1") if headers.get("content-type", "").lower().startswith(_FORM) else ""
+        for text in filter(None, (form, query)):
             yield _field(text, "client_id")
 
 

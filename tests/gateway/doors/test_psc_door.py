@@ -61,7 +61,7 @@ class OneCertificate(Access):
         return CERTIFIED if der == b"known" else UNKNOWN
 
 
-ACCESS = OneCertificate(_clients={"dui": ACME, "dui+1": ACME})
+ACCESS = OneCertificate(_clients={"dui": ACME, "dui+1": ACME, "another": Caller("another")})
 
 
 @pytest.mark.parametrize(
@@ -76,6 +76,9 @@ ACCESS = OneCertificate(_clients={"dui": ACME, "dui+1": ACME})
         (request("psc", f"{PROTOCOL}/token", **form(client_id="stranger")), UNKNOWN),
         (request("psc", f"{PROTOCOL}/userinfo", authorization="Bearer " + jwt_of(azp="dui")), ACME),
         (request("psc", f"{PROTOCOL}/userinfo", authorization="Bearer é.é.é"), UNKNOWN),
+        (request("psc", f"{PROTOCOL}/token?client_id=another", **form(client_id="dui", code="c")), ACME),
+        (request("psc", f"{PROTOCOL}/token?client_id=another", authorization=basic("dui"), **form(code="c")), ACME),
+        (request("psc", f"{PROTOCOL}/userinfo?client_id=another", authorization="Bearer " + jwt_of(azp="dui")), ACME),
         (request("psc", f"{PROTOCOL}/userinfo"), UNKNOWN),
         (Request("psc", "POST", f"{PROTOCOL}/token", [], b"\xff\xfe", b"known"), CERTIFIED),
         (Request("psc", "POST", f"{PROTOCOL}/token", [], b"client_id=dui", b"foreign"), UNKNOWN),
