@@ -89,7 +89,7 @@ class Wire:
             self._pending.clear()
         self._pending += received[end + len(_END) :]
         _refuse_bare(received, checked, end + 2)
-        return None if over or end > limit else bytes(received[: end + 2]).replace(b"\r\n..", b"\r\n.")[2:]
+        return None if over or end > limit else bytes(received[: end + 2]).replace(b"\r\n.", b"\r\n")[2:]
 
     async def _more(self) -> None:
         async with asyncio.timeout(self._idle_s):

@@ -22,7 +22,8 @@ _UNDERSTOOD = frozenset({"SIZE", "PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES"
 #: Behind a structure's certificate only: they open its applicative mailboxes (mssante §5.3).
 APPLICATIVE = ("EXTERNAL", "PLAIN")
 _MECHANISMS = ("XOAUTH2",)
-_PATH = re.compile(rb"^(?:MAIL FROM|RCPT TO): ?<([^<>]*)>", re.IGNORECASE)
+#: Operators forgive spaces that RFC 5321 does not have: what they take is read all the same.
+_PATH = re.compile(rb"^(?:MAIL +FROM|RCPT +TO): *<([^<>]*)>", re.IGNORECASE)
 _SUBJECT = re.compile(r"[0-9A-Za-z/.-]{1,64}")
 
 
@@ -77,14 +78,18 @@ def size_limit(lines: Iterable[str], default: int) -> int:
 
 def mechanism_of(line: bytes) -> str:
     """The upper-case mechanism of an AUTH command; empty when there is none in ASCII."""
-    word = line.split(b" ")[1:2]
+    word = _words(line)[1:2]
     return word[0].decode("ascii").upper() if word and word[0].isascii() else ""
 
 
 def initial_response(line: bytes) -> bytes | None:
     """The SASL response that came with AUTH, if any."""
-    words = line.split(b" ")
+    words = _words(line)
     return words[2] if len(words) == 3 and mechanism_of(line) in (*_MECHANISMS, *APPLICATIVE) else None
+
+
+def _words(line: bytes) -> list[bytes]:
+    return [word for word in line.split(b" ") if word]
 
 
 def named_by(mechanism: str, response: bytes) -> Bearer | None:

@@ -58,7 +58,7 @@ class Content:
         return self._pass(ready)
 
     def _pass(self, ready: bytes) -> bytes:
-        self._size -= ready.count(b"\r\n..")  # a stuffed dot is no part of the message; its line never straddles two calls
+        self._size -= ready.count(b"\r\n.")  # a stuffed dot is no part of the message; its line never straddles two calls
         skipped = min(self._virtual, len(ready))
         self._virtual -= skipped
         ready = ready[skipped:]
@@ -93,13 +93,12 @@ class Content:
         """The message, stuffed dots removed; None when it was too large to be held. For reading now, never for keeping."""
         if self._whole is None:
             return None
-        text = bytes(self._whole).replace(b"\r\n..", b"\r\n.")
-        return text[1:] if text.startswith(b"..") else text
+        return _unstuffed(bytes(self._whole))
 
     def headers(self) -> Headers:
         """Read once the content is complete; a message without body has headers all the same."""
         found: dict[str, list[str]] = {}
-        unfolded = bytes(self._head).replace(b"\r\n ", b" ").replace(b"\r\n\t", b" ")
+        unfolded = _unstuffed(bytes(self._head)).replace(b"\r\n ", b" ").replace(b"\r\n\t", b" ")
         for line in unfolded.split(b"\r\n"):
             name, separator, value = line.partition(b":")
             wanted = _NAMES.get(name.strip().lower())
@@ -110,3 +109,9 @@ class Content:
         nil = nils[0] if len(nils) == 1 and is_nil(nils[0]) else None
         report = any(one.lower().startswith("multipart/report") for one in types)
         return Headers(message_id, nil, report)
+
+
+def _unstuffed(text: bytes) -> bytes:
+    """As who receives it reads it: the first dot of a line goes, whatever follows it (RFC 5321 §4.5.2)."""
+    text = text.replace(b"\r\n.", b"\r\n")
+    return text[1:] if text.startswith(b".") else text

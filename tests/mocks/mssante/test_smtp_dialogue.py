@@ -196,9 +196,9 @@ async def test_bare_newlines_close_the_connection(smtp: Dialogue, mock: MssanteM
 
 async def test_stuffed_dots_are_undone(smtp: Dialogue, mock: MssanteMock) -> None:
     await smtp.login()
-    await smtp.send(message() + "..\r\n..x\r\n", "250 2.0.0")
+    await smtp.send(message() + "..\r\n..x\r\n.y\r\n", "250 2.0.0")
     [kept] = mock.store.inbox(COLLEAGUE)
-    assert kept.endswith(b"Texte.\r\n.\r\n.x\r\n")
+    assert kept.endswith(b"Texte.\r\n.\r\n.x\r\ny\r\n")  # one dot goes, whatever follows it (RFC 5321 §4.5.2)
 
 
 async def test_one_message_sent_twice_is_two_deliveries_and_one_side_effect(
