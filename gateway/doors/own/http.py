@@ -142,11 +142,6 @@ class OwnDoors:
             if not passed.closed and record.outcome in _KEPT:
                 claim.answer = once.kept(passed.answer)
             return passed
-        except Refused as refused:
-            answer = problem.refuse(refused, record)
-            if record.claim is not None and record.outcome in _KEPT and record.exchanges:
-                claim.answer = once.kept(answer)
-            return Passed(answer)
         except KeyTaken as taken:  # another process had it between our question and the intent
             record.claim, record.replays = None, taken.call_id
             raise _in_progress() from taken

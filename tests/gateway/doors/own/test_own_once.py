@@ -10,8 +10,10 @@ import pytest
 from connectors.nomenclatures.identifiers import parse_matricule
 from connectors.wire.http import Answer
 from gateway.doors.own.examples import REQUESTS
+from gateway.doors.own.once import replay
+from gateway.doors.own.problem import Refused
 from gateway.journal.erasure import erase
-from gateway.journal.record import Record
+from gateway.journal.record import KeyUse, Record
 from gateway.journal.recovery import SettlementWorker
 from gateway.journal.retention import Retention, retain
 from tests.gateway.doors.own.bench import STRUCTURES, Bench, said
@@ -127,6 +129,13 @@ async def test_a_call_under_way_upstream_is_seen_by_its_intent(bench: Bench, pat
     meanwhile = await bench.post(path, REQUESTS[path], once="k1")
     assert (meanwhile.status, (await slow).status) == (409, 201)
     assert bench.held(OPERATIONS[path]) == 1
+
+
+def test_a_call_that_has_an_intent_only_is_not_finished() -> None:
+    """As another gateway of the same journal sees it."""
+    with pytest.raises(Refused) as refused:
+        replay(KeyUse("a call", same_body=True, answer=None, outcome=None, settlement=None), Record("DMP.TD2.1"), {})
+    assert (refused.value.kind.slug, refused.value.kind.retry_after_s) == ("en-cours", 2)
 
 
 @both
