@@ -136,7 +136,9 @@ async def test_a_doubt_that_was_settled_counts_as_its_settlement(tmp_path: Path,
             return next(one.state for one in run_rules(window, rule_set("smoke")) if one.rule.id == "CHK-DMP-01")
 
     assert state() == "non_conforme"
-    await journal.write(Record("DMP.TD2.1", kind="settlement", settles=doubt.id, outcome="succeeded"))
+    with JournalWindow.open(tmp_path / "gateway", "bac_a_sable") as before:
+        await journal.write(Record("DMP.TD2.1", kind="settlement", settles=doubt.id, outcome="succeeded"))
+        assert before.settled(doubt.id) is None
     await journal.close()
     assert state() == "conforme"
 
@@ -347,10 +349,15 @@ async def test_a_proof_says_when_its_professional_logged_in(tmp_path: Path, dui:
     assert proof["connexion"] == "2026-11-30T23:25:00.000+01:00"
 
 
-async def test_junit_fails_on_deviations_and_skips_what_was_not_seen(tmp_path: Path) -> None:
+async def test_junit_fails_on_deviations_and_skips_what_was_not_judged(tmp_path: Path, dui: Dui) -> None:
+    await write(tmp_path, search(), authorize(acr_values="eidas2"), plain(dui).sent())
     suite = etree.fromstring(await written(tmp_path, "junit"))
+    counts = orjson.loads(call("run", "--json", "--data", str(tmp_path)).stdout_bytes)["resume"]
+    assert counts["conforme"] > counts["non_conforme"] == 1 and counts["non_applicable"]
     assert (suite.get("tests"), suite.get("failures")) == ("21", "1")
-    assert int(suite.get("skipped") or 0) == len(suite.findall("testcase/skipped")) > 5
+    skipped = [one.get("message") or "" for one in suite.findall("testcase/skipped")]
+    assert int(suite.get("skipped") or 0) == len(skipped) == counts["non_observe"] + counts["non_applicable"]
+    assert sum(one.startswith("non_applicable") for one in skipped) == counts["non_applicable"]
     [failure] = suite.findall("testcase/failure")
     assert failure.get("message") == "acr_values : attendu eidas1 ; trouvé eidas2"
 
