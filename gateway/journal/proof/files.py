@@ -52,14 +52,13 @@ class AppendOnly:
         os.close(self._fd)
 
     def _cut_torn_line(self) -> None:
-        """After a power loss the end may be part of a line, or zeros where the line was going to be."""
+        """After a power loss the end may be part of a line, or zeros where the line was going to be: of one, the one before was
+        on disk. What more is damaged stays as it is, for whoever reads it."""
         size = os.fstat(self._fd).st_size
-        end = size
-        while end and not _whole(_last_line(self.path, end)):
-            end -= len(_last_line(self.path, end))
-        if end != size:
-            log.warning("registry_line_cut", extra={"file": self.path.name, "bytes": size - end})
-            os.ftruncate(self._fd, end)
+        last = _last_line(self.path, size)
+        if last and not _whole(last):
+            log.warning("registry_line_cut", extra={"file": self.path.name, "bytes": len(last)})
+            os.ftruncate(self._fd, size - len(last))
             os.fsync(self._fd)
 
 

@@ -48,6 +48,7 @@ class _Registry:
     def __init__(self, folder: Path) -> None:
         self._folder = folder / files.FOLDER
         self.forked: dict[int, int] = {}  # log, seq of its last accepted fork: what was said before is not true any more
+        self._was: dict[str, Any] | None = None  # the last signed head of a log 0 that was lost
         self.last_vector: register.Vector = ()
         self.at: str | None = None
         self.head: Checkpoint | None = None
@@ -56,8 +57,10 @@ class _Registry:
     def check(self, verdict: Verdict, keys: tuple[PublicKey, ...]) -> None:
         frontier, known = Frontier(), list(keys)
         try:
-            for seq, leaf in enumerate(self._leaves()):
-                self.forked |= {leaf["of"]: seq} if leaf["kind"] == "fork" else {}
+            rotations = self._look_ahead()
+            for old, new in reversed(rotations):  # a key that named ours signed what came before
+                if new in known and old not in known:
+                    known.append(old)
             notes = self._notes(self.forked.get(REGISTRY))
             note = next(notes, None)
             for raw in files.lines(self._folder / files.LOG_0):
@@ -79,6 +82,18 @@ class _Registry:
             self.readable = False
             verdict.fault("bad-registry", f"le registre (registry/) est abîmé : {error}", "0")
 
+    def _look_ahead(self) -> list[tuple[PublicKey, PublicKey]]:
+        """Notes the accepted forks; which key named which."""
+        rotations: list[tuple[PublicKey, PublicKey]] = []
+        for seq, leaf in enumerate(self._leaves()):
+            if leaf["kind"] == "fork":
+                self.forked[leaf["of"]] = seq
+                self._was = leaf["was"] if leaf["of"] == REGISTRY and leaf["was"] is not None else self._was
+            elif leaf["kind"] == "key":
+                new, old = register.key_of(leaf)
+                rotations += [] if old is None else [(old, new)]
+        return rotations
+
     def heads(self, log: int) -> Iterator[Head]:
         """What the checkpoints say of one log since its last accepted fork, in order."""
         for seq, leaf in enumerate(self._leaves()):
@@ -89,11 +104,14 @@ class _Registry:
         return (register.read(raw) for raw in files.lines(self._folder / files.LOG_0))
 
     def _notes(self, fork: int | None) -> Iterator[tuple[Note, Checkpoint]]:
-        """Those of this log 0: after an accepted loss, the ones that were signed before speak of another."""
+        """Those of this log 0: after an accepted loss, the ones up to the last that was signed before speak of another."""
+        lost = self._was
         for raw in files.lines(self._folder / files.CHECKPOINTS):
             note = Note.parse(files.note_of(raw))
             head = Checkpoint.parse(note.text)
-            if fork is None or head.size > fork:
+            if lost is not None:
+                lost = None if (head.size, encode(head.root)) == (lost["size"], lost["root"]) else lost
+            elif fork is None or head.size > fork:
                 yield note, head
 
     def _heed(self, leaf: dict[str, Any], seq: int, known: list[PublicKey], *, strict: bool) -> None:

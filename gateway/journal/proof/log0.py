@@ -54,9 +54,14 @@ class Log0:
 
     def add(self, kind: Kind, now: datetime, **more: Any) -> None:
         """One leaf, durable when this returns. Raises OSError."""
-        raw = register.line(self.size, kind, text_of(now), **more)
-        self._lines.append(raw)
-        self._hashes.append([leaf_hash(raw)])
+        size = self.size
+        raw = register.line(size, kind, text_of(now), **more)
+        self._hashes.append([leaf_hash(raw)])  # first: a line whose hash found no room would stand there twice
+        try:
+            self._lines.append(raw)
+        except OSError:
+            self._hashes.truncate(size)
+            raise
         self._heed(register.read(raw))
 
     def sign(self, signer: Signer) -> str:

@@ -73,6 +73,14 @@ def test_a_torn_line_is_cut_and_the_next_one_is_whole(tmp_path: Path, torn: byte
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_damaged_file_keeps_all_but_the_line_that_a_crash_may_have_torn(tmp_path: Path) -> None:
+    path = tmp_path / files.FOLDER / "f"
+    path.parent.mkdir()
+    path.write_bytes(b'{"n":1}\n\xff{"n":2}\n\xff{"n":3}\n')
+    AppendOnly(path).close()
+    assert path.read_bytes() == b'{"n":1}\n\xff{"n":2}\n'
+
+
 def test_a_line_that_the_disk_refuses_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / files.FOLDER / "f"
     file = AppendOnly(path)

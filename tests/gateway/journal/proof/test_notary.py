@@ -17,6 +17,7 @@ from gateway.journal.proof.forks import JournalForked
 from gateway.journal.proof.hashes import FOLDER as TREE
 from gateway.journal.proof.hashes import Hashes
 from gateway.journal.proof.leaves import HoleInLog
+from gateway.journal.proof.local import verify_local
 from gateway.journal.proof.notary import Notary, Rhythm
 from gateway.journal.proof.notes import Checkpoint, Note, PublicKey, encode
 from gateway.journal.proof.signing import SigningKey
@@ -297,31 +298,35 @@ def test_a_registry_that_is_not_one(folder: Path, content: bytes) -> None:
         Notary.open(folder, SystemClock())
 
 
-@pytest.mark.parametrize("harm", ["shorter", "other", "lost", "key"])
+@pytest.mark.parametrize("harm", ["shorter", "other", "lost", "lost, signatures too", "key"])
 def test_an_accepted_fork_is_said_and_lasts(folder: Path, harm: str) -> None:
     put_back = yesterday(folder)
     write(folder, 5)
-    sign(folder)
+    for _ in range(4):
+        sign(folder, "witness")
     if harm in ("shorter", "other"):
         put_back()
     if harm == "other":
         write(folder, 20)
     if harm == "lost":
+        (folder / files.FOLDER / files.LOG_0).unlink()
+    if harm == "lost, signatures too":
         shutil.rmtree(folder / files.FOLDER)
     if harm == "key":
         (folder / "keys" / "signing").unlink()
     refused(folder)
     with notary(folder, accept_fork=True) as one:
         [fork] = one.forks
-        assert fork.reason == harm
-        assert fork.detail()["reason"] == harm
+        reason = harm.partition(",")[0]
+        assert (fork.reason, fork.detail()["reason"]) == (reason, reason)
         one.accept("essai")
         assert one.forks == ()
     [leaf] = [register.read(raw) for raw in log_0(folder) if b'"fork"' in raw and b'"of"' in raw]
-    assert (leaf["reason"], leaf["by"], leaf["of"]) == (harm, "essai", 1 if harm in ("shorter", "other") else 0)
+    assert (leaf["reason"], leaf["by"], leaf["of"]) == (reason, "essai", 1 if harm in ("shorter", "other") else 0)
     assert vector(folder) == (register.Head(1, len(bodies(folder)), root(bodies(folder))),)
     with notary(folder) as one:
         assert one.forks == ()
+    assert verify_local(folder).faults == []  # neither what was signed before, nor by whom
 
 
 def test_a_fork_accepted_and_a_crash_before_its_checkpoint(folder: Path) -> None:
@@ -402,6 +407,24 @@ def test_a_disk_that_refuses_costs_one_checkpoint_only(folder: Path, monkeypatch
         made = one.checkpoint("period")
     assert made.root == root(log_0(folder))
     sign(folder)
+
+
+def test_a_line_whose_hash_finds_no_room_is_not_written_twice(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_ = Hashes._write
+
+    def refused(tree: Hashes, level: int, index: int, content: bytes) -> None:
+        if tree._log == register.REGISTRY:
+            raise OSError(28, "No space left")
+        write_(tree, level, index, content)
+
+    with notary(folder) as one:
+        with monkeypatch.context() as patch:
+            patch.setattr(Hashes, "_write", refused)
+            with pytest.raises(OSError, match="No space left"):
+                one.up_to_date("witness")
+        one.up_to_date("witness")
+    sign(folder)  # the registry is read again whole
+    assert verify_local(folder).faults == []
 
 
 def test_a_first_key_that_finds_no_room_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
