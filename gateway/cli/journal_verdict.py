@@ -1,6 +1,7 @@
 """How `socle journal verify` tells what it found."""
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
@@ -13,6 +14,9 @@ from gateway.journal.proof.notes import encode
 from gateway.journal.proof.removals import masks, say
 from gateway.journal.proof.verdict import WITHOUT_WITNESS, Verdict
 
+#: What a file made to deceive could draw on the terminal, or hide there.
+_NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
 
 def judge(verdict: Verdict, as_json: bool, what: str, *, witnessed: bool) -> None:
     """Tell the verdict; exit 1 when it does not hold."""
@@ -21,7 +25,7 @@ def judge(verdict: Verdict, as_json: bool, what: str, *, witnessed: bool) -> Non
         print_json(_item(verdict, warning))
     else:
         for line in _told(verdict, what, warning):
-            typer.echo(line)
+            typer.echo(_NO_TEXT.sub("\ufffd", line))
     if not verdict.holds:
         raise typer.Exit(CHECK_FAILED)
 

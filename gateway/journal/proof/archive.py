@@ -118,10 +118,12 @@ def _check_end(file: IO[bytes]) -> None:
     at = size - _END.size - _LOCATOR.size
     if at >= 0:
         file.seek(at)
-        mark, _, end_64, _ = _LOCATOR.unpack(file.read(_LOCATOR.size))
+        mark, _, _, _ = _LOCATOR.unpack(file.read(_LOCATOR.size))
         if mark == b"PK\x06\x07":
-            file.seek(end_64)
-            _, _, _, _, _, _, _, members, length, _ = _END_64.unpack(file.read(_END_64.size))
+            file.seek(max(0, at - _END_64.size))  # where zipfile reads it, wherever the locator points
+            mark, _, _, _, _, _, _, members, length, _ = _END_64.unpack(file.read(_END_64.size))
+            if mark != b"PK\x06\x06":
+                raise ArchiveError("ce n'est pas un export du journal : fin d'archive inattendue")
     if members > _MOST_MEMBERS or length > _MOST_MEMBERS * _LONGEST_NAMED:
         raise ArchiveError("l'archive annonce trop de fichiers")
     file.seek(0)

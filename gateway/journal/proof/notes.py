@@ -14,11 +14,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 SEED_BYTES = 32
 _ED25519 = b"\x01"
-_KEY_BYTES, _ID_BYTES, _ROOT_BYTES = 32, 4, 32
+ROOT_BYTES = 32
+_KEY_BYTES, _ID_BYTES = 32, 4
 _DASH = "\u2014 "
 _NAME = re.compile(r"[^\s+]{1,255}")
 _SIZE = re.compile(r"0|[1-9][0-9]{0,17}")
 _MOST_SIGNATURES = 16
+_NO_TEXT = re.compile("[\r\ud800-\udfff]")  # JSON can spell what no encoding can
 
 
 class NoteError(ValueError):
@@ -97,7 +99,7 @@ class Note:
         """Raises NoteError."""
         text, gap, tail = content.rpartition("\n\n")
         lines = tail.split("\n")
-        if not gap or lines.pop() != "" or not 0 < len(lines) <= _MOST_SIGNATURES or "\r" in content:
+        if not gap or lines.pop() != "" or not 0 < len(lines) <= _MOST_SIGNATURES or _NO_TEXT.search(content):
             raise NoteError("not a signed note")
         return cls(text + "\n", tuple(_signature(line) for line in lines))
 
@@ -129,7 +131,7 @@ class Checkpoint:
         if len(lines) < 4 or not lines[0] or not _SIZE.fullmatch(lines[1]):
             raise NoteError("not a checkpoint")
         root = decode(lines[2])
-        if len(root) != _ROOT_BYTES:
+        if len(root) != ROOT_BYTES:
             raise NoteError("the root of this checkpoint is not a SHA-256")
         return cls(lines[0], int(lines[1]), root)
 

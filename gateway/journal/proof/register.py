@@ -9,10 +9,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
-from gateway.journal.proof.notes import Note, NoteError, PublicKey, Signer
+from gateway.journal.proof.notes import ROOT_BYTES, Note, NoteError, PublicKey, Signer, decode
 
 VERSION = 1
 REGISTRY = 0  # the log itself
@@ -21,6 +22,8 @@ Kind = Literal["opened", "closed", "key", "checkpoint", "fork"]
 #: export asks, or somebody outside keeps it.
 Why = Literal["period", "stop", "rotation", "fork", "export", "witness"]
 _ROTATION = "socle key rotation 1"
+_MOST_ENTRIES = 1 << 40
+_AT = re.compile(r"[0-9TZ:.+-]{4,40}")
 
 
 class Head(NamedTuple):
@@ -52,7 +55,8 @@ def read(raw: bytes) -> dict[str, Any]:
     """Raises RegisterError."""
     try:
         leaf = json.loads(raw)
-        if (leaf["v"], leaf["log"]) == (VERSION, REGISTRY) and isinstance(leaf["seq"], int) and isinstance(leaf["kind"], str):
+        named = isinstance(leaf["seq"], int) and isinstance(leaf["kind"], str) and _AT.fullmatch(leaf["at"]) is not None
+        if named and (leaf["v"], leaf["log"]) == (VERSION, REGISTRY):
             return dict(leaf)
     except (ValueError, KeyError, TypeError, RecursionError):
         pass
@@ -69,9 +73,16 @@ def vector_of(leaf: dict[str, Any]) -> Vector:
         raise RegisterError("no vector in this leaf") from None
     numbers = [head.log for head in heads]
     whole = all(type(head.log) is int and type(head.size) is int and isinstance(head.root, str) for head in heads)
-    if not whole or numbers != sorted(set(numbers)) or any(head.log <= REGISTRY or head.size < 0 for head in heads):
+    if not whole or numbers != sorted(set(numbers)) or not all(_possible(head) for head in heads):
         raise RegisterError("a vector that is not one")
     return heads
+
+
+def _possible(head: Head) -> bool:
+    try:
+        return head.log > REGISTRY and 0 <= head.size < _MOST_ENTRIES and len(decode(head.root)) == ROOT_BYTES
+    except NoteError:
+        return False
 
 
 def rotation(old: Signer, new: PublicKey, at: str) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from gateway.journal.proof.notes import Note, NoteError, PublicKey
 from gateway.journal.proof.verdict import Verdict, signer_of
 from gateway.journal.proof.verify import verify
+from gateway.journal.proof.witness import Witness
 
 TITLE = "socle files 1"
 _LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9][A-Za-z0-9._+-]{0,199})")
@@ -44,9 +45,12 @@ def verify_files(content: bytes, folder: Path, keys: Sequence[PublicKey], witnes
         verdict.fault("bad-list", "ce n'est pas une liste de fichiers signée, ou elle est abîmée")
         return verdict
     listed = {row[2]: row[1] for row in rows if row is not None}
-    for name in listed:
-        if name.startswith("preuve") and name.endswith(".zip") and (folder / name).is_file():
-            verdict = verify(folder / name, keys, witness)
+    proof = next((name for name in sorted(listed) if name.startswith("preuve") and name.endswith(".zip")), None)
+    if proof is not None and (folder / proof).is_file():
+        verdict = verify(folder / proof, keys, witness)
+    elif witness is not None:
+        Witness.parse(witness)
+        verdict.fault("not-comparable", "aucune preuve parmi ces fichiers : rien ne s'y compare au témoin")
     verdict.signer = signer_of(note, [*keys, *verdict.keys])
     if verdict.signer is None:
         verdict.fault("forged-list", "la liste des fichiers n'est pas signée par la clé donnée, ou a été modifiée")

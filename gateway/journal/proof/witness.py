@@ -64,7 +64,7 @@ class Witness:
             since = None if told.get("since") is None else _since(told["since"])
         except WitnessError:
             raise
-        except (ValueError, KeyError, TypeError, AttributeError, NoteError, RegisterError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, NoteError, RegisterError, RecursionError):
             raise WitnessError("ce n'est pas un témoin de Socle, ou il est abîmé") from None
         last = head.size - 1
         if read["seq"] != last or not merkle.verify_inclusion(merkle.leaf_hash(leaf), last, head.size, proof, head.root):

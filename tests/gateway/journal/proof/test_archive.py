@@ -94,6 +94,16 @@ def test_a_list_of_members_longer_than_announced(tmp_path: Path) -> None:
     assert "trop de fichiers" in refused(tmp_path, content[:end] + struct.pack("<4s4H2LH", *fields))
 
 
+def test_a_list_that_is_announced_elsewhere_than_where_it_is_read(tmp_path: Path) -> None:
+    content = made(*((f"log-{n}.proof", b"") for n in range(600)))
+    end = content.rindex(b"PK\x05\x06")
+    fields = struct.unpack("<4s4H2LH", content[end:])
+    short = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 1, 1, 60, 0)
+    long = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, fields[3], fields[4], fields[5], fields[6] + len(short))
+    tail = struct.pack("<4sLQL", b"PK\x06\x07", 0, 0, 1) + struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, 60, 0, 0)
+    assert "annonce trop de fichiers" in refused(tmp_path, short + content[:end] + long + tail)
+
+
 def test_a_comment_behind_which_another_end_hides(tmp_path: Path) -> None:
     out = io.BytesIO(made(("snapshot.txt", b"x")))
     with zipfile.ZipFile(out, "a") as archive:

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from connectors.nomenclatures.identifiers import matricule_key, parse_matricule
 from gateway.journal.erasure import erase
 from gateway.journal.proof import export
-from gateway.journal.proof.notes import PublicKey, Signer
+from gateway.journal.proof.merkle import leaf_hash
+from gateway.journal.proof.notes import PublicKey, Signer, encode
+from gateway.journal.proof.signed_files import text_of, verify_files
 from gateway.journal.proof.verdict import Verdict
 from gateway.journal.proof.witnessing import witness_of
 from gateway.journal.query import Filters
@@ -236,6 +238,15 @@ def test_a_log_that_the_snapshot_does_not_know(case: Case, judge: Judge) -> None
     assert told(verdict) == "le journal 3 n'est pas de ceux que le point de contrôle couvre"
 
 
+def test_an_act_that_is_no_entry(case: Case, judge: Judge) -> None:
+    """Lines and proof made together: the line is in its place, and is nobody's."""
+    line = b'{"operation":"JOURNAL.RETENTION"'
+    lines = lines_changed(case.whole, lambda one: [line + b"\n", *one[1:]])
+    item = f"leaf 0 {encode(leaf_hash(line))}\n".encode()
+    forged = changed(lines, "log-1.proof", lambda one: item + one.partition(b"\n")[2])
+    assert codes(judge(forged)) == ["bad-proof"]
+
+
 def test_a_forged_checkpoint(case: Case, judge: Judge) -> None:
     size = members(case.whole)["snapshot.txt"].split(b"\n")[1]
     larger = b"\n%d\n" % (int(size) + 1)
@@ -352,6 +363,14 @@ def test_everything_made_again_with_the_same_key(case: Case, judge: Judge, tmp_p
         one.accept("operateur")
     verdict = judge(exported(folder, witnesses=(case.witness,)), witness=case.witness, key=key_of(folder))
     assert not verdict.holds
+
+
+def test_files_without_a_proof_say_that_no_witness_was_looked_at(case: Case, tmp_path: Path) -> None:
+    signer, digest = Signer("socle/essai", bytes(32)), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    (tmp_path / "taux.csv").touch()
+    note = signer.sign(text_of({"taux.csv": digest})).encode()
+    assert codes(verify_files(note, tmp_path, [signer.public])) == []
+    assert codes(verify_files(note, tmp_path, [signer.public], case.witness)) == ["not-comparable"]
 
 
 def test_an_export_that_cannot_be_compared_says_so(case: Case, judge: Judge, tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from gateway.journal.proof.growth import verify_witness
-from gateway.journal.proof.notes import PublicKey, Signer
-from gateway.journal.proof.witness import Witness, WitnessError
+from gateway.journal.proof.merkle import leaf_hash
+from gateway.journal.proof.notes import Checkpoint, PublicKey, Signer
+from gateway.journal.proof.witness import Witness, WitnessError, text
 from gateway.journal.proof.witnessing import NotGrown
 from tests.gateway.journal.proof.exports import codes, exported, judged, key_of, told, witnessed
 from tests.gateway.journal.proof.world import notary, tamper, write
@@ -142,6 +143,8 @@ def changed(**change: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
 @pytest.mark.parametrize("change", [
     changed(form="other"), changed(checkpoint="none"), changed(checkpoint=None), changed(leaf="{}"), changed(leaf=3),
     changed(proof=["AAAA"]), changed(proof=3), changed(since={"size": 1}), changed(since=[]), lambda _: {},
+    changed(since={"size": 1e999, "proof": [], "logs": []}),
+    lambda one: one | {"checkpoint": one["checkpoint"].replace("\n\n", "\n\ud800\n\n")},
     lambda one: one | {"leaf": one["leaf"].replace('"size":9', '"size":8')},
 ])  # fmt: skip
 def test_what_is_not_a_witness(first: bytes, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
@@ -153,6 +156,19 @@ def test_what_is_not_a_witness(first: bytes, change: Callable[[dict[str, Any]], 
 def test_what_is_not_even_json(content: bytes) -> None:
     with pytest.raises(WitnessError):
         Witness.parse(content)
+
+
+@pytest.mark.parametrize("vector, more", [
+    ({"root": "none"}, {}), ({"root": "AAAA"}, {}), ({"size": 1 << 60}, {}), ({}, {"at": "\u001b[8m"}),
+])  # fmt: skip
+def test_a_vector_that_no_gateway_wrote(vector: dict[str, Any], more: dict[str, Any]) -> None:
+    """Anybody may cover a line of their own by a checkpoint of their own."""
+    signer, root = Signer("socle/essai", bytes(32)), "A" * 43 + "="
+    head = {"log": 1, "size": 1, "root": root} | vector
+    leaf = json.dumps({"v": 1, "log": 0, "seq": 0, "kind": "checkpoint", "at": "2026-11-22", "vector": [head]} | more).encode()
+    note = signer.sign(Checkpoint(signer.name, 1, leaf_hash(leaf)).text())
+    with pytest.raises(WitnessError):
+        Witness.parse(text(note, leaf, [], str(signer.public)).encode())
 
 
 def test_keys_are_printed_as_they_are_read(folder: Path) -> None:
