@@ -42,7 +42,8 @@ class Reading:
         nil = headers.get(NIL_HEADER)
         presence = "absent" if nil is None else "present" if is_nil(str(nil).strip()) else "malformed"
         message_id = str(headers["Message-ID"]).strip() if headers["Message-ID"] else None
-        report = headers.get_content_type() == "multipart/report"
+        auto = [str(value).strip().lower() for value in headers.get_all("Auto-Submitted", [])]  # RFC 3834
+        report = headers.get_content_type() == "multipart/report" or any(one.startswith("auto-replied") for one in auto)
         # Two From headers are two addresses for the check, whatever they hold.
         return cls(raw, [address for _, address in getaddresses(froms)], message_id, report, presence)
 

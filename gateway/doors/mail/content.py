@@ -10,7 +10,10 @@ from gateway.doors.mail.stream import BareNewline
 MAX_HEADERS = 64 * 1024
 MAX_READ = 8 * 1024 * 1024  # of one message, for as long as it passes
 _END = b"\r\n.\r\n"
-_NAMES = {b"message-id": "Message-ID", NIL_HEADER.lower().encode(): "NIL", b"content-type": "Content-Type"}
+_NAMES = {
+    b"message-id": "Message-ID", NIL_HEADER.lower().encode(): "NIL", b"content-type": "Content-Type",
+    b"auto-submitted": "Auto-Submitted",
+}  # fmt: skip
 
 
 class HeadersTooLong(Exception):
@@ -23,7 +26,8 @@ class TooLarge(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Headers:
-    """What an entry needs of a message. ``message_id`` is None when absent, unreadable or given twice."""
+    """What an entry needs of a message. ``message_id`` is None when absent, unreadable or given twice; ``report``: nobody wrote
+    it, it is a receipt or an automatic answer (RFC 3834), which is worth nothing."""
 
     message_id: str | None = field(repr=False)
     nil: str | None
@@ -104,10 +108,11 @@ class Content:
             wanted = _NAMES.get(name.strip().lower())
             if wanted and separator:
                 found.setdefault(wanted, []).append(value.strip().decode("ascii", "replace"))
-        ids, nils, types = (found.get(name, []) for name in ("Message-ID", "NIL", "Content-Type"))
+        ids, nils, types, auto = (found.get(name, []) for name in ("Message-ID", "NIL", "Content-Type", "Auto-Submitted"))
         message_id = ids[0] if len(ids) == 1 and ids[0] and "\ufffd" not in ids[0] else None
         nil = nils[0] if len(nils) == 1 and is_nil(nils[0]) else None
         report = any(one.lower().startswith("multipart/report") for one in types)
+        report |= any(one.lower().startswith("auto-replied") for one in auto)
         return Headers(message_id, nil, report)
 
 

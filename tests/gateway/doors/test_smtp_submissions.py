@@ -172,10 +172,11 @@ async def test_one_message_id_sent_twice_counts_once(bench: SmtpBench) -> None:
 
 
 REPORT = "Content-Type: multipart/report;\r\n report-type=disposition-notification; boundary=b\r\n"
+ANSWER = "Auto-Submitted: auto-replied; by=absence\r\n"
 
 
-@pytest.mark.parametrize("sender, extra", [("", ""), (SHARED, REPORT)])
-async def test_receipts_count_nothing(bench: SmtpBench, sender: str, extra: str) -> None:
+@pytest.mark.parametrize("sender, extra", [("", ""), (SHARED, REPORT), (SHARED, ANSWER)])
+async def test_receipts_and_automatic_answers_count_nothing(bench: SmtpBench, sender: str, extra: str) -> None:
     async with bench.dui() as smtp:
         await smtp.send(message(extra="X-MSS-NIL: TEST0001\r\n" + extra), 250, sender=sender)
     [call] = bench.entries()
