@@ -2,15 +2,22 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from email.message import Message
+from email.parser import BytesHeaderParser
 from email.policy import compat32
 
 _MAX_PARTS = 1_000
+#: What the parser would be long about, while the whole sandbox waits: it tries each line against each boundary, and reads
+#: parameters and encoded words in the square of their length.
+_MAX_TRIALS, _MAX_SQUARES = 5_000_000, 500_000_000
+_MAX_HEADERS, _MAX_ENCODED = 256 * 1024, 64 * 1024
+_PARAMETERS = re.compile(rb"^content-(?:type|disposition)[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +40,24 @@ class Opened:
 
 def open_message(content: bytes) -> Opened:
     """Never raises: what cannot be read is left out, or shown with replacement characters."""
-    try:
-        message = message_from_bytes(content, policy=compat32)
-        parts = [part for part in _parts(message) if not part.is_multipart()]
-    except RecursionError:  # parts in parts without end
-        message, parts = message_from_bytes(content.partition(b"\r\n\r\n")[0] + b"\r\n\r\n", policy=compat32), []
+    message: Message = BytesHeaderParser(policy=compat32).parsebytes(content.partition(b"\r\n\r\n")[0][:_MAX_HEADERS])
+    parts: list[Message] = []
+    if not _costly(content):
+        try:
+            whole: Message = message_from_bytes(content, policy=compat32)
+            parts = [part for part in _parts(whole) if not part.is_multipart()]
+        except RecursionError:  # parts in parts without end
+            parts = []
     headers = tuple((name, decoded(value)) for name, value in message.items())
     inline = [part for part in parts if part.get_filename() is None and part.get_content_disposition() != "attachment"]
     text, html = _first(inline, "text/plain"), _first(inline, "text/html")
     attachments = tuple(_attachment(part) for part in parts if part is not text and part is not html)
     return Opened(headers, _text(text), _text(html), attachments)
+
+
+def _costly(content: bytes) -> bool:
+    trials = content.count(b"\n") * content.lower().count(b"boundary")
+    return trials > _MAX_TRIALS or sum(len(one[0]) ** 2 for one in _PARAMETERS.finditer(content)) > _MAX_SQUARES
 
 
 def _first(parts: Iterable[Message], kind: str) -> Message | None:
@@ -59,6 +74,8 @@ def _parts(message: Message) -> Iterator[Message]:
 def decoded(value: object) -> str:
     """A header in clear, its encoded words decoded where they can be."""
     text = str(value)
+    if len(text) > _MAX_ENCODED:
+        return _plain(" ".join(text.split()))
     try:
         shown = str(make_header(decode_header(text)))
     except (HeaderParseError, UnicodeError, LookupError, ValueError):

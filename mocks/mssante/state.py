@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from email import message_from_bytes
 from email.message import Message
+from email.parser import BytesHeaderParser
 from email.policy import compat32
 from email.utils import format_datetime, getaddresses
 from pathlib import Path
@@ -22,6 +22,8 @@ import orjson
 from connectors.nomenclatures.mssante import NIL_HEADER, is_nil
 from mocks.sandbox.kept import read_lines
 from mocks.sandbox.trace import hashed
+
+_MAX_HEADERS, _MAX_FROM = 256 * 1024, 16 * 1024  # what is read of them, in bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Reading:
     @classmethod
     def of(cls, content: bytes) -> Reading:
         raw = content.partition(b"\r\n\r\n")[0]
-        headers: Message = message_from_bytes(raw + b"\r\n\r\n", policy=compat32)
+        headers: Message = BytesHeaderParser(policy=compat32).parsebytes(raw[:_MAX_HEADERS])
         froms = [str(value) for value in headers.get_all("From", [])]
         nil = headers.get(NIL_HEADER)
         presence = "absent" if nil is None else "present" if is_nil(str(nil).strip()) else "malformed"
@@ -45,7 +47,17 @@ class Reading:
         auto = [str(value).strip().lower() for value in headers.get_all("Auto-Submitted", [])]  # RFC 3834
         report = headers.get_content_type() == "multipart/report" or any(one.startswith("auto-replied") for one in auto)
         # Two From headers are two addresses for the check, whatever they hold.
-        return cls(raw, [address for _, address in getaddresses(froms)], message_id, report, presence)
+        return cls(raw, _addresses(froms), message_id, report, presence)
+
+
+def _addresses(froms: Sequence[str]) -> list[str]:
+    """None of what is longer, or deeper in comments, than anybody writes."""
+    if sum(map(len, froms)) > _MAX_FROM:
+        return []
+    try:
+        return [address for _, address in getaddresses(froms)]
+    except RecursionError:
+        return []
 
 
 EMPTIED = "emptied"  # of a recipient that had a message and whose tenant has emptied its mailboxes since

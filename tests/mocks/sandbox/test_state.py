@@ -240,3 +240,25 @@ def test_any_bytes_can_be_opened_and_shown(headers: list[bytes], lines: list[byt
 def test_parts_in_parts_without_end_are_opened_without_their_parts() -> None:
     deep = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(3_000))
     assert open_message(b"Subject: oui\r\n" + deep).headers[0] == ("Subject", "oui")
+
+
+@pytest.mark.parametrize(
+    ("part", "count", "opened"), [(b";" * 200, 1000, True), (b";" * 20_000, 1, True), (b";" * 20_000, 2, False)]
+)
+def test_parameters_that_would_take_long_are_not_read(part: bytes, count: int, opened: bool) -> None:
+    parts = (b"--a\r\nContent-Type: text/plain" + part + b"\r\n\r\nTexte\r\n") * count
+    shown = open_message(b"Subject: oui\r\nContent-Type: multipart/mixed; boundary=a\r\n\r\n" + parts + b"--a--\r\n")
+    assert (shown.headers[0], shown.text) == (("Subject", "oui"), "Texte" if opened else "")
+
+
+@pytest.mark.parametrize(("lines", "opened"), [(90_000, True), (110_000, False)])
+def test_lines_that_would_be_tried_against_too_many_boundaries_are_not_read(lines: int, opened: bool) -> None:
+    holders = b"".join(b'Content-Type: multipart/mixed; boundary="b%d"\r\n\r\n--b%d\r\n' % (one, one) for one in range(50))
+    shown = open_message(b"Subject: oui\r\n" + holders + b"\r\nTexte\r\n" + b"--x\r\n" * lines)
+    assert (shown.headers[0], shown.text.startswith("Texte")) == (("Subject", "oui"), opened)
+
+
+@pytest.mark.parametrize(("words", "decoded"), [(4_000, True), (5_000, False)])
+def test_encoded_words_that_would_take_long_are_shown_as_they_are(words: int, decoded: bool) -> None:
+    [(_, value)] = open_message(b"Subject: " + b"=?utf-8?q?a?= " * words + b"\r\n\r\nTexte").headers
+    assert (value == "a" * words) is decoded
