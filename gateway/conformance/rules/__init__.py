@@ -1,7 +1,8 @@
 """The checks that exist, and the sets under which they are run and named in a verdict (design §4).
 
 A set is known by name, version and SHA-256. The hash is taken over the checks' rows, the requirements that they cite, the
-source of the modules that judge them and of those that make the facts: the same hash is the same judgement.
+source of the modules that judge them, of the one that makes a verdict of what they find, and of those that make the facts: the
+same hash is the same judgement.
 """
 from __future__ import annotations
 
@@ -82,7 +83,7 @@ def _hash(rules: tuple[Rule, ...]) -> str:
     rows = [{name: value for name, value in asdict(rule).items() if name not in ("on_call", "on_run")} for rule in rules]
     digest = hashlib.sha256(orjson.dumps([FACTS_VERSION, rows], option=orjson.OPT_SORT_KEYS))
     judging = {"base", *(rule.family.lower() for rule in rules)}  # ins: ins.py, ins_message.py …
-    for package, modules in ((__package__, judging), ("gateway.conformance.facts", None)):
+    for package, modules in ((__package__, judging), ("gateway.conformance.facts", None), ("gateway.conformance", {"judging"})):
         for one in sorted(files(package).iterdir(), key=lambda one: one.name):
             name, _, ending = one.name.partition(".")
             if ending == "py" and (modules is None or name.partition("_")[0] in modules):

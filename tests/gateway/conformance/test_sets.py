@@ -14,9 +14,9 @@ from gateway.operations import OPERATIONS
 #: A change of any check changes these: raise the version of the sets in sets.toml, then pin again. Never repin a version
 #: that a release has shipped.
 PINNED = {
-    ("smoke", "5"): "09187ba78280cfc49526e51ff2e8a538c14e9a63ed3920efa1ec19be540c1824",
-    ("journal", "5"): "8215f2f53f26847480504a646052017b4411dc8a6e9be7fd74b8526c7081b994",
-    ("tout", "5"): "568540206925c4d34f1fa27b33e510e588cf83ffd5813cf4291ce4e7f44346ce",
+    ("smoke", "6"): "b410713382e322a2410be28877aa1ae3a3ff18e023199354594a61a88dfa3481",
+    ("journal", "6"): "88bafa685c65cf5330a848dddc280d274b96fe830550fedd8aa21b0dc11ba941",
+    ("tout", "6"): "c5df12650e1cf57c33ae84fa8035f8d4f6febe37c67744c6f18fcad2e1317744",
 }
 
 
@@ -79,7 +79,7 @@ def test_another_text_is_another_set(monkeypatch: pytest.MonkeyPatch) -> None:
         one.cache_clear()
     try:
         assert rule_set("smoke").sha256 != before
-        assert rule_set("journal").sha256 == PINNED["journal", "5"]
+        assert rule_set("journal").sha256 == PINNED["journal", "6"]
     finally:
         monkeypatch.undo()
         for one in caches:
