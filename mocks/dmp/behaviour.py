@@ -4,7 +4,6 @@ Source: reference dmp §3 (rights), §7 (TD0.2), §9 (TD2.1), §12 (TD3.1b), §2
 """
 from __future__ import annotations
 
-import hashlib
 import re
 import uuid
 from collections.abc import Callable
@@ -130,7 +129,7 @@ def _stored(submission: xds.Submission, entry: xds.RegistryObject, identity: Ide
         type_code=type_code.code,
         class_code=class_code.code,
         title=entry.title,
-        hash=hashlib.sha1(content, usedforsecurity=False).hexdigest(),  # the registry's own attribute, not a security
+        hash=checks.digest(content),
         size=len(content),
         stored_at=at.isoformat(timespec="milliseconds"),
     )

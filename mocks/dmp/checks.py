@@ -1,6 +1,7 @@
 """What a submission set must be to enter the DMP (reference dmp §9.4, §16, §22.4): pure, a list of errors or nothing."""
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ def check(submission: Submission, *, known: Callable[[str], bool]) -> list[Error
     errors = [*_patients(submission), *_unique_ids(submission, known), *_documents(submission), *_set_metadata(submission.set)]
     for entry in submission.entries:
         errors += _entry_metadata(entry)
-    return errors or [error for entry in submission.entries for error in _content(entry, submission.documents[entry.id])]
+    return errors or [error for entry in submission.entries for error in _content(entry, submission.documents[entry.id] or b"")]
 
 
 def _shape(submission: Submission) -> Iterator[Error]:
@@ -65,8 +66,13 @@ def _shape(submission: Submission) -> Iterator[Error]:
         return
     if not 0 < len(submission.entries) <= _MAX_ENTRIES:
         yield _metadata(f"le lot doit contenir de 1 à {_MAX_ENTRIES} fiches de document")
+    elif all(_is_signature(entry) for entry in submission.entries):
+        yield _metadata("le lot n'a aucun document, que sa signature")
     if submission.repeated or not all(one.id for one in (*submission.packages, *submission.entries)):
-        yield _metadata("identifiant d'objet absent ou donné deux fois")
+        yield _metadata("identifiant d'objet ou de document joint absent, ou donné deux fois")
+    for item in (*submission.packages, *submission.entries):
+        for name in sorted(item.repeated):
+            yield _metadata(f"Slot ou ExternalIdentifier donné deux fois : {name[:64]}")
     ids = {one.id for one in (*submission.packages, *submission.entries)}
     for association in submission.associations:
         inside = association.target in ids or association.target.startswith("urn:uuid:")
@@ -122,6 +128,8 @@ def _entry_metadata(entry: RegistryObject) -> Iterator[Error]:
     for name in _TIMES:
         if entry.first(name) and not codes.is_utc_time(entry.first(name)):
             yield _metadata(f"{name} mal formé (UTC, yyyymmddhhmmss, sans décalage)")
+    if entry.object_type != codes.STABLE_DOCUMENT:
+        yield _metadata("objectType n'est pas celui d'un document")
     if entry.mime_type not in _MIME_TYPES:
         yield _metadata("mimeType inconnu : un document de LPS est un CDA (text/xml)")
     if not 0 < len(entry.title) <= _TITLE_MAX:
@@ -168,12 +176,24 @@ def _is_signature(entry: RegistryObject) -> bool:
     return bool(type_code and format_code and type_code.code == codes.SIGNATURE_TYPE and format_code.code in _SIGNATURE_FORMATS)
 
 
-def _content(entry: RegistryObject, content: bytes | None) -> Iterator[Error]:
-    """What the CDA says against what its entry says."""
-    if _is_signature(entry):
-        return
+def _content(entry: RegistryObject, content: bytes) -> Iterator[Error]:
+    """What is joined against what its entry says: the bytes, then the CDA."""
+    if entry.first("hash") and entry.first("hash").lower() != digest(content):
+        yield Error("XDSRepositoryMetadataError", "hash n'est pas le SHA-1 du document joint")
+    if entry.first("size") and entry.first("size") != str(len(content)):
+        yield Error("XDSRepositoryMetadataError", "size n'est pas la taille du document joint")
+    if not _is_signature(entry):
+        yield from _cda(entry, content)
+
+
+def digest(content: bytes) -> str:
+    """The hash of a document entry: SHA-1 in lower-case hex, the registry's own attribute and not a security."""
+    return hashlib.sha1(content, usedforsecurity=False).hexdigest()
+
+
+def _cda(entry: RegistryObject, content: bytes) -> Iterator[Error]:
     try:
-        root = xmlsafe.parse(content or b"", max_bytes=_MAX_CDA)
+        root = xmlsafe.parse(content, max_bytes=_MAX_CDA)
     except xmlsafe.MalformedXml:
         yield Error("InvalidDocumentContent", "le document n'est pas un XML lisible")
         return
@@ -189,7 +209,7 @@ def _content(entry: RegistryObject, content: bytes | None) -> Iterator[Error]:
     if patient not in [(one.get("extension"), one.get("root")) for one in ids]:
         yield Error("InvalidDocumentContent", "l'INS du CDA n'est pas le patientId de la fiche")
     code, type_code = root.find(f"{{{NS_HL7}}}code"), entry.code(codes.DOC_TYPE)
-    if code is None or type_code is None or code.get("code") != type_code.code:
+    if code is None or type_code is None or (code.get("code"), code.get("codeSystem")) != (type_code.code, type_code.system):
         yield Error("InvalidDocumentContent", "code du CDA et typeCode de la fiche diffèrent")
     body = root.find(f"{{{NS_HL7}}}component/{{{NS_HL7}}}nonXMLBody/{{{NS_HL7}}}text")
     format_code = entry.code(codes.DOC_FORMAT)

@@ -55,7 +55,7 @@ class Message:
     operation: str
     message_id: str | None
     addressed: bool  # the four WS-Addressing headers are there
-    assertion: Element | None = field(repr=False)
+    assertion: Element | None = field(repr=False)  # None too when there are several
     body: Element = field(repr=False)
     parts: dict[str, bytes] = field(repr=False)
 
@@ -89,11 +89,12 @@ def _message(envelope: Element, body: Element, parts: dict[str, bytes]) -> Messa
         envelope.findtext(header + name, "").strip() for name in ("MessageID", "Action", f"ReplyTo/{{{NS_WSA}}}Address")
     )
     to = envelope.find(f"{header}To")  # may be empty: the samples' is
+    assertions = envelope.findall(f"{{{NS_SOAP}}}Header/{{{NS_WSSE}}}Security/{{{NS_SAML}}}Assertion")
     return Message(
         operation=_operation(body),
         message_id=message_id or None,
         addressed=bool(message_id and action and reply) and to is not None,
-        assertion=envelope.find(f"{{{NS_SOAP}}}Header/{{{NS_WSSE}}}Security/{{{NS_SAML}}}Assertion"),
+        assertion=assertions[0] if len(assertions) == 1 else None,
         body=body,
         parts=parts,
     )

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 _HEADER_END = re.compile(rb"\A\r\n|\r\n\r\n")
 _MAX_PARTS = 64
+_MAX_HEADERS = 8192  # of one part
 
 
 class BadMultipart(ValueError):
@@ -24,7 +25,7 @@ def read(content_type: str, body: bytes) -> tuple[bytes, dict[str, bytes]]:
     """(root part, every part with a Content-ID). Raises BadMultipart."""
     parameters = _parameters(content_type)
     boundary, start = parameters.get("boundary", ""), parameters.get("start")
-    if not 0 < len(boundary) <= 70 or not boundary.isascii():
+    if not 0 < len(boundary) <= 70 or not boundary.isascii() or boundary.endswith(" "):
         raise BadMultipart("boundary absente ou illisible")
     raw = _cut(body, boundary.encode("ascii"))
     parts = [_part(one) for one in raw]
@@ -41,11 +42,12 @@ def read(content_type: str, body: bytes) -> tuple[bytes, dict[str, bytes]]:
 
 
 def _parameters(content_type: str) -> dict[str, str]:
-    """By name in lower case; a name given twice, or without a value, could be understood in two ways."""
+    """By name in lower case; a name given twice, without a value or in the form of RFC 2231 could be understood in two ways."""
     header = Message()
     header["Content-Type"] = content_type.replace("\r", " ").replace("\n", " ")
     found = [(name.lower(), value) for name, value in (header.get_params() or [])[1:]]
-    if len({name for name, _ in found}) != len(found) or not all(name and value for name, value in found):
+    readable = all(name and value and isinstance(value, str) for name, value in found)
+    if len({name for name, _ in found}) != len(found) or not readable:
         raise BadMultipart("Content-Type ambigu")
     return dict(found)
 
@@ -91,6 +93,8 @@ def _part(raw: bytes) -> tuple[str, bytes]:
     if match is None and raw and not raw.endswith(b"\r\n"):
         raise BadMultipart("une partie n'a pas de fin d'en-têtes")
     head, content = (raw[:-2], b"") if match is None else (raw[: match.start()], raw[match.end() :])
+    if len(head) > _MAX_HEADERS:
+        raise BadMultipart("en-têtes de partie trop longs")
     names: set[bytes] = set()
     content_id = ""
     for line in re.sub(rb"\r\n[ \t]+", b" ", head).split(b"\r\n") if head else ():

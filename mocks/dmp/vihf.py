@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cryptography import x509
@@ -41,6 +41,9 @@ _G15 = "1.2.250.1.71.1.2.7"
 _R291 = "1.2.250.1.213.1.6.1.140"
 _RESOURCE_FORM = re.compile(r"([0-9A-Za-z]{15})\^\^\^&([0-9.]+)&ISO\^NH")
 _SHA1 = re.compile(r"sha1$")
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})")
+_SKEW = timedelta(minutes=5)  # ours: how far a clock may be in front of the other one
+_CLASS = f"{{{NS_SAML}}}AuthnContext/{{{NS_SAML}}}AuthnContextClassRef"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +63,11 @@ def check(assertion: Element | None, trust: Trust, at: datetime, *, accept_sha1:
     accept_sha1  opens the algorithms of the samples of 2019 (§4.3)
     """
     if assertion is None:
-        raise Faulted("Sender", "VIHF absent : wsse:Security ne contient pas d'assertion SAML 2.0.", "InvalidSecurity")
+        raise Faulted("Sender", "VIHF absent, ou plusieurs : wsse:Security doit avoir une assertion SAML 2.0.", "InvalidSecurity")
     certificate = _signer(assertion, trust, at)
     signed = _verified(assertion, certificate, accept_sha1=accept_sha1)
     _check_issuer(signed, certificate)
+    _check_times(signed, at)
     attributes = _attributes(signed)
     _check_attributes(attributes)
     struct_id = attributes["identifiant_structure"][0]
@@ -96,6 +100,9 @@ def _verified(assertion: Element, certificate: x509.Certificate, *, accept_sha1:
     """The subtree that the signature covers; it must be the assertion itself."""
     signature = assertion.find("ds:Signature", _DS)
     assert signature is not None
+    covers = [one.get("URI") for one in signature.iterfind("ds:SignedInfo/ds:Reference", _DS)]
+    if covers != [f"#{assertion.get('ID')}"]:
+        raise Faulted("Sender", "La Signature ne porte pas sur l'assertion : Reference à son ID attendue.", "FailedCheck")
     used = [one.get("Algorithm", "") for one in signature.iter(f"{{{NS_DS}}}SignatureMethod", f"{{{NS_DS}}}DigestMethod")]
     if not accept_sha1 and any(_SHA1.search(one) for one in used):
         raise Faulted("Sender", "Signature du VIHF en SHA-1 : utilisez RSA-SHA256.", "UnsupportedAlgorithm")
@@ -117,12 +124,40 @@ def _check_issuer(signed: Element, certificate: x509.Certificate) -> None:
         raise _invalid("Issuer n'est pas le nom (DN) du certificat qui signe")
 
 
+def _check_times(signed: Element, at: datetime) -> None:
+    """Version, times and means of login (§4.1). How old IssueInstant may be is not known; Conditions, when there are, hold."""
+    issued = signed.get("IssueInstant", "")
+    if signed.get("Version") != "2.0" or not issued.endswith("Z") or _moment(issued) is None:
+        raise _invalid("Version 2.0 et IssueInstant en UTC (Z) attendus")
+    logins = signed.findall(f"{{{NS_SAML}}}AuthnStatement")
+    if len(logins) != 1 or _moment(logins[0].get("AuthnInstant", "")) is None or not logins[0].findtext(_CLASS, "").strip():
+        raise _invalid("AuthnStatement doit avoir AuthnInstant et AuthnContextClassRef")
+    for conditions in signed.iterfind(f"{{{NS_SAML}}}Conditions"):
+        if conditions.find(f"{{{NS_SAML}}}AudienceRestriction") is not None:
+            raise _invalid("AudienceRestriction ne doit pas être renseigné")
+        opens, closes = (conditions.get(name) for name in ("NotBefore", "NotOnOrAfter"))
+        begins, ends = (at if text is None else _moment(text) for text in (opens, closes))
+        if begins is None or ends is None or begins > at + _SKEW or (closes is not None and ends <= at):
+            raise _invalid("l'heure n'est pas entre NotBefore et NotOnOrAfter (Conditions)")
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC) if _MOMENT.fullmatch(text) else None
+    except (ValueError, OverflowError):
+        return None
+
+
 def _attributes(signed: Element) -> dict[str, list[str]]:
-    """Text of each attribute value, by name in lower case: the case of names varies between sources (§4.2)."""
+    """Text of each attribute value, by name in lower case: the case of names varies between sources (§4.2). One given twice
+    could be read in two ways, but for the roles, which are several."""
     found: dict[str, list[str]] = {}
     for attribute in signed.iterfind(f"{{{NS_SAML}}}AttributeStatement/{{{NS_SAML}}}Attribute"):
         values = [(value.text or "").strip() for value in attribute.iterfind(f"{{{NS_SAML}}}AttributeValue")]
-        found[attribute.get("Name", "").lower()] = values
+        name = attribute.get("Name", "").lower()
+        if name in found and name != _ROLE:
+            raise _invalid(f"attribut {name[:64]} donné deux fois")
+        found[name] = values
     return found
 
 
@@ -135,7 +170,9 @@ def _check_attributes(attributes: Mapping[str, list[str]]) -> None:
     mode = attributes["authentification_mode"][0]
     if mode not in _MODES:
         raise _invalid("Authentification_mode inconnu")
-    if mode != "DIRECTE" and not any(attributes.get(_SUBJECT_ID, [])):
+    if mode == "DIRECTE":  # whoever this trusts is a structure
+        raise _invalid("le mode DIRECTE veut la signature d'une carte, non d'une structure")
+    if not any(attributes.get(_SUBJECT_ID, [])):
         raise _invalid(f"attribut {_SUBJECT_ID} absent")
     if not re.fullmatch(rf"SA\d\d\^{re.escape(OID_SECTOR)}", attributes["secteur_activite"][0]):
         raise _invalid("Secteur_Activite mal formé")

@@ -4,7 +4,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from connectors.nomenclatures.xds import (
@@ -41,6 +41,7 @@ class RegistryObject:
     codes        by classification scheme, in order (confidentiality has several)
     authors      slots of each author classification
     identifiers  by identification scheme
+    repeated     names of slots, and identification schemes, given twice: two readers could choose differently
     """
 
     id: str
@@ -51,6 +52,8 @@ class RegistryObject:
     authors: tuple[Mapping[str, tuple[str, ...]], ...] = field(repr=False)
     identifiers: Mapping[str, str] = field(repr=False)
     nodes: frozenset[str] = frozenset()
+    object_type: str = ""
+    repeated: frozenset[str] = frozenset()
 
     def first(self, slot: str) -> str:
         return next(iter(self.slots.get(slot, ())), "")
@@ -74,7 +77,7 @@ class Submission:
     entries: tuple[RegistryObject, ...]
     associations: tuple[Association, ...]
     documents: Mapping[str, bytes | None] = field(repr=False)  # by entry id; None: no content could be found
-    repeated: frozenset[str] = frozenset()  # object ids given twice
+    repeated: frozenset[str] = frozenset()  # object ids given twice, or to two documents
 
     @property
     def set(self) -> RegistryObject:
@@ -96,6 +99,7 @@ def read(body: Element, parts: Mapping[str, bytes]) -> Submission:
     listed = body.find(_LIST)
     objects = [] if listed is None else list(listed)
     ids = [one.get("id", "") for one in objects]
+    documents = body.findall(f"{{{NS_XDSB}}}Document")
     return Submission(
         packages=tuple(_object(one) for one in objects if one.tag == f"{_R}RegistryPackage"),
         entries=tuple(_object(one) for one in objects if one.tag == f"{_R}ExtrinsicObject"),
@@ -104,8 +108,8 @@ def read(body: Element, parts: Mapping[str, bytes]) -> Submission:
             for one in objects
             if one.tag == f"{_R}Association"
         ),
-        documents={one.get("id", ""): _content(one, dict(parts)) for one in body.iterfind(f"{{{NS_XDSB}}}Document")},
-        repeated=frozenset(one for one, times in Counter(ids).items() if one and times > 1),
+        documents={one.get("id", ""): _content(one, dict(parts)) for one in documents},
+        repeated=_repeated(one for one in ids if one) | _repeated(one.get("id", "") for one in documents),
     )
 
 
@@ -122,13 +126,16 @@ def _object(element: Element) -> RegistryObject:
             codes[scheme] = (*codes.get(scheme, ()), Coded(one.get("nodeRepresentation", ""), system, _name(one)))
         elif one.get("classificationNode") == SET_NODE:
             nodes.add(SET_NODE)
-    identifiers = {
-        one.get("identificationScheme", ""): one.get("value", "") for one in element.iterfind(f"{_R}ExternalIdentifier")
-    }
+    given = [(one.get("identificationScheme", ""), one.get("value", "")) for one in element.iterfind(f"{_R}ExternalIdentifier")]
+    names = [*(scheme for scheme, _ in given), *(slot.get("name", "") for slot in element.iterfind(f"{_R}Slot"))]
     return RegistryObject(
         element.get("id", ""), element.get("mimeType", ""), _name(element), _slots(element), codes, tuple(authors),
-        identifiers, frozenset(nodes),
+        dict(given), frozenset(nodes), element.get("objectType", ""), _repeated(names),
     )  # fmt: skip
+
+
+def _repeated(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(one for one, times in Counter(names).items() if times > 1)
 
 
 def _slots(element: Element) -> dict[str, tuple[str, ...]]:

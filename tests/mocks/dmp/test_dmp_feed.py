@@ -86,6 +86,26 @@ async def test_a_signed_set_is_accepted_and_its_signature_kept(dmp: Dmp, dui: Du
     assert len(found.entries) == 1  # no search shows a signature
 
 
+async def test_a_signature_alone_is_no_set(dmp: Dmp, dui: Dui) -> None:
+    call = with_signature(dui.feed())
+    for gone in (r'<ExtrinsicObject id="Document01".*?</ExtrinsicObject>', r'<Association id="a1".*?</Association>',
+                 r'<xdsb:Document id="Document01".*?</xdsb:Document>'):  # fmt: skip
+        call = edited(call, gone, "")
+    refused = await dmp.ask(call)
+    assert isinstance(refused, RegistryAnswer)
+    assert (refused.first_code, "aucun document" in refused.errors[0][1]) == (METADATA, True)
+
+
+async def test_a_true_hash_and_size_are_accepted(dmp: Dmp, dui: Dui) -> None:
+    call = dui.feed()
+    content = cda_of(call)
+    slots = "".join(
+        f"<Slot name='{name}'><ValueList><Value>{value}</Value></ValueList></Slot>"
+        for name, value in (("hash", hashlib.sha1(content).hexdigest().upper()), ("size", len(content)))
+    )
+    assert await dmp.ask(edited(call, r'(<Slot name="languageCode">)', rf"{slots}\1")) == SUCCESS
+
+
 async def test_a_document_does_not_pass_as_a_signature(dmp: Dmp, dui: Dui) -> None:
     """Only what has the type and the format of a signature is excused from being a CDA."""
     call = edited(with_signature(dui.feed()), r'nodeRepresentation="http://www.w3.org/2000/09/xmldsig#"(.*?<Value>)URN',
@@ -132,6 +152,15 @@ RULES = [
     ("uniqueId is not an OID", rf"value=\"{ROOT}\.3\.1\"", 'value="1.2.03"', METADATA, "OID nu"),
     ("sourceId is not an OID", rf"value=\"{ROOT}\"", 'value="x"', METADATA, "sourceId"),
     ("no document", r"<xdsb:Document .*?</xdsb:Document>", "", "XDSMissingDocument", "document joint"),
+    ("two uniqueIds of the set", r"(<ExternalIdentifier [^>]*96fdda7c[^>]*>.*?</ExternalIdentifier>)", r"\1\1",
+     METADATA, "96fdda7c"),
+    ("two times of creation", r"(<Slot name=\"creationTime\">.*?</Slot>)", r"\1\1", METADATA, "creationTime"),
+    ("one document twice", r"(<xdsb:Document .*?</xdsb:Document>)", r"\1\1", METADATA, "deux fois"),
+    ("another hash", r"(<Slot name=\"languageCode\">)", r"<Slot name='hash'><ValueList><Value>00ff</Value></ValueList></Slot>\1",
+     "XDSRepositoryMetadataError", "hash"),
+    ("another size", r"(<Slot name=\"languageCode\">)", r"<Slot name='size'><ValueList><Value>3</Value></ValueList></Slot>\1",
+     "XDSRepositoryMetadataError", "size"),
+    ("not a document", r"objectType=\"[^\"]*\"", 'objectType="urn:uuid:x"', METADATA, "objectType"),
     ("document that no part holds", "cid:document01", "cid:nowhere", "XDSMissingDocument", "document joint"),
     ("document without entry", r"(<xdsb:Document )(id=\"Document01\")(.*?</xdsb:Document>)", r"\1\2\3\1id='Document02'\3",
      "XDSMissingDocumentMetadata", "fiche"),
@@ -201,6 +230,7 @@ async def test_a_set_too_large_is_refused(dmp: Dmp, dui: Dui) -> None:
         (r'(<patientRole><id root="[^"]*" extension=")\d{15}', r"\g<1>269054958815780", "INS"),
         (r'(<patientRole><id root=")[^"]*', r"\g<1>1.2.250.1.213.1.4.8", "INS"),
         (r'<code code="80788-3"', '<code code="28653-4"', "typeCode"),
+        (r'(<code code="80788-3"[^>]*codeSystem=")[^"]*', r"\g<1>1.2.3", "typeCode"),
         (r'mediaType="application/pdf"', 'mediaType="text/plain"', "mediaType"),
         (r"<ClinicalDocument.*</ClinicalDocument>", "<Autre/>", "CDA"),
         (r"<ClinicalDocument.*</ClinicalDocument>", "<a>", "XML"),

@@ -159,3 +159,25 @@ async def test_a_business_fault_is_told_in_the_channel_of_its_code(dmp: Dmp, dui
 async def test_replies_name_what_is_not_checked(dmp: Dmp, dui: Dui) -> None:
     reply = await dmp.post(dui.existence())
     assert (reply.headers["x-socle-mock"], reply.headers["x-socle-not-checked"]) == ("dmp", ", ".join(not_checked("dmp")))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "replacement"),
+    [(r'start="<root@dui>"', "start*=utf-8''%3Croot%40dui%3E"), (r'boundary="([^"]*)"', r'boundary="\1 "')],
+    ids=["RFC 2231", "space at the end"],
+)
+async def test_a_content_type_that_readers_understand_differently_is_refused_and_counted(
+    dmp: Dmp, dui: Dui, world: World, pattern: str, replacement: str
+) -> None:
+    call = dui.feed()
+    content_type, made = re.subn(pattern, replacement, dict(call.headers)[b"content-type"].decode())
+    assert made
+    fault = await dmp.refusal(replace(call, headers=[(b"content-type", content_type.encode())]))
+    assert (fault.code, "MIME" in fault.text) == ("Sender", True)
+    assert sum(world.trace.counts()["received"].values()) == 1
+
+
+async def test_the_headers_of_a_part_are_bounded(dmp: Dmp, dui: Dui) -> None:
+    long = "X: " + "a" * 9000 + r"\r\nContent-ID: <document01"
+    fault = await dmp.refusal(edited(dui.feed(), "Content-ID: <document01", long))
+    assert "trop longs" in fault.text

@@ -220,3 +220,68 @@ async def test_the_patient_is_the_same_in_the_vihf_and_in_the_body(dmp: Dmp, dui
         fault = await dmp.refusal(call)
         assert "patient" in fault.text
     assert dmp.mock.state()["documents"] == 0
+
+
+def conditions(opens: str, closes: str, *, audience: bool = False) -> Callable[[etree._Element], None]:
+    def apply(assertion: etree._Element) -> None:
+        held = etree.Element(f"{A}Conditions", NotBefore=opens, NotOnOrAfter=closes)
+        if audience:
+            etree.SubElement(etree.SubElement(held, f"{A}AudienceRestriction"), f"{A}Audience").text = "urn:dmp"
+        assertion.find(f"{A}Subject").addnext(held)  # type: ignore[union-attr]
+
+    return apply
+
+
+LONG_AGO, LATER = "2001-01-01T00:00:00Z", "2199-01-01T00:00:00Z"
+
+
+def set_instant(text: str) -> Callable[[etree._Element], None]:
+    return lambda assertion: assertion.set("IssueInstant", text)
+
+
+def without_login(assertion: etree._Element) -> None:
+    assertion.remove(assertion.find(f"{A}AuthnStatement"))  # type: ignore[arg-type]
+
+
+def given_twice(assertion: etree._Element) -> None:
+    """The same name in its other case, which is the same name (§4.2)."""
+    mode = attribute(assertion, "Authentification_mode")
+    again = etree.fromstring(etree.tostring(mode))
+    again.set("Name", "Authentification_Mode")
+    mode.addnext(again)
+
+
+def direct(assertion: etree._Element) -> None:
+    attribute(assertion, "Authentification_mode")[0].text = "DIRECTE"
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        (conditions(LONG_AGO, "2002-01-01T00:00:00Z"), "Conditions"),
+        (conditions("2198-01-01T00:00:00Z", LATER), "Conditions"),
+        (conditions("hier", LATER), "Conditions"),
+        (conditions(LONG_AGO, LATER, audience=True), "AudienceRestriction"),
+        (set_instant("2026-11-21T09:15:02+01:00"), "IssueInstant"),
+        (set_instant("2026-02-31T09:15:02Z"), "IssueInstant"),
+        (lambda assertion: assertion.set("Version", "1.1"), "Version"),
+        (without_login, "AuthnStatement"),
+        (given_twice, "deux fois"),
+        (direct, "DIRECTE"),
+    ],
+)
+async def test_a_well_signed_assertion_that_is_no_vihf_is_refused(
+    dmp: Dmp, dui: Dui, change: Callable[[etree._Element], None], word: str
+) -> None:
+    assert await dmp.ask(resigned(dui, conditions(LONG_AGO, LATER))) == OPEN  # the twin
+    fault = await dmp.refusal(resigned(dui, change))
+    assert (fault.code, fault.subcode) == ("Sender", "InvalidSecurityToken")
+    assert word in fault.text
+
+
+async def test_two_assertions_are_none(dmp: Dmp, dui: Dui) -> None:
+    call = existence(dui, plain(dui))
+    root = etree.fromstring(call.body)
+    root.find(f".//{A}Assertion").addnext(plain(dui))  # type: ignore[union-attr]
+    fault = await dmp.refusal(replace(call, body=etree.tostring(root)))
+    assert (fault.subcode, "ou plusieurs" in fault.text) == ("InvalidSecurity", True)
