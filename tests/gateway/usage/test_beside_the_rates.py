@@ -152,6 +152,9 @@ def test_nothing_missing_and_the_invoice_received_make_the_balance_payable() -> 
     assert (stake.missing, stake.payable_since, stake.balance_eur) == ((), date(2027, 3, 15), 14_500)
     [waiting] = money.stakes(grappe, [replace(row, state="en_cloture")])
     assert (waiting.missing, waiting.payable_since) == (("IND-MSS-01 : atteint, fenêtre non close",), None)
+    assert money.lines(grappe, [stake])[0].startswith("CCAS MARSEILLE : 0 € de solde en attente, 0 € d'usage à rendre")
+    [early] = money.stakes(small(facture_recue=date(2027, 1, 15)), [row])
+    assert early.payable_since == FIRST.end
 
 
 def test_a_project_that_nobody_declared_is_not_priced(fill: Fill) -> None:
@@ -182,6 +185,16 @@ def test_a_count_made_elsewhere_stands_beside_ours(fill: Fill) -> None:
     told = {row.level: (row.numerator, row.external, row.gap) for row in rows if row.indicator == "IND-DMP-01"}
     expected = (1, External(131, "si_dmp", date(2027, 2, 3)), 130)
     assert told == {"essms": expected, "og": expected, "grappe": expected}
+
+
+def test_the_last_count_received_stands_and_a_sum_needs_one_of_each(fill: Fill) -> None:
+    last = ExternalCount("IND-DMP-01", FIRST.start, FIRST.end, 131, "si_dmp", date(2027, 2, 3))
+    first = replace(last, count=7, received=date(2027, 2, 2))
+    grappe = small(external_counts=(last, first))
+    both = replace(grappe, essms=(*grappe.essms, replace(grappe.essms[0], finess_et=EVECHE, external_counts=())))
+    told = {(row.level, row.finess_et): row.external for row in read(fill(), both) if row.indicator == "IND-DMP-01"}
+    assert told["essms", CARMES] == External(131, "si_dmp", date(2027, 2, 3))
+    assert (told["essms", EVECHE], told["og", None], told["grappe", None]) == (None, None, None)
 
 
 def test_ins_lines_are_apart_and_say_what_insi_answered(fill: Fill, journal_file: Path) -> None:
