@@ -21,4 +21,5 @@ PROVOKED = (
 
 #: Never provoked: seen only when something is wrong, or when the gateway was killed.
 NO_ANSWER = "sans réponse"
+NO_CONNECTION = "connexion impossible"  # nothing was sent: no count of calls has it
 OTHER = "autre refus"

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from loadtests.failures import NO_ANSWER
+from loadtests.failures import NO_ANSWER, NO_CONNECTION
 from loadtests.sent import SentFile
 from loadtests.thresholds import exceeded, latency_table, shipped
 
@@ -18,11 +18,11 @@ from loadtests.thresholds import exceeded, latency_table, shipped
 def write_report(run: Path, sent: SentFile, took_s: float, *, killed: bool = False) -> dict[str, Any]:
     """Write ``summary.json``: sent, failures {reason: n}, requests_per_second, latencies_ms, thresholds, machine.
 
-    killed  the gateway is killed on the way: calls left without an answer are then expected, and judged by no threshold
+    killed  the gateway is killed on the way: calls without an answer or a connection are then expected, judged by no threshold
     """
     used = resource.getrusage(resource.RUSAGE_SELF)
     number, table = sum(sent.sent.values()), latency_table(sent.latencies_ms)
-    failed = sum(n for why, n in sent.failures.items() if not (killed and why == NO_ANSWER))
+    failed = sum(n for why, n in sent.failures.items() if not (killed and why in (NO_ANSWER, NO_CONNECTION)))
     summary = {
         "sent": dict(sorted(sent.sent.items())),
         "failures": dict(sorted(sent.failures.items())),

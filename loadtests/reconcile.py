@@ -73,6 +73,8 @@ def equations(run: Run, *, killed: bool = False) -> list[Equation]:
 def gaps(run: Run, *, killed: bool = False) -> list[str]:
     """What does not hold, in French; empty when the run is reconciled."""
     found = list(run.problems)
+    if not any(run.sent.values()):
+        found.append("aucun appel n'a été envoyé : il n'y a rien à rapprocher")
     if run.intents:
         found.append(f"{run.intents} intention(s) encore ouverte(s) au journal : la passerelle doit encore leur issue")
     return found + [row.gap for row in equations(run, killed=killed) if not row.holds]

@@ -71,7 +71,7 @@ class SentFile:
         return {operation: total // self.sent[operation] for operation, total in sorted(self._bytes.items()) if total}
 
     def lost(self, why: str) -> None:
-        """A call ended without a readable answer, for a known reason."""
+        """A call ended without a readable answer, or could not begin, for a known reason."""
         self.failures[why] += 1
 
     def close(self) -> None:

@@ -37,7 +37,8 @@ class SteadyHttp:
         """Count, send, read. A connection that breaks leaves the call without an answer and is made anew next time."""
         connection = self._connected()
         if connection is None:
-            return Reading("connect", failures.NO_ANSWER)
+            self.sent.lost(failures.NO_CONNECTION)
+            return Reading("connect", failures.NO_CONNECTION)
         with self.sent.call(call.operation, call.unit, len(call.body)) as sent:
             try:
                 answer = _exchange(connection, call)

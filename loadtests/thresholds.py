@@ -47,6 +47,6 @@ def exceeded(table: Mapping[str, Mapping[str, float]], sent: int, failed: int, l
         for operation, limit in limits.p95_ms.items()
         if operation in table and table[operation]["p95"] > limit
     ]
-    if sent and 100 * failed > limits.failures_pct * sent:
+    if 100 * failed > limits.failures_pct * sent:
         found.append(f"{failed} échec(s) sur {sent} appels, seuil {limits.failures_pct} %")
     return found

@@ -48,6 +48,13 @@ def test_an_operation_that_only_the_mock_saw_is_named() -> None:
     assert gaps(run) == ["ANN.RECHERCHE : transmis = reçus — 0 contre 1"]
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_run_in_which_nothing_was_sent_reconciles_nothing(killed: bool) -> None:
+    nothing: dict[str, int] = {}
+    [gap] = gaps(Run(*[nothing] * 9), killed=killed)
+    assert "aucun appel" in gap
+
+
 def test_an_open_intent_is_a_gap() -> None:
     [gap] = gaps(replace(WHOLE, intents=2))
     assert gap.startswith("2 intention(s) encore ouverte(s)")

@@ -28,6 +28,8 @@ def test_a_slow_operation_is_named_and_its_quick_twin_is_not() -> None:
 def test_failures_over_their_share_are_named() -> None:
     assert exceeded({}, 100, 2, LIMITS) == ["2 échec(s) sur 100 appels, seuil 1.0 %"]
     assert exceeded({}, 100, 1, LIMITS) == []
+    assert exceeded({}, 0, 3, LIMITS) == ["3 échec(s) sur 0 appels, seuil 1.0 %"]  # no door took a connection
+    assert exceeded({}, 0, 0, LIMITS) == []
 
 
 def test_shipped_thresholds_are_about_known_operations() -> None:
