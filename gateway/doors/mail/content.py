@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 
 from connectors.nomenclatures.mssante import NIL_HEADER, is_nil
@@ -9,6 +10,10 @@ from gateway.doors.mail.stream import BareNewline
 
 MAX_HEADERS = 64 * 1024
 MAX_READ = 8 * 1024 * 1024  # of one message, for as long as it passes
+#: What reading the parts of a message may cost: each line is tried against each boundary, parameters are read in the square of
+#: their length. Its entry waits for that, and so does whatever else is read in a thread.
+_MAX_TRIALS, _MAX_SQUARES = 5_000_000, 500_000_000
+_PARAMETERS = re.compile(rb"^content-(?:type|disposition)[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*", re.IGNORECASE | re.MULTILINE)
 _END = b"\r\n.\r\n"
 _NAMES = {
     b"message-id": "Message-ID", NIL_HEADER.lower().encode(): "NIL", b"content-type": "Content-Type",
@@ -94,10 +99,12 @@ class Content:
         return self._digest.digest()
 
     def whole(self) -> bytes | None:
-        """The message, stuffed dots removed; None when it was too large to be held. For reading now, never for keeping."""
+        """The message, stuffed dots removed; None when it was too large to be held, or made to be long in reading. For reading
+        now, never for keeping."""
         if self._whole is None:
             return None
-        return _unstuffed(bytes(self._whole))
+        text = _unstuffed(bytes(self._whole))
+        return None if _costly(text) else text
 
     def headers(self) -> Headers:
         """Read once the content is complete; a message without body has headers all the same."""
@@ -114,6 +121,11 @@ class Content:
         report = any(one.lower().startswith("multipart/report") for one in types)
         report |= any(one.lower().startswith("auto-replied") for one in auto)
         return Headers(message_id, nil, report)
+
+
+def _costly(text: bytes) -> bool:
+    trials = text.count(b"\n") * text.lower().count(b"boundary")
+    return trials > _MAX_TRIALS or sum(len(one[0]) ** 2 for one in _PARAMETERS.finditer(text)) > _MAX_SQUARES
 
 
 def _unstuffed(text: bytes) -> bytes:

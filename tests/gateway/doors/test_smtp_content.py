@@ -113,6 +113,22 @@ def test_limits_have_their_twins() -> None:
     assert read([b"\r\n" + b".x\r\n" * 10 + b".\r\n"], limit=32)
 
 
+@pytest.mark.parametrize(
+    ("parts", "lines", "whole"),
+    [
+        (b"Content-Type: a/b; boundary=c\r\n" * 50, 90_000, True),
+        (b"Content-Type: a/b; boundary=c\r\n" * 50, 110_000, False),
+        (b"content-type: a/b;\r\n" + b" ;;;;\r\n" * 2_500, 0, True),
+        (b"content-type: a/b;\r\n" + b" ;;;;\r\n" * 4_000, 0, False),
+    ],
+)
+def test_a_message_made_to_be_long_in_reading_is_not_read(parts: bytes, lines: int, whole: bool) -> None:
+    content = Content(1_000_000)
+    content.feed(b"Subject: x\r\n\r\n" + parts + b"x\r\n" * lines + b".\r\n")
+    assert content.done
+    assert (content.whole() is not None) is whole
+
+
 def test_offers_and_size() -> None:
     lines = ("op.test", "SIZE 1000", "size 5", "AUTH=XOAUTH2", "AUTH PLAIN", "AUTH LOGIN xoauth2", "STARTTLS", "CHUNKING", "DSN")
     assert offer(lines, tls=True) == ["op.test", "SIZE 1000", "size 5", "AUTH XOAUTH2", "DSN"]
