@@ -21,6 +21,7 @@ from typing import IO
 import orjson
 
 from connectors.wire.serving import FIXED_PORTS, SERVED, bind_loopback, ports
+from gateway.os_errors import in_french
 from gateway.sandbox_folder import damage, install_registry, kept_before
 
 log = logging.getLogger(__name__)
@@ -124,7 +125,7 @@ class Supervisor:
             except OSError as error:
                 if error.errno != errno.EADDRINUSE:
                     where = os.environ.get("SOCLE_BIND", "127.0.0.1")
-                    raise PortTaken(f"Écoute impossible sur {where} ({name}) : {error.strerror or error}.") from error
+                    raise PortTaken(f"Écoute impossible sur {where} ({name}) : {in_french(error)}.") from error
                 raise PortTaken(
                     f"Le port {port} ({name}) est déjà pris. Arrêtez le programme qui l'occupe : peut-être un autre « socle up »."
                 ) from error

@@ -25,6 +25,7 @@ from gateway.conformance.window import JournalWindow
 from gateway.grappes.reading import RegistryError
 from gateway.journal.query import JournalMissing, JournalReader
 from gateway.journal.record import JournalError
+from gateway.os_errors import in_french
 from gateway.population import people_if_any
 from gateway.settings import Environment
 
@@ -126,7 +127,7 @@ def _write(out: Path, content: bytes) -> None:
     try:
         out.write_bytes(content)
     except OSError as error:
-        fail(f"Écriture impossible : {out} ({error.strerror}) ; donnez un autre fichier par -o.", BAD_INPUT)
+        fail(f"Écriture impossible : {out} ({in_french(error)}) ; donnez un autre fichier par -o.", BAD_INPUT)
     typer.echo(str(out))
 
 
@@ -204,7 +205,7 @@ def _declaration(path: Path) -> dict[str, Any]:
     try:
         return read_declaration(path)
     except OSError as error:
-        fail(f"{path} : lecture impossible ({error.strerror}).", BAD_INPUT)
+        fail(f"{path} : lecture impossible ({in_french(error)}).", BAD_INPUT)
     except BadDeclaration as error:
         fail(f"{path} : {error} ; voir docs/conformite.md.", BAD_INPUT)
 
@@ -213,7 +214,7 @@ def _made(path: Path) -> dict[str, Any]:
     try:
         found = orjson.loads(path.read_bytes())
     except OSError as error:
-        fail(f"{path} : lecture impossible ({error.strerror}).", BAD_INPUT)
+        fail(f"{path} : lecture impossible ({in_french(error)}).", BAD_INPUT)
     except orjson.JSONDecodeError:
         found = None
     if not isinstance(found, dict) or found.get("version") != 1 or not found.keys() >= _PARTS:

@@ -23,6 +23,7 @@ from gateway.grappes.registry import Registry
 from gateway.journal.database import open_for_reading
 from gateway.journal.journal import FILE_NAME
 from gateway.journal.record import JournalError
+from gateway.os_errors import in_french
 from gateway.supervise import ChildFailed, PortTaken, Supervisor
 from gateway.usage.indicators import SOCLE
 from gateway.usage.measure import SIMULATED, Measure
@@ -82,7 +83,7 @@ def demo(
     except runs.GeneratorFailed as error:
         fail(str(error), CHECK_FAILED)
     except OSError as error:
-        fail(f"Écriture impossible dans {error.filename or run} : {error.strerror}.", UNAVAILABLE)
+        fail(f"Écriture impossible dans {error.filename or run} : {in_french(error)}.", UNAVAILABLE)
     if as_json:
         print_json(_summary(played, wanted))
     else:

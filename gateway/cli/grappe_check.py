@@ -15,6 +15,7 @@ from gateway.grappes.importing.decisions import template
 from gateway.grappes.importing.files import documents_in
 from gateway.grappes.importing.places import Unreadable
 from gateway.grappes.importing.report import as_json, as_text
+from gateway.os_errors import in_french
 
 Tables = Annotated[
     list[Path],
@@ -45,7 +46,7 @@ def check_tables(
         try:
             decisions.write_bytes(template(found))
         except OSError as error:
-            fail(f"{decisions} : écriture impossible ({error.strerror}).", BAD_INPUT)
+            fail(f"{decisions} : écriture impossible ({in_french(error)}).", BAD_INPUT)
     if not all(one.holds for one in found):
         raise typer.Exit(CHECK_FAILED)
 

@@ -25,6 +25,7 @@ from gateway.access.identities import (
 )
 from gateway.cli.admin import need_gateway, post
 from gateway.cli.common import BAD_INPUT, AsJson, DataFolder, fail, print_json, tell
+from gateway.os_errors import in_french
 from gateway.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
@@ -109,7 +110,7 @@ def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        fail(f"Fichier {path} illisible : {error.strerror}.", BAD_INPUT)
+        fail(f"Fichier {path} illisible : {in_french(error)}.", BAD_INPUT)
 
 
 def _known(what: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -22,6 +22,7 @@ from gateway.grappes.registry import Registry
 from gateway.journal.filters import Filters
 from gateway.journal.proof.snapshot import told
 from gateway.journal.query import JournalReader, PrefixTooShort
+from gateway.os_errors import in_french
 
 Row = tuple[bytes, dict[str, Any]]
 Form = Literal["csv", "ndjson", "zip"]
@@ -107,7 +108,7 @@ def _written(path: Path, write: Callable[[Path], None]) -> Path:
     try:
         write_whole(path, write)
     except OSError as error:
-        fail(f"{path} ne peut pas être écrit ({error.strerror}) : choisissez un autre endroit par -o.", BAD_INPUT)
+        fail(f"{path} ne peut pas être écrit ({in_french(error)}) : choisissez un autre endroit par -o.", BAD_INPUT)
     return path
 
 

@@ -27,6 +27,7 @@ from gateway.journal.proof.verify import verify as verify_export
 from gateway.journal.proof.witness import LARGEST, Witness, WitnessError
 from gateway.journal.proof.witnessing import NotGrown, witness_of
 from gateway.journal.record import JournalError
+from gateway.os_errors import in_french
 from gateway.settings import Settings
 
 _NO_KEY = "Aucun point de contrôle dans {data} : lancez une fois « socle gateway » ou « socle up », qui fait la clé et signe."
@@ -74,7 +75,7 @@ def verify(
     except WitnessError as error:
         fail(f"Témoin illisible : {error}.", BAD_INPUT)
     except OSError as error:
-        fail(f"{file} ne peut pas être lu ({error.strerror}).", BAD_INPUT)
+        fail(f"{file} ne peut pas être lu ({in_french(error)}).", BAD_INPUT)
     judge(verdict, as_json, str(file), witnessed=kept is not None)
 
 
@@ -98,7 +99,7 @@ def witness(
     except NotGrown as error:
         fail(f"{since} : {error} ; base restaurée d'un état antérieur ?", CHECK_FAILED)
     except OSError as error:
-        fail(f"{out} ne peut pas être écrit ({error.strerror}).", BAD_INPUT)
+        fail(f"{out} ne peut pas être écrit ({in_french(error)}).", BAD_INPUT)
     said = {"file": str(out), "size": made.size, "root": made.root, "at": made.at}
     tell(said, as_json, f"Témoin du {made.at} dans {out} : registre {made.size} lignes, racine {made.root}")
 
@@ -208,7 +209,7 @@ def _content(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(LARGEST + 1)
     except OSError as error:
-        fail(f"{path} ne peut pas être lu ({error.strerror}).", BAD_INPUT)
+        fail(f"{path} ne peut pas être lu ({in_french(error)}).", BAD_INPUT)
 
 
 def _witness(path: Path) -> Witness:

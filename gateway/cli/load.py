@@ -13,6 +13,7 @@ import typer
 from gateway.cli import runs
 from gateway.cli.common import BAD_INPUT, CHECK_FAILED, UNAVAILABLE, AsJson, fail, print_json
 from gateway.cli.demo import reconciliation_table
+from gateway.os_errors import in_french
 from gateway.supervise import ChildFailed, PortTaken, Supervisor
 from gateway.usage.measure import SIMULATED
 
@@ -68,7 +69,7 @@ def run(
     except runs.GeneratorFailed as error:
         fail(str(error), CHECK_FAILED)
     except OSError as error:
-        fail(f"Écriture impossible dans {error.filename or folder} : {error.strerror}.", UNAVAILABLE)
+        fail(f"Écriture impossible dans {error.filename or folder} : {in_french(error)}.", UNAVAILABLE)
     result = _result(summary, report, wanted, folder)
     if as_json:
         print_json(result)

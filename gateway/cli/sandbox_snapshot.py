@@ -10,6 +10,7 @@ import typer
 
 from gateway.cli.common import BAD_INPUT, AsJson, DataFolder, fail, tell
 from gateway.cli.sandbox_control import ask
+from gateway.os_errors import in_french
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -77,7 +78,7 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         wanted = orjson.loads(file.read_bytes())
     except OSError as error:
-        fail(f"{file} ne se lit pas ({error.strerror}).", BAD_INPUT)
+        fail(f"{file} ne se lit pas ({in_french(error)}).", BAD_INPUT)
     except orjson.JSONDecodeError:
         fail(f"{file} n'est pas du JSON : voyez docs/bac-a-sable.md pour sa forme.", BAD_INPUT)
     if not isinstance(wanted, dict):

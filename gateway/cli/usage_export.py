@@ -20,6 +20,7 @@ from gateway.exports.opened import FORMATS as OPENED
 from gateway.exports.opened import opened_files
 from gateway.exports.pack import MAKERS, files_of
 from gateway.exports.standing import ACTION, before_exports
+from gateway.os_errors import in_french
 from gateway.usage.measure import Measure
 
 _KNOWN = (*MAKERS, *OPENED)
@@ -65,7 +66,7 @@ def export(
             if sign:
                 written += sign_files(data, out, edition, written)
         except OSError as error:
-            fail(f"Écriture impossible dans {out} ({error.strerror}) : choisissez un autre dossier par -o.", BAD_INPUT)
+            fail(f"Écriture impossible dans {out} ({in_french(error)}) : choisissez un autre dossier par -o.", BAD_INPUT)
         for path in written:
             typer.echo(str(path))
 

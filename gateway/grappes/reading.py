@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from connectors.nomenclatures.identifiers import is_finess_form
 from gateway.grappes.importing.numbers import plain
 from gateway.grappes.model import Denominator, Essms, Grappe
+from gateway.os_errors import in_french
 
 _GRAPPE = TypeAdapter(Grappe)
 _WHY = {"missing": "champ obligatoire absent", "unexpected_keyword_argument": "champ inconnu", "json_invalid": "JSON illisible"}
@@ -30,7 +31,7 @@ def read_grappe(path: Path | Traversable) -> Grappe:
     try:
         return parse_grappe(path.read_bytes(), path.name)
     except OSError as error:
-        raise RegistryError(f"Registre des grappes, {path.name} : lecture impossible ({error.strerror}).") from error
+        raise RegistryError(f"Registre des grappes, {path.name} : lecture impossible ({in_french(error)}).") from error
 
 
 def parse_grappe(content: bytes, name: str) -> Grappe:

@@ -31,6 +31,7 @@ from gateway.journal.durable import sync_folder
 from gateway.journal.journal import FILE_NAME, LOCK_NAME
 from gateway.journal.location import address_of
 from gateway.journal.schema import migrations
+from gateway.os_errors import in_french
 
 FORM = 1
 MANIFEST, SEALED = "manifest.json", "files.sealed"
@@ -94,7 +95,7 @@ def back_up(
             raise BackupError(f"{out} existe déjà : choisissez un autre nom.") from None
         sync_folder(out.parent)
     except OSError as error:
-        raise BackupError(f"La copie n'a pas pu être écrite dans {out.parent} ({error.strerror}).") from error
+        raise BackupError(f"La copie n'a pas pu être écrite dans {out.parent} ({in_french(error)}).") from error
     finally:
         draft.unlink(missing_ok=True)
         copy.unlink(missing_ok=True)
@@ -124,7 +125,7 @@ def restore(file: Path, folder: Path, passphrase: str) -> Copied:
     except (tarfile.TarError, KeyError, ValueError, EOFError) as error:
         raise BackupError(f"{file} n'est pas une copie de journal Socle, ou elle est abîmée. Rien n'a été restauré.") from error
     except OSError as error:
-        raise BackupError(f"Restauration impossible ({error.strerror} : {error.filename}).") from error
+        raise BackupError(f"Restauration impossible ({in_french(error)} : {error.filename}).") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
         if made and not folder.exists():

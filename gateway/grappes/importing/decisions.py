@@ -9,6 +9,7 @@ from pathlib import Path
 from gateway.exports.cells import csv_bytes, number_as_text, plain_text
 from gateway.grappes.importing.checking import Checked, Establishment
 from gateway.grappes.tables import Column, Row, TableRefused, finess, raise_problems, read_table, whole
+from gateway.os_errors import in_french
 
 _GIVEN = ("grappe", "etablissement", "saisi", "statut", "regle", "justification", "choix")
 _COLUMNS = [
@@ -53,7 +54,7 @@ def read_decisions(path: Path, grappe: str) -> list[Ruling]:
         rulings = [ruling for row in rows if row.cells.get("grappe") in (None, "", grappe) for ruling in _ruling(path.name, row)]
         raise_problems(rows)
     except OSError as error:
-        raise DecisionRefused(f"{path.name} : lecture impossible ({error.strerror}).") from error
+        raise DecisionRefused(f"{path.name} : lecture impossible ({in_french(error)}).") from error
     except TableRefused as error:
         raise DecisionRefused(f"{path.name}, {error}") from error
     return rulings

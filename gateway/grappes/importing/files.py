@@ -10,6 +10,7 @@ from gateway.grappes.importing.delimited import NoColumns, delimited_grid
 from gateway.grappes.importing.pasted import pasted_grid
 from gateway.grappes.importing.places import Grid, Unreadable, printable
 from gateway.grappes.importing.workbook import workbook_grids
+from gateway.os_errors import in_french
 
 MOST_BYTES = 10 * 1024 * 1024
 _SEPARATED, _PASTED, _WORKBOOKS = {".csv", ".tsv"}, {".txt", ".md"}, {".xlsx", ".xlsm"}
@@ -65,7 +66,7 @@ def grids_of(path: Path) -> list[Grid]:
             raise Unreadable(f"{path.name} : {size // 1024 // 1024} Mo, {MOST_BYTES // 1024 // 1024} au plus pour un tableau.")
         content = path.read_bytes()
     except OSError as error:
-        raise Unreadable(f"{path.name} : lecture impossible ({error.strerror}). Vérifiez le fichier et ses droits.") from error
+        raise Unreadable(f"{path.name} : lecture impossible ({in_french(error)}). Vérifiez le fichier et ses droits.") from error
     if not content.strip(b"\x00 \t\r\n\xef\xbb\xbf\xff\xfe"):
         raise Unreadable(f"{path.name} : fichier vide. Donnez le fichier qui contient le tableau.")
     if content.startswith(b"PK"):

@@ -14,6 +14,7 @@ from itertools import chain
 from pathlib import Path
 
 from gateway.grappes.importing.places import Unreadable
+from gateway.os_errors import in_french
 
 MOST_BYTES = 600 * 1024 * 1024
 _NATIVE = "structureet"
@@ -61,7 +62,7 @@ def read_finess(path: Path, wanted: Collection[str]) -> FinessFile:
                 if known.finess_ej in asked:
                     found.legal.add(known.finess_ej)
     except OSError as error:
-        raise Unreadable(f"{path.name} : lecture impossible ({error.strerror}).") from error
+        raise Unreadable(f"{path.name} : lecture impossible ({in_french(error)}).") from error
     except csv.Error as error:
         raise Unreadable(f"{path.name} : extraction FINESS illisible. Reprenez le fichier d'origine.") from error
     if not found.rows:

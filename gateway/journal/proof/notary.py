@@ -28,6 +28,7 @@ from gateway.journal.proof.register import REGISTRY, Head, RegisterError, Why
 from gateway.journal.proof.signing import SigningKey
 from gateway.journal.proof.snapshot import Snapshot
 from gateway.journal.record import JournalError, JournalUnsafe
+from gateway.os_errors import in_french
 
 log = logging.getLogger(__name__)
 
@@ -287,7 +288,7 @@ def _alone() -> None:
 
 
 def _unwritable(error: OSError) -> JournalUnsafe:
-    return JournalUnsafe(f"le registre du journal (registry/, tree/, keys/) ne peut pas être écrit : {error.strerror or error}")
+    return JournalUnsafe(f"le registre du journal (registry/, tree/, keys/) ne peut pas être écrit : {in_french(error)}")
 
 
 def _last(folder: Path) -> Snapshot:

@@ -430,7 +430,7 @@ def test_a_line_whose_hash_finds_no_room_is_not_written_twice(folder: Path, monk
 def test_a_first_key_that_finds_no_room_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, 1)
     monkeypatch.setattr(SigningKey, "prepare", lambda _self, _name: (_ for _ in ()).throw(OSError(28, "No space left")))
-    with pytest.raises(JournalUnsafe, match=r"le registre du journal .* ne peut pas être écrit : No space left"):
+    with pytest.raises(JournalUnsafe, match=r"le registre du journal .* ne peut pas être écrit : disque plein"):
         Notary.open(tmp_path, SystemClock())
     monkeypatch.undo()
     sign(tmp_path)
