@@ -56,5 +56,6 @@ def _where(error: BaseException) -> str:
     message = getattr(error, "message", None)
     if parameter is None or not message:  # nothing was given: the message names it
         return ""
-    names = [*parameter.opts, *parameter.secondary_opts] if parameter.param_type_name == "option" else [parameter.name]
+    given = parameter.param_type_name == "option"
+    names = [*parameter.opts, *parameter.secondary_opts] if given else [parameter.metavar or parameter.name]
     return f"{' / '.join(names)} : "

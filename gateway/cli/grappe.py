@@ -42,7 +42,7 @@ def list_grappes(data: DataFolder = Path(".socle"), as_json: AsJson = False) -> 
 
 @app.command("show")
 def show(
-    grappe: Annotated[str, typer.Argument(help="Identifiant de la grappe.")],
+    grappe: Annotated[str, typer.Argument(metavar="GRAPPE", help="Identifiant de la grappe.")],
     data: DataFolder = Path(".socle"),
     as_json: AsJson = False,
 ) -> None:

@@ -29,8 +29,8 @@ def clock(
 
 @client.command("redirect")
 def redirect(
-    client_id: Annotated[str, typer.Argument(help="client_id Pro Santé Connect.")],
-    uri: Annotated[str, typer.Argument(help="redirect_uri à déclarer, comparée à l'identique.")],
+    client_id: Annotated[str, typer.Argument(metavar="CLIENT", help="client_id Pro Santé Connect.")],
+    uri: Annotated[str, typer.Argument(metavar="ADRESSE", help="redirect_uri à déclarer, comparée à l'identique.")],
     data: DataFolder = Path(".socle"),
     as_json: AsJson = False,
 ) -> None:

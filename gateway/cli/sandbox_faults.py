@@ -13,6 +13,7 @@ from gateway.cli.common import BAD_INPUT, AsJson, DataFolder, fail, print_json, 
 from gateway.cli.sandbox import seconds
 from gateway.cli.sandbox_control import ask
 from gateway.operations import OPERATIONS
+from gateway.os_errors import in_french
 
 app = typer.Typer(invoke_without_command=True)
 
@@ -81,7 +82,7 @@ def listed(data: DataFolder = Path(".socle"), as_json: AsJson = False) -> None:
 
 @app.command("codes")
 def codes(
-    operation: Annotated[str | None, typer.Argument(help="Une seule opération ; toutes sans elle.")] = None,
+    operation: Annotated[str | None, typer.Argument(metavar="OPERATION", help="Une seule opération ; toutes sans elle.")] = None,
     data: DataFolder = Path(".socle"),
     as_json: AsJson = False,
 ) -> None:
@@ -106,10 +107,12 @@ def codes(
 
 @app.command("arm")
 def arm(
-    operation: Annotated[str, typer.Argument(help="Opération touchée, ou SERVICE.* (INS.*, DMP.*, PSC.*, ANN.*).")],
-    kind: Annotated[str, typer.Argument(help="timeout, latency, bandwidth, dribble, reset, empty, garbage, half_close, "
-                                             "slow_close, tls, status, malformed ou business.")],
-    value: Annotated[str, typer.Argument(help="Statut (IMAP : NO, BAD ou BYE), code officiel ou forme.")] = "",
+    operation: Annotated[
+        str, typer.Argument(metavar="OPERATION", help="Opération touchée, ou SERVICE.* (INS.*, DMP.*, PSC.*, ANN.*).")
+    ],
+    kind: Annotated[str, typer.Argument(metavar="PANNE", help="timeout, latency, bandwidth, dribble, reset, empty, garbage, "
+                                             "half_close, slow_close, tls, status, malformed ou business.")],
+    value: Annotated[str, typer.Argument(metavar="VALEUR", help="Statut (IMAP : NO, BAD ou BYE), code officiel ou forme.")] = "",
     for_next: ForNext = None,
     lasting: Lasting = None,
     rate: Rate = 1.0,
@@ -142,18 +145,22 @@ def arm(
 
 @app.command("clear")
 def clear(
-    fault: Annotated[str | None, typer.Argument(help="Une seule panne ; toutes sans elle.")] = None,
+    fault: Annotated[str | None, typer.Argument(metavar="NOM", help="Une seule panne ; toutes sans elle.")] = None,
     data: DataFolder = Path(".socle"),
     as_json: AsJson = False,
 ) -> None:
     """Désarme toutes les pannes, ou une seule."""
+    armed = fault is None or any(one["id"] == fault for one in ask(data, "GET", "/faults")["faults"])
     said = ask(data, "DELETE", "/faults", id=fault)
-    tell(said, as_json, "pannes désarmées" if fault is None else f"panne {fault} désarmée")
+    one = f"panne {fault} désarmée" if armed else f"aucune panne « {fault} » n'est armée : voyez « socle sandbox faults list »"
+    tell(said, as_json, "pannes désarmées" if fault is None else one)
 
 
 def inject(
-    service: Annotated[str, typer.Argument(help="insi, dmp, psc ou annuaire, ou leur code : INS, DMP, PSC, ANN.")],
-    file: Annotated[Path, typer.Argument(help="Corps de la réponse, rendu à l'octet près ; 2 Mio au plus.")],
+    service: Annotated[
+        str, typer.Argument(metavar="SERVICE", help="insi, dmp, psc ou annuaire, ou leur code : INS, DMP, PSC, ANN.")
+    ],
+    file: Annotated[Path, typer.Argument(metavar="FICHIER", help="Corps de la réponse, rendu à l'octet près ; 2 Mio au plus.")],
     for_next: ForNext = None,
     lasting: Lasting = None,
     operation: Annotated[str | None, typer.Option("--operation", help="Une seule opération du service.")] = None,
@@ -211,7 +218,7 @@ def _read(file: Path) -> bytes:
             fail(f"« {file} » est trop long : {_MAX_ANSWER} octets au plus.", BAD_INPUT)
         return file.read_bytes()
     except OSError as error:
-        fail(f"« {file} » ne peut être lu ({error.strerror}).", BAD_INPUT)
+        fail(f"« {file} » ne peut être lu ({in_french(error)}).", BAD_INPUT)
 
 
 def _does(fault: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from gateway.cli.csv_files import bytes_of, refuse
 from gateway.cli.sandbox_control import ask
 from gateway.exports.cells import BOM, csv_table, number_as_text, plain_text
 from gateway.grappes.tables import Column, TableRefused, read_table
+from gateway.os_errors import in_french
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -90,7 +91,7 @@ def situations(data: DataFolder = Path(".socle"), as_json: AsJson = False) -> No
 
 @app.command("show")
 def show(
-    number: Annotated[str, typer.Argument(help="Matricule, RPPS ou idNat_PS.")],
+    number: Annotated[str, typer.Argument(metavar="NUMERO", help="Matricule, RPPS ou idNat_PS.")],
     data: DataFolder = Path(".socle"),
     as_json: AsJson = False,
 ) -> None:
@@ -136,7 +137,9 @@ def add(
 
 @app.command("import")
 def import_people(
-    file: Annotated[Path, typer.Argument(help="CSV (UTF-8, points-virgules) ou JSON, comme people list -o en écrit.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FICHIER", help="CSV (UTF-8, points-virgules) ou JSON, comme people list -o en écrit.")
+    ],
     professionals: Professionals = False,
     data: DataFolder = Path(".socle"),
     as_json: AsJson = False,
@@ -176,7 +179,7 @@ def _write(output: Path, content: bytes) -> None:
     try:
         output.write_bytes(content)
     except OSError as error:
-        fail(f"{output} ne peut être écrit : {error.strerror}. Changez de dossier par -o.", BAD_INPUT)
+        fail(f"{output} ne peut être écrit : {in_french(error)}. Changez de dossier par -o.", BAD_INPUT)
 
 
 def _json(rows: list[dict[str, Any]]) -> bytes:

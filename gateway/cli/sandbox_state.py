@@ -37,7 +37,7 @@ def overview(context: typer.Context, data: DataFolder = _HERE, as_json: AsJson =
 
 @app.command("mock")
 def mock(
-    name: Annotated[str, typer.Argument(help="insi, dmp, mssante, psc ou annuaire.")], data: DataFolder = _HERE
+    name: Annotated[str, typer.Argument(metavar="SERVICE", help="insi, dmp, mssante, psc ou annuaire.")], data: DataFolder = _HERE
 ) -> None:
     """Montre l'état d'un service simulé, en JSON."""
     print_json(ask(data, "GET", f"/state/{quote(name, safe='')}"))
@@ -78,7 +78,7 @@ def messages(
 
 @app.command("message")
 def message(
-    name: Annotated[str, typer.Argument(help="Identifiant, comme SIM00000001.")],
+    name: Annotated[str, typer.Argument(metavar="ID", help="Identifiant, comme SIM00000001.")],
     raw: Annotated[bool, typer.Option("--raw", help="Les octets, tels que remis.")] = False,
     data: DataFolder = _HERE,
 ) -> None:
@@ -106,7 +106,9 @@ def documents(
 
 
 @app.command("document")
-def document(name: Annotated[str, typer.Argument(help="uniqueId.")], data: DataFolder = _HERE) -> None:
+def document(
+    name: Annotated[str, typer.Argument(metavar="UNIQUEID", help="Tel que « documents » le donne.")], data: DataFolder = _HERE
+) -> None:
     """Rend les octets d'un document, tels que le DMP simulé les a reçus."""
     sys.stdout.buffer.write(ask_bytes(data, "GET", f"/documents/{quote(name, safe='')}/content"))
 
@@ -137,7 +139,7 @@ def _show(said: Row, as_json: bool, columns: tuple[str, ...], rows: Iterable[tup
         return
     table = Table(box=None, pad_edge=False)
     for column in columns:
-        table.add_column(column)
+        table.add_column(column, overflow="fold")  # an identifier cut short opens nothing
     for row in rows:
         table.add_row(*row)
     typer.echo("Rien." if not table.row_count else "", nl=not table.row_count)

@@ -79,7 +79,7 @@ def _told(said: dict[str, Any], as_json: bool, line: str) -> None:
     for client in said["psc_clients"]:
         typer.echo(f"  client Pro Santé Connect {client['client_id']} : {client['client_secret']}")
     typer.echo(f"  clé Annuaire : {said['annuaire_key']}")
-    typer.echo(f"  clé des portes propres : {said['own_key']}")
+    typer.echo(f"  clé des portes simples : {said['own_key']}")
     for row in said["structures"]:
         typer.echo(f"  {row['name']} : FINESS ET {row['finess_et']}, EJ {row['finess_ej']}, boîte {row['mailboxes'][0]}")
         for use, identity in row["identities"].items():

@@ -94,6 +94,7 @@ _SAID: Mapping[str, str] = {
     "string_too_short": "« {name} » a au moins {min_length} caractères.",
     "too_long": "« {name} » a au plus {max_length} éléments.",
     "too_short": "« {name} » a au moins {min_length} éléments.",
+    "string_pattern_mismatch": "« {name} » n'a pas la forme attendue : {pattern}",
     "string_type": "« {name} » est du texte.",
     "bool_type": "« {name} » vaut true ou false.",
     "bool_parsing": "« {name} » vaut true ou false.",

@@ -70,7 +70,7 @@ class TenantSecrets(Told):
     control_key: str = Field(description="Clé de contrôle ; montrée cette fois seulement.")
     psc_clients: list[ClientTold]
     annuaire_key: str
-    own_key: str = Field(description="Clé des portes propres de la passerelle (Bearer).")
+    own_key: str = Field(description="Clé des portes simples de la passerelle (Bearer).")
     structures: list[StructureTold]
 
 

@@ -49,6 +49,7 @@ async def test_the_command_arms_lists_and_clears(bench: FaultsBench) -> None:
     told = orjson.loads((await socle(bench, "faults", "list", "--json")).stdout)["faults"]
     assert [(one["id"], one["left"], one["for_s"]) for one in told] == [("occupe", 1, 1800.0)]
     assert (await socle(bench, "faults", "clear", "occupe")).stdout == "panne occupe désarmée\n"
+    assert "aucune panne « occupe » n'est armée" in (await socle(bench, "faults", "clear", "occupe")).stdout
     assert (await socle(bench, "faults")).stdout == "aucune panne armée\n"
 
 

@@ -17,7 +17,7 @@ from gateway.cli.main import app, main
         (["load", "run", "--users", "900"], "socle load run : --users : 200 au plus. Voir « socle load run --help »."),
         (
             ["journal", "restore", "tests"],
-            "socle journal restore : file : « tests » est un dossier, un fichier est attendu. "
+            "socle journal restore : FICHIER : « tests » est un dossier, un fichier est attendu. "
             "Voir « socle journal restore --help ».",
         ),
         (["up", "x"], "socle up : argument en trop : « x ». Voir « socle up --help »."),

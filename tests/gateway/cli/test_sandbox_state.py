@@ -87,6 +87,14 @@ def test_nothing_yet_is_said_and_then_counted(world: World) -> None:
     assert header[0] == "uniqueId" and row
 
 
+def test_what_names_a_document_is_never_cut_short(world: World) -> None:
+    done(world, "load", "dmp-garni")
+    known = [one["unique_id"] for one in orjson.loads(done(world, "state", "documents", "--json"))["documents"]]
+    shown = done(world, "state", "documents").splitlines()
+    width = shown[0].index("temps métier")
+    assert "".join(line[:width].strip() for line in shown[1:]) == "".join(known)
+
+
 @pytest.mark.parametrize("columns", WIDTHS)
 def test_every_set_fits_the_terminal_and_can_be_loaded(world: World, columns: int) -> None:
     listed = done(world, "load", columns=columns)
@@ -118,10 +126,10 @@ def test_what_cannot_be_is_one_french_line(world: World, tmp_path: Path) -> None
     assert "existe déjà" in refused(world, "snapshot", "save", "essai")
     assert "Aucun instantané « autre »" in refused(world, "snapshot", "restore", "autre")
     assert "Aucun instantané « autre »" in refused(world, "snapshot", "remove", "autre")
-    assert "name" in refused(world, "snapshot", "save", "Nom Avec Espaces")
+    assert "« name » n'a pas la forme attendue : ^[a-z]" in refused(world, "snapshot", "save", "Nom Avec Espaces")
     assert "Aucun jeu fourni de ce nom" in refused(world, "load", "inconnu")
     assert "Aucun service simulé « fax »" in refused(world, "state", "mock", "fax")
-    for name, content, said in (("absent.json", None, "ne se lit pas"), ("casse.json", b"{", "n'est pas du JSON"),
+    for name, content, said in (("absent.json", None, "ne se lit pas (introuvable)"), ("casse.json", b"{", "n'est pas du JSON"),
                                 ("liste.json", b"[]", "un objet JSON est attendu")):  # fmt: skip
         if content is not None:
             (tmp_path / name).write_bytes(content)

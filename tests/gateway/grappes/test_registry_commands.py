@@ -136,7 +136,7 @@ def test_each_thing_that_an_amoa_corrects_has_its_command(shell: Shell) -> None:
     (("bal", GRAPPE, LES_CARMES, BOX, "--since", "hier"), "--since « hier » : date attendue"),
     (("bal", GRAPPE, LES_CARMES, BOX), "cette BAL n'y a pas un seul intervalle en cours, donnez son début"),
     (("bal", "autre", LES_CARMES, BOX, "--since", "2026-01-01"), "Grappe inconnue : « autre »"),
-    (("projet", GRAPPE, "--niveau", "region"), "contractual_level, valeur hors de la liste"),
+    (("projet", GRAPPE, "--niveau", "region"), "contractual_level, valeur hors de la liste : essms, og ou grappe."),
     (("projet", GRAPPE, "--niveau", "og", "--if-version", "4"), "vous partez de la version 4, elle en est à la version 1"),
     (("certificat", GRAPPE, LES_CARMES, "absent.pem"), "ni un fichier PEM lisible, ni une empreinte SHA-256"),
     ((*COUNT, "janvier", "3", "--origin", "si_dmp", "--received", "2026-04-10"), "MOIS « janvier » : mois attendu, AAAA-MM"),
