@@ -27,7 +27,7 @@ from gateway.settings import Environment
 from gateway.usage.counting import Counting, EntryLeft
 from gateway.usage.measure import Measure
 from gateway.usage.parts import STANDARD, Options, Vector
-from gateway.usage.periods import FIRST_PERIOD_MONTHS, MOST_MONTHS, add_months, parse_month
+from gateway.usage.periods import FIRST_PERIOD_MONTHS, MOST_MONTHS, add_months, begun, may_end, parse_month
 from gateway.usage.rates import Asked, NoSuchVersion, NotReproduced, Versions, answer
 from gateway.usage.source import journal_of
 from gateway.usage.variants import NoSuchOption
@@ -96,7 +96,7 @@ def question(
     if not FIRST_PERIOD_MONTHS <= months <= MOST_MONTHS:
         fail(f"--months {months} : entre {FIRST_PERIOD_MONTHS}, la première période, et {MOST_MONTHS}.", BAD_INPUT)
     start = None if first is None else past_month(first, "--from", source.now)
-    asked = None if month is None else past_month(month, "--month", source.now)
+    asked = None if month is None else _last_month(month, source.now)
     root = snapshot_root(source.folder, None if vector is None else dict(vector))
     return Asked(
         source.environment, source.now, start=start, months=None if asked else months, month=asked, version=version,
@@ -105,24 +105,40 @@ def question(
 
 
 def measured(source: Source, asked: Asked, grappe: str | None) -> list[Measure]:
-    """The measures that are asked. Ends the command when no window ends in the month."""
+    """The measures that are asked, of windows that have begun. Ends the command when none ends in the month."""
     found = answer(source.journal, source.registry, asked, grappe, source.versions)
     if not found:
-        month = str(asked.month)[:7]
-        fail(f"Aucune fenêtre ne finit en {month} : la première période de trois mois n'y est pas finie.", BAD_INPUT)
-    return found
+        assert asked.month is not None
+        past(asked.month, "--month", source.now)
+        why = "la première période de trois mois n'y est pas finie, donnez son dernier mois"
+        fail(f"Aucune fenêtre ne finit en {asked.month:%Y-%m} : {why}.", BAD_INPUT)
+    return [row for row in found if begun(row.window.start, source.now)]
 
 
 def past_month(text: str, option: str, now: datetime) -> date:
     """A month that has begun. Ends the command for another."""
+    return past(_month(text, option), option, now)
+
+
+def past(month: date, option: str, now: datetime) -> date:
+    """The same, of a month that was read."""
+    today = now.astimezone(_PARIS).date()
+    if month > today:
+        fail(f"{option} {month:%Y-%m} : mois à venir, rien n'y est compté ; le dernier commencé est {today:%Y-%m}.", BAD_INPUT)
+    return month
+
+
+def _last_month(text: str, now: datetime) -> date:
+    """The last month of a window that may have begun. Ends the command for another."""
+    month = _month(text, "--month")
+    return month if may_end(month, now) else past(month, "--month", now)
+
+
+def _month(text: str, option: str) -> date:
     try:
-        found = parse_month(text)
+        return parse_month(text)
     except ValueError:
         fail(f"« {text} » n'est pas un mois : écrivez {option} AAAA-MM, par exemple {option} 2026-11.", BAD_INPUT)
-    today = now.astimezone(_PARIS).date()
-    if found > today:
-        fail(f"{option} {text} : mois à venir, rien n'y est compté ; le dernier commencé est {today:%Y-%m}.", BAD_INPUT)
-    return found
 
 
 def last_day_of(text: str, option: str, now: datetime) -> date:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli.common import BAD_INPUT, AsJson, DataFolder, fail, print_json
-from gateway.cli.usage_asked import InEnvironment, Source, question, source_of
+from gateway.cli.usage_asked import InEnvironment, Source, past_month, question, source_of
 from gateway.grappes.model import Grappe
 from gateway.usage.causes import touching
 from gateway.usage.closings import Closings, key_of
@@ -46,7 +46,9 @@ def explain_command(
         )  # fmt: skip
         measure = next((row for row in found if (row.finess_et, row.indicator) == (finess, indicator)), None)
         if measure is None:
-            fail(f"{finess} n'a pas de fenêtre qui finit en {month} : pas membre, ou première période en cours.", BAD_INPUT)
+            past_month(month, "--month", source.now)
+            why = "pas membre, ou première période en cours (donnez son dernier mois)"
+            fail(f"{finess} n'a pas de fenêtre qui finit en {month} : {why}.", BAD_INPUT)
         opened = _open(source, measure)
         history = _history(source, measure)
         if as_json:

@@ -10,12 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.doors.journal_asked import Problem
 from gateway.settings import Environment
-from gateway.usage.periods import FIRST_PERIOD_MONTHS, MOST_MONTHS, add_months, parse_month
+from gateway.usage.periods import FIRST_PERIOD_MONTHS, MOST_MONTHS, add_months, begun, may_end, parse_month
 
 _MONTH = r"^[1-9]\d{3}-(0[1-9]|1[0-2])$"
 _GRAPPE = r"^[a-z0-9][a-z0-9-]{0,63}$"
 _SETTLED = timedelta(days=8)  # after its end plus the grace, nothing in an open window still depends on the hour
-_EARLIEST = timedelta(hours=14)  # no zone is further ahead of UTC
 _TAG = re.compile(r'\s*(?:W/)?("[^"]*")\s*')
 
 
@@ -34,9 +33,9 @@ class _Asked(BaseModel):
     mois: str | None = Field(None, pattern=_MONTH, description="AAAA-MM : la seule fenêtre qui finit ce mois-là.")
 
     def check(self, now: datetime) -> None:
-        """Raises Problem for a month that has not begun."""
-        for name, text in (("mois", self.mois), ("from", self.start)):
-            if text is not None and parse_month(text) > (now + _EARLIEST).date():
+        """Raises Problem for a month in which nothing can be counted yet."""
+        for name, text, known in (("mois", self.mois, may_end), ("from", self.start, begun)):
+            if text is not None and not known(parse_month(text), now):
                 raise Problem("parametre", "Ce mois est à venir : rien n'y est compté.", parametres=[name])
 
     @property

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 FIRST_PERIOD_MONTHS = 3
 #: That one question may ask.
 MOST_MONTHS = 120
+_AHEAD = timedelta(hours=14)  # no zone is further ahead of UTC
 _MONTH = re.compile(r"(?P<year>\d{4})-(?P<month>0[1-9]|1[0-2])")
 
 
@@ -64,6 +65,16 @@ def parse_month(text: str) -> date:
     if read is None or read["year"] == "0000":
         raise ValueError(f"not a month: {text!r}")
     return date(int(read["year"]), int(read["month"]), 1)
+
+
+def begun(day: date, now: datetime) -> bool:
+    """Whether it has begun anywhere."""
+    return day <= (now.astimezone(UTC) + _AHEAD).date()
+
+
+def may_end(month: date, now: datetime) -> bool:
+    """Whether a window that has begun may end in this month: a first period ends two months after the one it begins in."""
+    return begun(add_months(month, 1 - FIRST_PERIOD_MONTHS), now)
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:

@@ -23,7 +23,7 @@ from gateway.usage.counting import Counting
 from gateway.usage.indicators import INDICATORS
 from gateway.usage.measure import DEFINITION_VERSION, Measure
 from gateway.usage.parts import STANDARD, Cause, Options, Past, Vector
-from gateway.usage.periods import Window
+from gateway.usage.periods import Window, begun
 from gateway.usage.series import Series, declared_start, months_until, window_ending_in
 from gateway.usage.table import View
 from gateway.usage.variants import check
@@ -53,7 +53,7 @@ class Asked:
 
     start    first day of the first period; None: as the registry declares it, a closing fixed it or the first unit gives it
     months   whole months from there; None: up to the month of ``now``
-    month    only the windows that end in this month (its first day)
+    month    only the windows that end in this month (its first day) and have begun
     version  of those windows; None: the latest
     trend    also the two windows before, in ``Measure.trend``
     digests  without them, ``detail_sha256`` is empty in what is not closed, and nothing opens the detail
@@ -139,7 +139,9 @@ class _Source:
         """The measures of one grappe."""
         asked, view = self._asked, self._view(grappe)
         known = view.series.all() if asked.version is None else self._closings.windows(grappe.id)
-        windows = known if asked.month is None else window_ending_in(known, asked.month)
+        windows = known
+        if asked.month is not None:
+            windows = [window for window in window_ending_in(known, asked.month) if begun(window.start, asked.now)]
         return [measure for window in windows for measure in self._window(view, window)]
 
     def unclosed(self, grappe: Grappe) -> list[list[Measure]]:

@@ -23,7 +23,7 @@ from gateway.grappes.registry import Registry
 from gateway.usage.closing import Closer
 from gateway.usage.measure import SIMULATED
 from tests.gateway.doors.usage_world import MINE, OTHER, THEIR_ET, UsageWorld, of_another, of_mine
-from tests.gateway.usage.world import CARMES
+from tests.gateway.usage.world import CARMES, fed
 
 MARCH = f"/api/usage/taux?grappe={MINE}&mois=2027-03&from=2026-12"
 FORMS = ("csv", "xlsx", "json", "fhir", "ars", "copil")
@@ -80,6 +80,16 @@ async def test_without_a_month_every_window(world: UsageWorld) -> None:
     assert max(one["period_end"] for one in until_now["rates"]) == "2027-06-30"
 
 
+async def test_a_first_period_that_runs_is_asked_by_its_last_month(world: UsageWorld) -> None:
+    key = await world.key("amoa", "usage", "metadata")
+    await world.journal.write(fed("289077500000777", "2027-06-02 09:00"))
+    asked = f"grappe={MINE}&from=2027-05&mois=2027-07"
+    said = (await world.get(f"/api/usage/taux?{asked}", key)).json()
+    assert {(one["window"], one["period_start"], one["state"]) for one in said["rates"]} == {("premiere", "2027-05-01", "ouvert")}
+    detail = await world.get(f"/api/usage/explain?{asked}&finess_et={CARMES}&indicateur=IND-DMP-01", key)
+    assert detail.json()["numerator"] == row(said, "IND-DMP-01", CARMES)["numerator"] == 1
+
+
 @pytest.mark.parametrize(("asked", "slug", "named"), [
     ("grappe=inconnue&mois=2027-03", "grappe", None),
     ("mois=2027-03", "parametre", ["grappe"]),
@@ -91,6 +101,7 @@ async def test_without_a_month_every_window(world: UsageWorld) -> None:
     (f"grappe={MINE}&mois=2027-03&environment=essai", "parametre", ["environment"]),
     (f"grappe={MINE}&mois=2027-03&environment=production", "parametre", ["environment"]),  # nothing is there: no rate of 0 %
     (f"grappe={MINE}&mois=2029-01", "parametre", ["mois"]),
+    (f"grappe={MINE}&mois=2027-07&from=2026-12", "parametre", ["mois"]),  # may end a window that runs: not here
     (f"grappe={MINE}&mois=0000-01", "parametre", ["mois"]),
     (f"grappe={MINE}&from=2029-01&months=3", "parametre", ["from"]),
     (f"grappe={MINE}&from=2026-12&mois=2027-01", "parametre", ["mois"]),

@@ -2,13 +2,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import orjson
 import pytest
 from typer.testing import CliRunner
 
+from connectors.wire.clock import SystemClock
 from gateway.cli.usage import app
 from gateway.grappes.install import install
 from gateway.grappes.reading import example
@@ -93,6 +94,16 @@ def test_the_command_opens_a_number(data: Path) -> None:
     assert "1 / 61 = 1,6 % ; version 1" in text
     assert "compté : 1\n  1/0 2025-11-03T10:00:00.000000Z ok" in text
     assert "non accepté : 1\n  1/1 2025-12-03T10:00:00.000000Z refused" in text
+
+
+def test_a_first_period_that_runs_is_opened_by_its_last_month(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SystemClock, "real", lambda _: datetime(2025, 12, 10, tzinfo=UTC))
+    code, text = run(data)
+    assert (code, "compté : 1\n  1/0 2025-11-03T10:00:00.000000Z ok" in text) == (0, True)
+    code, text = run(data, month="2025-12")
+    assert (code, text.endswith("pas membre, ou première période en cours (donnez son dernier mois).\n")) == (2, True)
+    for month in ("2026-02", "2026-03"):  # another window, which has not begun
+        assert "mois à venir, rien n'y est compté ; le dernier commencé est 2025-12" in run(data, month=month)[1]
 
 
 def test_the_command_tells_each_version_and_why_it_changed(data: Path, fill: Fill) -> None:

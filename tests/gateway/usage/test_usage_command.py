@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import errno
 import io
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import orjson
@@ -11,6 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from connectors.wire.clock import SystemClock
 from gateway.cli.usage import app
 from gateway.cli.usage_asked import source_of
 from gateway.exports.table_rates import rates_table
@@ -211,6 +212,14 @@ def test_silence_in_a_window_that_is_over_is_judged_at_its_end(data: Path, fill:
     assert code == 0, text
     silent = {one["finess_et"]: one["text"] for one in orjson.loads(text)["alerts"] if one["code"] == "silence"}
     assert silent == {EVECHE: "aucun message depuis le 20/01/2026"}
+
+
+def test_no_rate_of_a_month_to_come(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SystemClock, "real", lambda _: datetime(2026, 2, 10, tzinfo=UTC))
+    ends = {item["period_end"] for item in items(data, "--months", "12")}
+    assert ends == {"2026-01-31", "2026-02-28"}
+    code, text = run(data, "rates", "--month", "2026-03")
+    assert (code, text) == (2, "--month 2026-03 : mois à venir, rien n'y est compté ; le dernier commencé est 2026-02.\n")
 
 
 def test_detail_adds_what_stands_beside_and_changes_no_rate(data: Path) -> None:
