@@ -4,6 +4,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,11 +15,11 @@ import orjson
 import typer
 
 from gateway.cli import identity
-from gateway.cli.common import BAD_INPUT, UNAVAILABLE, DataFolder, fail, print_json
+from gateway.cli.common import BAD_INPUT, REFUSED_TO_START, UNAVAILABLE, DataFolder, fail, print_json
 from gateway.cli.sandbox_seed import Persons
 from gateway.first_call import first_call
 from gateway.journal.location import address_of
-from gateway.supervise import ChildFailed, PortTaken, Supervisor, make_sandbox
+from gateway.supervise import RUN_FILE, ChildFailed, PortTaken, Supervisor, make_sandbox
 
 _SECOND_SIGNAL_S = 5.0
 Workers = Annotated[
@@ -35,10 +36,13 @@ def up(
 ) -> None:
     """Démarre la passerelle et tout le bac à sable ; Ctrl-C arrête tout."""
     _check_workers(data, workers)
+    _check_alone(data)
     try:
         code = asyncio.run(_up(data.resolve(), as_json=as_json, fixed=not free_ports, workers=workers, persons=persons))
-    except (ChildFailed, PortTaken) as error:
-        fail(str(error), error.code if isinstance(error, ChildFailed) else UNAVAILABLE)
+    except ChildFailed as error:
+        fail(str(error), error.code)
+    except PortTaken as error:
+        fail(f"{error} Pour des ports libres : socle up --free-ports.", UNAVAILABLE)
     raise typer.Exit(code)
 
 
@@ -157,8 +161,22 @@ def _check_workers(data: Path, workers: int) -> None:
         )
 
 
+def _check_alone(data: Path) -> None:
+    """Before anything starts: the mocks of two deployments would write in the same files."""
+    try:
+        running = orjson.loads((data / RUN_FILE).read_bytes())
+        with socket.create_connection(("127.0.0.1", running["ports"]["mock-control"]), timeout=1):
+            pass
+    except (OSError, ValueError, KeyError):  # none, or what a killed one left
+        return
+    said = f"Socle tourne déjà dans {data} (processus {running['pid']}) : arrêtez-le par Ctrl-C avant de le relancer"
+    fail(f"{said}, ou donnez un autre dossier par --data.", REFUSED_TO_START)
+
+
 def mock(
-    name: Annotated[str, typer.Argument(help="insi, dmp, mssante, psc, annuaire ; plusieurs séparés par des virgules.")],
+    name: Annotated[
+        str, typer.Argument(metavar="SERVICE", help="insi, dmp, mssante, psc, annuaire ; plusieurs séparés par des virgules.")
+    ],
     data: DataFolder = Path(".socle"),
 ) -> None:
     """Démarre un service simulé seul, sur ses ports fixes."""

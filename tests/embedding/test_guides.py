@@ -42,6 +42,19 @@ def test_the_first_search_and_the_first_feed_of_the_guide_succeed(socle_sandbox:
     assert [entry["outcome"] for entry in socle_sandbox.entries() if entry["kind"] == "call"][:2] == ["ok", "ok"]
 
 
+def test_the_login_of_the_guide_gives_the_identity(socle_sandbox: Sandbox) -> None:
+    text = (ROOT / "docs" / "psc.md").read_text("utf-8")
+    [login] = re.findall(r"^```sh\n(.+?)^```", text, re.MULTILINE | re.DOTALL)
+    psc, bases = socle_sandbox.given["psc"], socle_sandbox.given["bases"]
+    there = {"client_id": psc["client_id"], "uri": "https://votre-dui.test/callback"}
+    socle_sandbox.control("POST", "/psc/redirects", there)
+    environment = {
+        "CA": str(socle_sandbox.ca), "PSC": bases["psc"], "PAGE": bases["psc_wallet"],
+        "CLIENT": psc["client_id"], "SECRET": psc["client_secret"],
+    }  # fmt: skip
+    assert orjson.loads(run(login, environment))["SubjectNameID"] == "899700990007"
+
+
 def test_the_guide_names_every_refusal_and_every_route(socle_sandbox: Sandbox) -> None:
     text = (ROOT / "docs" / "bac-a-sable.md").read_text("utf-8")
     listed = re.findall(r'<a id="probleme-([a-z-]+)"></a>`([a-z-]+)` \| (\d+) \|', text)
