@@ -160,8 +160,8 @@ class Writer(threading.Thread):
             log.critical("journal_stopped", extra={"reason": str(error)})
             self._broken = error
             refuse(batch, lambda: JournalStopped(f"the journal stopped: {error}"))
-        elif len(batch) > 1:  # one of them is at fault: the others must not fail with it
-            self._halve(batch)
+        elif len(batch) > 1 and not (self._in_turn and isinstance(error, StoreBusy)):
+            self._halve(batch)  # one of them is at fault: the others must not fail with it
         else:
             refuse(batch, lambda: error)
 
@@ -189,7 +189,8 @@ class Writer(threading.Thread):
                 with self._store.transaction(lambda: self._tell(self._teller.deliver)):
                     self._store.refs.expect(job.named for job in batch)
                     return [job.work(self._store) for job in batch]
-            except StoreBusy:  # nothing of it stays
+            except StoreBusy:  # nothing of it stays; in a file, another program holds it, whatever is to be written
+                self._tell(deliver)
                 tries += 1
                 if tries == _TRIES:
                     raise

@@ -10,9 +10,11 @@ from pathlib import Path
 import apsw
 import pytest
 
+from gateway.journal.connection import StoreBusy
 from gateway.journal.journal import Journal
 from gateway.journal.record import Entry, JournalStopped
 from gateway.journal.store import Store
+from gateway.journal.writer import _TRIES
 from tests.gateway.journal.world import feed, open_journal, rows
 
 _CALLERS, _HALF = 64, 32
@@ -164,6 +166,34 @@ async def test_those_on_disk_are_told_so_when_the_next_records_cannot_be_written
     GatedStore.allowed.release(100)
     told = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 20)
     assert [type(one) for one in told] == [list] * _HALF + [JournalStopped] * _HALF
+    await _close(journal)
+
+
+@pytest.mark.sqlite("a file that another program locks")
+async def test_a_locked_file_holds_up_nobody_whose_group_is_on_disk_and_is_asked_for_once_a_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, _ = await _opened(tmp_path)
+    calls, asked, met, goes_on = _calls(journal, _CALLERS), [0], threading.Event(), threading.Event()
+    await asyncio.sleep(0)
+    await _commit()
+
+    def held(*_: object) -> None:
+        asked[0] += 1
+        if asked[0] == 2:
+            met.set()
+            assert goes_on.wait(20)
+        raise StoreBusy("held")
+
+    monkeypatch.setattr(journal._store._head, "begin", held)
+    GatedStore.allowed.release(100)
+    assert await asyncio.to_thread(met.wait, 20)
+    await asyncio.wait_for(asyncio.gather(*calls[:_HALF]), 20)
+    assert _told(calls) == _HALF
+    goes_on.set()
+    told = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 20)
+    assert [type(one) for one in told] == [list] * _HALF + [StoreBusy] * _HALF
+    assert asked == [_TRIES]
     await _close(journal)
 
 
