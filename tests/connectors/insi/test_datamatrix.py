@@ -73,6 +73,7 @@ def test_every_vector_of_the_reference_is_read_and_written_back_to_the_letter() 
     (TEXT.replace("05-06-1955", "31-02-1955"), "birth_date", "S6"),
     (TEXT.replace("05-06-1955", "1955-06-05"), "birth_date", "S6"),
     (TEXT.replace("05-06-1955", "٠5-06-1955"), "birth_date", "S6"),
+    (TEXT.replace("05-06-1955", "+5- 6-1_55"), "birth_date", "S6"),
     (TEXT.replace("05-06-1955", f"05-0{GS}-1955"), "length", "S6"),
 ])  # fmt: skip
 def test_what_is_none_says_why_and_shows_nothing(text: str, reason: str, block: str | None) -> None:

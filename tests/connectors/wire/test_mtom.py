@@ -55,6 +55,23 @@ def test_the_two_readers_agree_on_hostile_messages(message: bytes) -> None:
     assert {part.content_id: bytes(part.body) for part in (mine.root, *mine.parts) if part.content_id} == named
 
 
+@pytest.mark.parametrize("boundary", ["----=_Part~1", "a*b#c%d", "<uuid@dui>", "a" * 70])
+def test_the_two_readers_agree_on_a_boundary_that_the_rfc_has_not(boundary: str) -> None:
+    content_type, mark = f'multipart/related; boundary="{boundary}"', boundary.encode()
+    message = b"--" + mark + b"\r\nContent-ID: <a>\r\n\r\nx\r\n--" + mark + b"--\r\n"
+    assert bytes(mtom.split(content_type, message).root.body) == multipart.read(content_type, message)[0] == b"x"
+
+
+@pytest.mark.parametrize("boundary", ["b1 ", "a" * 71, "\u00e9"])
+def test_the_two_readers_refuse_the_same_boundaries(boundary: str) -> None:
+    content_type, mark = f'multipart/related; boundary="{boundary}"', boundary.encode("latin-1")
+    message = b"--" + mark + b"\r\nContent-ID: <a>\r\n\r\nx\r\n--" + mark + b"--\r\n"
+    with pytest.raises(MtomError):
+        mtom.split(content_type, message)
+    with pytest.raises(multipart.BadMultipart):
+        multipart.read(content_type, message)
+
+
 @settings(derandomize=True, max_examples=300, deadline=None)
 @given(st.text(max_size=60), st.binary(max_size=60))
 def test_garbage_is_refused_by_name(parameters: str, message: bytes) -> None:
