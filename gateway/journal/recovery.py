@@ -127,7 +127,9 @@ class SettlementWorker:
         return True
 
     async def _ask(self, doubt: Doubt) -> Found:
-        assert doubt.operation is not None and doubt.blob is not None
+        assert doubt.operation is not None
+        if doubt.blob is None:
+            return "unknown"
         try:
             async with asyncio.timeout(self._patience_s):
                 return await self._askers[doubt.operation].ask(doubt.blob)

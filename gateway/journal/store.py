@@ -1,6 +1,7 @@
 """The journal's rows, in one transaction at a time (design §5). Used by one thread: the writer's, or whoever opens it."""
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from cryptography.exceptions import InvalidTag
 
 from connectors.wire.clock import Clock
 from gateway.journal import database
@@ -29,6 +31,8 @@ from gateway.journal.shared_keys import agree
 from gateway.journal.shared_refs import SharedRefs
 from gateway.journal.units import Unit, admit, beside_of, units_of
 from gateway.journal.vault import Vault
+
+log = logging.getLogger(__name__)
 
 CLOCK_WENT_BACK = "G-HORLOGE"
 STOPPED_WITH_INTENT = "G-ARRET"
@@ -180,11 +184,11 @@ class Store:
     def doubts_to_ask(
         self, operations: list[str], not_found: int, since: datetime, limit: int, claimed: timedelta
     ) -> list[Doubt]:
-        """Those that can be asked about, past their deadline, and left alone since ``since``; blobs opened. Nobody else is given
-        them while they are ``claimed``."""
+        """Those that can be asked about, past their deadline, and left alone since ``since``; blobs opened, None where one is
+        damaged. Nobody else is given them while they are ``claimed``."""
         asked = (orjson.dumps(operations).decode(), not_found, text_of(since), text_of(self._now), limit)
         rows = self._db.execute(_CLAIM_DOUBTS, (claimed, *asked)) if self.shared else self._db.execute(_DOUBTS_TO_ASK, asked)
-        return [_doubt(row, self.vault.unseal(row[0], row[7])) for row in rows]
+        return [_doubt(row, self._opened(row[0], row[7])) for row in rows]
 
     def note_asked(self, entry_id: str, *, not_found: bool) -> None:
         self._db.execute(
@@ -213,6 +217,13 @@ class Store:
         agree(self._db, self.vault)
         refs = SharedRefs(self._db, self.vault)
         return refs, SharedHead(self._db, self.boot_id, folder, process, self._forget, refs.follow)
+
+    def _opened(self, entry_id: str, sealed: bytes) -> bytes | None:
+        try:
+            return self.vault.unseal(entry_id, sealed)
+        except InvalidTag:  # the others must be asked about all the same
+            log.error("doubt_unreadable", extra={"entry": entry_id})
+            return None
 
     def _forget(self) -> None:
         """Another gateway deleted rows that this one may remember."""

@@ -238,3 +238,17 @@ async def test_a_pass_that_fails_is_not_the_last_one(
             await asyncio.sleep(0.01)
     working.cancel()
     await journal.close()
+
+
+async def test_a_damaged_question_keeps_no_other_from_being_asked(tmp_path: Path, journal: Journal, clock: HandClock) -> None:
+    rows(tmp_path, f"UPDATE doubts SET blob = x'{'00' * 40}'")
+    other = feed(person=PERSON)
+    await journal.intend(other, Intent(Named("submission", "1.2.4"), 30.0, b"others", b"question"))
+    other.outcome = "in_doubt"
+    await journal.write(other)
+    clock.now += 5 * MINUTE
+    dmp = Dmp("found")
+    worker = SettlementWorker(journal, {"DMP.TD2.1": dmp}, clock)
+    assert [await worker.settle_due(), await worker.settle_due()] == [1, 0]
+    assert dmp.asked == [b"question"]
+    await journal.close()
