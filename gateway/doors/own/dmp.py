@@ -21,7 +21,7 @@ from connectors.dmp.errors import DmpError, DmpFault
 from connectors.dmp.messages import Lps, RegistryAnswer
 from connectors.dmp.metadata import Submission
 from connectors.nomenclatures.identifiers import is_matricule
-from connectors.nomenclatures.oids import INS_NIR, INS_NIR_TEST, INS_OIDS, INS_SANDBOX_OIDS
+from connectors.nomenclatures.oids import HEALTH_PROFESSIONS, INS_NIR, INS_NIR_TEST, INS_OIDS, INS_SANDBOX_OIDS
 from connectors.nomenclatures.xds import Code, find_code
 from connectors.wire import cda
 from connectors.wire.http import Answer
@@ -37,7 +37,8 @@ from gateway.road import Passed, Refusal, Request, Road
 
 ROOT = "1.2.250.1.999.99"  # fictitious root under which the gateway numbers what it writes
 _J01_HEALTH = "1.2.250.1.213.1.1.4.5"
-_TWO_ROLES = frozenset({"10", "99"})  # a doctor's speciality; who is known by a role only (dmp §4.2)
+_SPECIALISED = frozenset({"10", "21"})  # doctors and pharmacists: their speciality is part of their concept of JDV_J01
+_TWO_ROLES = _SPECIALISED | {"99"}  # and who is known by a role only (dmp §4.2)
 _ID_NAT = r"^(8[0-9]{11}|3[0-9][0-9A-Z][0-9]{7}/[0-9A-Za-z.-]{1,40})$"
 
 _NO_IDENTITY = "Cette structure n'a pas déposé ses certificats AUTH_CLI et SIGN : la passerelle ne peut pas signer pour elle."
@@ -233,10 +234,13 @@ def _roles(author: Author) -> tuple[Role, ...]:
 
 
 def _author(author: Author) -> cda.Author:
-    if author.role is not None:
-        specialty = Code(author.role.code, author.role.oid, author.role.libelle)
-    else:  # a concept of JDV_J01 (dmp §6.3)
-        specialty = Code(f"G15_{author.profession.code}", _J01_HEALTH, author.profession.libelle)
+    profession, role = author.profession, author.role
+    if role is None:  # a concept of JDV_J01 (dmp §6.3)
+        specialty = Code(f"G15_{profession.code}", _J01_HEALTH, profession.libelle)
+    elif profession.oid == HEALTH_PROFESSIONS and profession.code in _SPECIALISED:
+        specialty = Code(f"G15_{profession.code}/{role.code}", _J01_HEALTH, f"{profession.libelle} - {role.libelle}")
+    else:
+        specialty = Code(role.code, role.oid, role.libelle)
     return cda.Author(author.identifiant, author.nom, author.prenom, specialty)
 
 

@@ -211,6 +211,20 @@ async def test_a_document_is_fed_attributed_and_counted_as_the_native_door_does(
     assert FEED["patient"]["matricule"] not in str(entry)
 
 
+@pytest.mark.parametrize(("code", "label", "speciality", "system"), [
+    ("21", "Pharmacien", "H", "1.2.250.1.71.4.2.6"), ("10", "Médecin", "SM26", "1.2.250.1.71.4.2.5"),
+])  # fmt: skip
+async def test_a_speciality_goes_in_the_vihf_and_in_the_author_s_concept(
+    bench: Bench, code: str, label: str, speciality: str, system: str
+) -> None:
+    profession = {"code": code, "oid": "1.2.250.1.71.1.2.7", "libelle": label}
+    role = {"code": speciality, "oid": system, "libelle": "Spécialité"}
+    answer = await bench.post("/dmp/documents", changed(FEED, auteur__profession=profession, auteur__role=role), once="k1")
+    assert answer.status == 201, said(answer)  # without the second role, the DMP has « Aucune spécialité dans le vihf »
+    [document] = (bench.world.state_folder("dmp") / "documents").iterdir()
+    assert f'code="G15_{code}/{speciality}"' in document.read_text()  # JDV_J01
+
+
 async def test_the_test_oid_is_written_outside_production_only(bench: Bench) -> None:
     told = said(await bench.post("/dmp/documents", FEED, once="k1"))
     assert told["ins"] == {"oid_recu": "1.2.250.1.213.1.4.8", "oid_transmis": "1.2.250.1.213.1.4.10"}
