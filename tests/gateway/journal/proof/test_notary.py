@@ -301,6 +301,8 @@ def test_a_registry_that_is_not_one(folder: Path, content: bytes) -> None:
 @pytest.mark.parametrize("harm", ["shorter", "other", "lost", "lost, signatures too", "key"])
 def test_an_accepted_fork_is_said_and_lasts(folder: Path, harm: str) -> None:
     put_back = yesterday(folder)
+    before = snapshot.public_key(folder)
+    assert before is not None
     write(folder, 5)
     for _ in range(4):
         sign(folder, "witness")
@@ -327,6 +329,8 @@ def test_an_accepted_fork_is_said_and_lasts(folder: Path, harm: str) -> None:
     with notary(folder) as one:
         assert one.forks == ()
     assert verify_local(folder).faults == []  # neither what was signed before, nor by whom
+    vouched = harm in ("shorter", "other")  # a new key, which nobody vouches for, is not the one that was given
+    assert {fault.code for fault in verify_local(folder, (before,)).faults} == (set() if vouched else {"other-key"})
 
 
 def test_a_fork_accepted_and_a_crash_before_its_checkpoint(folder: Path) -> None:
