@@ -108,7 +108,7 @@ def inheriting(settlement: Draft, settled: dict[str, Any]) -> Draft:
     """A settlement with what it does not say itself taken from the entry it settles, so that it can be counted alone."""
     said = settlement.content
     fields = {name: settled[name] for name in _INHERITED if said[name] in (None, [])}
-    fields["tenant"], fields["dui"] = settled["tenant"], settled["dui"]
+    fields["tenant"], fields["dui"], fields["environment"] = settled["tenant"], settled["dui"], settled["environment"]
     if said["time_basis"] == "estimated":  # nobody read an acknowledgement: the time is still the first call's
         fields["event_time"] = settled["event_time"]
     return settlement.changed(**fields)

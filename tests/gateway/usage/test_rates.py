@@ -154,6 +154,14 @@ def test_a_late_answer_counts_when_it_was_read(fill: Fill, registry: Registry) -
     assert (cell(rows, CARMES), cell(rows, CARMES, window="mensuelle")) == ((0, 0), (1, 0))
 
 
+def test_a_doubt_settled_by_a_gateway_of_another_environment_counts_in_its_own(fill: Fill, registry: Registry) -> None:
+    doubt = fed("p1", "2026-11-03T10:00", outcome="in_doubt")
+    fill(doubt)
+    journal = fill(settled(doubt, "succeeded", "2026-11-03T10:01"), environment="production")
+    counted = [cell(read(journal, registry, environment=one), CARMES) for one in ("bac_a_sable", "production")]
+    assert counted == [(1, 0), (0, 0)]
+
+
 def test_a_window_is_provisional_until_it_ends_and_nothing_is_in_doubt(fill: Fill, registry: Registry) -> None:
     journal = fill(fed("p1", "2026-11-03T10:00"), fed("p2", "2026-11-03T10:00", EVECHE, outcome="in_doubt"))
 
