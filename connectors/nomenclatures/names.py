@@ -40,7 +40,7 @@ def _folded(text: str) -> str:
     upper = text.upper()
     if upper.isascii():  # nothing to replace or take apart: what every call of a gateway asks, several times
         return upper
-    decomposed = unicodedata.normalize("NFD", upper.translate(_LETTERS))
+    decomposed = unicodedata.normalize("NFD", upper).translate(_LETTERS)  # in this order: Ǽ is a ligature with a mark
     return "".join(character for character in decomposed if unicodedata.category(character) != "Mn")
 
 

@@ -16,6 +16,7 @@ from connectors.nomenclatures.names import InvalidName, normalise_birth_name, no
         ("Muller--Ørsted", "MULLER--ORSTED"),
         ("'t Hooft", "'T HOOFT"),
         ("Œuvrard", "OEUVRARD"),
+        ("Ǽgir Ǿrsted", "AEGIR ORSTED"),
     ],
 )
 def test_birth_names_are_folded_and_keep_their_hyphens(text: str, expected: str) -> None:
