@@ -28,7 +28,8 @@ async def read_text(wire: Wire, line: bytes, *, opened: bool) -> Text:
     left = limit_of(opened=opened) - len(line)
     message = SIZE_LIMIT if opened and name_of(line) == "APPEND" else 0
     literals: list[bytes] = []
-    while (literal := _LITERAL.search(line)) is not None:
+    last = line  # the end of the command so far: looking through all of it for each literal takes the square of their number
+    while (literal := _LITERAL.search(last)) is not None:
         size, waits = int(literal[1]), not literal[2]
         if size <= left:
             left -= size
@@ -39,9 +40,9 @@ async def read_text(wire: Wire, line: bytes, *, opened: bool) -> Text:
         if waits:
             await wire.write(b"+ Ready for literal data\r\n")
         literals.append(await wire.take(size))
-        more = await wire.line(limit_of(opened=opened))
-        left -= len(more)
+        last = await wire.line(limit_of(opened=opened))
+        left -= len(last)
         if left < 0:
             raise TooLong
-        line += b"\r\n" + more
+        line += b"\r\n" + last
     return Text(line, tuple(literals))
