@@ -178,6 +178,8 @@ def _run(asked: _Asked) -> dict[str, Any]:
             JournalWindow.open(folder, asked.environment, event=event, tenant=asked.tenant, declared=declaration) as window,
             JournalReader(folder) as reader,
         ):
+            if asked.tenant is not None and not reader.has_entries_of(asked.tenant):
+                fail(f"« {asked.tenant} » n'a aucune entrée dans ce journal : vérifiez le nom de l'éditeur.", BAD_INPUT)
             evidence = Evidence(reader, folder, asked.environment, people)
             return run_item(header, chosen, run_rules(window, chosen), evidence.describe)
     except JournalMissing:

@@ -54,14 +54,16 @@ def run_rules(window: Run, rules: RuleSet) -> list[Result]:
         for operation in rule.operations if rule.on_call is not None else ():
             by_operation[operation].append(rule)
     seen: Counter[str] = Counter()
+    told: Counter[str] = Counter()
     for call in window.calls(*{operation for rule in rules.rules for operation in rule.operations}):
         seen[call.entry["operation"]] += 1
+        told[call.entry["operation"]] += call.facts is not None
         _judge(call, by_operation[call.entry["operation"]], results)
     for rule in rules.rules:
         for finding in rule.on_run(window) if rule.on_run is not None else ():
             results[rule.id].add(finding)
         if not results[rule.id].findings:
-            results[rule.id].add(_unseen(rule, seen))
+            results[rule.id].add(_unseen(rule, seen, told))
     return list(results.values())
 
 
@@ -73,13 +75,15 @@ def _judge(call: Call, rules: list[Rule], results: dict[str, Result]) -> None:
             results[rule.id].add(finding if finding.entries else replace(finding, entries=(call.id,)))
 
 
-def _unseen(rule: Rule, seen: Counter[str]) -> Finding:
-    """Why nothing was found: no such call, or calls of which no facts are left."""
-    passed = sum(seen[operation] for operation in rule.operations)
-    if passed:
+def _unseen(rule: Rule, seen: Counter[str], told: Counter[str]) -> Finding:
+    """Why nothing was found: no such call, none that shows what is judged, or calls of which no facts are left."""
+    passed, read = (sum(counter[operation] for operation in rule.operations) for counter in (seen, told))
+    if not passed:
+        named = ", ".join(rule.operations) or "de ce genre"
+        return Finding("non_observe", found=f"aucun appel {named} dans la fenêtre : jouez le scénario")
+    if not read:
         return Finding("non_observe", found=f"{passed} appel(s), sans faits : effacés, illisibles ou antérieurs aux contrôles")
-    named = ", ".join(rule.operations) or "de ce genre"
-    return Finding("non_observe", found=f"aucun appel {named} dans la fenêtre : jouez le scénario")
+    return Finding("non_observe", found=f"{read} appel(s), dont aucun ne montre la situation : jouez le scénario")
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,6 +177,10 @@ class JournalReader:
         """What was known of an entry later. By the journal's own index: the search index may not know the last ones yet."""
         return [orjson.loads(body) for (body,) in self._db.execute(_SETTLEMENTS, (entry_id,))]
 
+    def has_entries_of(self, tenant: str) -> bool:
+        """Reads every entry when there is none."""
+        return self._db.execute("SELECT 1 FROM entries WHERE tenant = ? LIMIT 1", (tenant,)).fetchone() is not None
+
     def environments(self) -> set[str]:
         """Those of the first and of the last entry: one deployment seldom changes, and then these two differ."""
         ends = [self._db.execute(NEAREST[down], (place,)).fetchone() for down, place in ((False, 0), (True, _BEYOND))]

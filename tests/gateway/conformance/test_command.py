@@ -115,6 +115,13 @@ async def test_the_window_is_a_period_a_tenant_and_an_environment(tmp_path: Path
     assert checks(result)["CHK-PSC-02"]["observations"] == seen
 
 
+async def test_a_vendor_that_the_journal_does_not_know_is_refused(tmp_path: Path) -> None:
+    await write(tmp_path, authorize())
+    result = call("run", "--data", str(tmp_path), "--tenant", "editeur-z")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "« editeur-z » n'a aucune entrée dans ce journal" in result.stderr
+
+
 async def test_what_comes_after_the_opening_is_not_in_the_window(tmp_path: Path) -> None:
     await write(tmp_path, authorize())
     with JournalWindow.open(tmp_path / "gateway", "bac_a_sable") as window:

@@ -7,11 +7,11 @@ import pytest
 
 from gateway.conformance.facts import extract
 from gateway.conformance.judging import judge_all, judge_call, state_of, verdict_of
-from gateway.conformance.model import Finding, State
+from gateway.conformance.model import Call, Finding, State
 from gateway.conformance.rules import catalogue, rule_set
-from gateway.conformance.running import MAX_FINDINGS, MAX_PROOFS, Result
+from gateway.conformance.running import MAX_FINDINGS, MAX_PROOFS, Result, run_rules
 from tests.connectors.dmp.samples import Dui
-from tests.gateway.conformance.world import EYES, Letter
+from tests.gateway.conformance.world import EYES, Letter, Memory, bare, called, directory
 
 ASKED = {"operation": "PSC.AUTHORIZE", "environment": "bac_a_sable"}
 
@@ -62,3 +62,17 @@ def test_an_archive_with_one_unqualified_document_is_said_not_qualified(dui: Dui
     other["cda"]["identity"]["present"].remove("sex")
     made.values["archive"]["documents"].append(other)
     assert state_of(judge_call(rule, made.values, entry)) == "conforme"
+
+
+@pytest.mark.parametrize(
+    ("held", "why"),
+    [
+        ([], "aucun appel ANN.RECHERCHE, MSS.SOUMISSION dans la fenêtre : jouez le scénario"),
+        ([bare("ANN.RECHERCHE")], "1 appel(s), sans faits : effacés, illisibles ou antérieurs aux contrôles"),
+        ([bare("ANN.RECHERCHE"), called(directory())], "1 appel(s), dont aucun ne montre la situation : jouez le scénario"),
+    ],
+)
+def test_what_was_not_observed_says_why(held: list[Call], why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.conformance.running.judge_call", lambda *_: [])
+    [result] = [one for one in run_rules(Memory(held), rule_set("smoke")) if one.rule.id == "CHK-ANN-03"]
+    assert [finding.found for finding in result.findings] == [why]
