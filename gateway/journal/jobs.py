@@ -3,9 +3,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections.abc import Callable
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gateway.journal.refs import Lookups
@@ -41,31 +39,6 @@ def deliver(done: Done) -> None:
 def refuse(batch: list[Job], error: Callable[[], Exception]) -> None:
     """Fail the futures, each with an error of its own."""
     _tell([(job, error()) for job in batch], _reject)
-
-
-class Teller(threading.Thread):
-    """Delivers in the place of a thread that must keep the interpreter until it lets go of it by itself.
-
-    Whoever wakes a loop by its socket loses the interpreter to that loop, for as long as the loop has work. To put something
-    into ``done`` costs no system call that lets go: the teller, and then the loop, run when the other thread waits for its disk.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(name="journal-teller", daemon=True)
-        self._done: SimpleQueue[Done] = SimpleQueue()
-
-    def deliver(self, done: Done) -> None:
-        """``deliver(done)``, as soon as the interpreter is free."""
-        self._done.put(done)
-
-    def run(self) -> None:
-        while done := self._done.get():
-            deliver(done)
-
-    def stop(self) -> None:
-        """Everything was told, and the thread has ended."""
-        self._done.put([])
-        self.join()
 
 
 def _tell(told: list[tuple[Job, Any]], how: Callable[[list[tuple[Job, Any]]], None]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import apsw
 
 from gateway.journal.connection import StoreBusy, StoreLost
-from gateway.journal.jobs import Done, Job, Teller, deliver, refuse
+from gateway.journal.jobs import Done, Job, deliver, refuse
 from gateway.journal.record import JournalFull, JournalStopped
 from gateway.journal.refs import Lookups
 from gateway.journal.store import Store
@@ -50,7 +50,6 @@ class Writer(threading.Thread):
         self._broken: Exception | None = None
         self._in_turn = not store.shared
         self._on_disk: Done = []  # a group that is not told yet
-        self._teller = Teller()
         self._enough = 1  # jobs that were left, and callers told since: most come back
         self._awaited = 1  # jobs, by the thread
         self._patience_s = 0.0
@@ -96,14 +95,12 @@ class Writer(threading.Thread):
             self._wake.notify()
 
     def run(self) -> None:
-        self._teller.start()
         while not self._closing or self._jobs:
             batch = self._next_batch()
             started = time.perf_counter()
             if batch or not self._closing:  # nothing came for long: an empty transaction says that this writer lives
                 self._write(batch)
             self._patience_s = min(time.perf_counter() - started, _PATIENCE_S)
-        self._teller.stop()
 
     def _next_batch(self) -> list[Job]:
         """What waits. After a large group its callers come back one by one: they are waited for, as long as a commit takes.
@@ -136,22 +133,23 @@ class Writer(threading.Thread):
             refuse(batch, lambda: JournalStopped("the journal stopped: the disk failed"))
             return
         if not all(job.owed for job in batch):  # an administrative act may take long
-            self._tell(deliver)
+            self._tell()
         try:
             results = self._commit(batch)
         except Exception as error:
-            self._tell(deliver)
+            self._tell()
             self._take_back(batch, error)
             return
         self._on_disk = list(zip(batch, results, strict=True))
         if not (self._in_turn and min(len(batch), len(self._jobs)) >= _WORTH_WAITING):
-            self._tell(deliver)
+            self._tell()
 
-    def _tell(self, how: Callable[[Done], None]) -> None:
+    def _tell(self) -> None:
+        """Tell those whose group is on disk."""
         done, self._on_disk = self._on_disk, []
         if done:
             self._enough += len(done)
-            how(done)
+            deliver(done)
 
     def _take_back(self, batch: list[Job], error: Exception) -> None:
         if self._store.lacks_room(error):
@@ -186,11 +184,11 @@ class Writer(threading.Thread):
         tries = 0
         while True:
             try:
-                with self._store.transaction(lambda: self._tell(self._teller.deliver)):
+                with self._store.transaction(self._tell):
                     self._store.refs.expect(job.named for job in batch)
                     return [job.work(self._store) for job in batch]
             except StoreBusy:  # nothing of it stays; in a file, another program holds it, whatever is to be written
-                self._tell(deliver)
+                self._tell()
                 tries += 1
                 if tries == _TRIES:
                     raise

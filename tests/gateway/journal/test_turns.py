@@ -223,4 +223,3 @@ async def test_all_are_told_by_a_journal_that_closes(tmp_path: Path) -> None:
     await journal.close()
     await asyncio.wait_for(asyncio.gather(*calls), 20)
     assert _on_disk(tmp_path) == 3 * _CALLERS
-    assert not journal._writer._teller.is_alive()
