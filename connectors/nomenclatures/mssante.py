@@ -2,9 +2,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from contextlib import suppress
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
 
 #: Domain of the usagers' mailboxes, operated for Mon espace santé (mssante §1).
 USAGER_DOMAIN = "patient.mssante.fr"
+
+#: Answers by itself whatever it is sent, for tests (mssante §6: description of the usagers' domain in the white list).
+TEST_MAILBOX = "reponse.automatique-test@patient.mssante.fr"
 
 #: Product reference of the sending software, mandatory on every message (ECO.2.4.3).
 NIL_HEADER = "X-MSS-NIL"
@@ -21,6 +28,9 @@ XOAUTH2_REFUSAL = b'{"status":"401","schemes":"bearer","scope":"mail"}'
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 # Positions 6-7 hold the department of birth: 2A and 2B for Corsica.
 _USAGER = re.compile(r"[0-9]{5}(?:[0-9]{2}|2[AB])[0-9]{8}", re.IGNORECASE)
+# Before XDM/1.0/DDM+…; the second is that of an older example (mssante §7.2, §11.3). An accent may have been lost on its way.
+_INTEGRATION_FAILED = re.compile(r"\s*\[(?:KO Int|Erreur d.int).{1,2}gration", re.IGNORECASE)
+_MAX_LINE = 998
 _NIL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,31}")
 
 
@@ -60,3 +70,16 @@ def usager_address(matricule: str) -> str:
 def is_nil(text: str) -> bool:
     """True for something that can be the product reference given by the convergence portal."""
     return _NIL.fullmatch(text) is not None
+
+
+def tells_failed_integration(subject: str) -> bool:
+    """Whether the subject, as it stands in the message, is that of a software telling that it could not file a document."""
+    subject = subject[:_MAX_LINE]
+    with suppress(HeaderParseError, LookupError, ValueError):
+        subject = str(make_header(decode_header(subject)))
+    return _INTEGRATION_FAILED.match(subject) is not None
+
+
+def is_for_test_only(recipients: Iterable[str]) -> bool:
+    """Whether nobody but the test mailbox gets the message; False for nobody at all."""
+    return {normalise(recipient) for recipient in recipients} == {TEST_MAILBOX}

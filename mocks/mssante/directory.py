@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from connectors.nomenclatures.mssante import USAGER_DOMAIN, domain_of, normalise, usager_matricule
+from connectors.nomenclatures.mssante import TEST_MAILBOX, USAGER_DOMAIN, domain_of, normalise, usager_matricule
 from mocks.sandbox.population import Population, own_boxes
 
 Known = Literal["delivered", "undelivered", "relayed", "unknown", "outside"]
@@ -38,6 +38,8 @@ class Directory:
         domain = domain_of(address)
         if domain not in self.white_list:
             return "outside"
+        if normalise(address) == TEST_MAILBOX:
+            return "relayed"
         if domain == USAGER_DOMAIN:
             # Mon espace santé tells of a closed mailbox afterwards, by mail (mssante §9): the person is known, so 250.
             person = self.people.bearer(usager_matricule(address) or "")

@@ -19,7 +19,7 @@ from typing import Any
 
 import orjson
 
-from connectors.nomenclatures.mssante import NIL_HEADER, is_nil
+from connectors.nomenclatures.mssante import NIL_HEADER, is_for_test_only, is_nil, tells_failed_integration
 from mocks.sandbox.kept import read_lines
 from mocks.sandbox.trace import hashed
 
@@ -46,6 +46,7 @@ class Reading:
         message_id = str(headers["Message-ID"]).strip() if headers["Message-ID"] else None
         auto = [str(value).strip().lower() for value in headers.get_all("Auto-Submitted", [])]  # RFC 3834
         report = headers.get_content_type() == "multipart/report" or any(one.startswith("auto-replied") for one in auto)
+        report |= any(tells_failed_integration(str(value)) for value in headers.get_all("Subject", []))
         # Two From headers are two addresses for the check, whatever they hold.
         return cls(raw, _addresses(froms), message_id, report, presence)
 
@@ -133,7 +134,7 @@ class Store:
         unit = hashed(envelope.sender, reading.message_id or queue_id)
         kept = Kept(
             queue_id, envelope.sender, reading.message_id, envelope.recipients, len(content), at.isoformat(), reading.nil,
-            reading.report or envelope.sender == "", unit,
+            reading.report or envelope.sender == "" or is_for_test_only(envelope.recipients), unit,
         )  # fmt: skip
         with self._index.open("ab", buffering=0) as index:
             index.write(orjson.dumps(asdict(kept)) + b"\n")

@@ -5,7 +5,7 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 
-from connectors.nomenclatures.mssante import NIL_HEADER, is_nil
+from connectors.nomenclatures.mssante import NIL_HEADER, is_nil, tells_failed_integration
 from gateway.doors.mail.stream import BareNewline
 
 MAX_HEADERS = 64 * 1024
@@ -17,7 +17,7 @@ _PARAMETERS = re.compile(rb"^content-(?:type|disposition)[ \t]*:[^\n]*(?:\n[ \t]
 _END = b"\r\n.\r\n"
 _NAMES = {
     b"message-id": "Message-ID", NIL_HEADER.lower().encode(): "NIL", b"content-type": "Content-Type",
-    b"auto-submitted": "Auto-Submitted",
+    b"auto-submitted": "Auto-Submitted", b"subject": "Subject",
 }  # fmt: skip
 
 
@@ -32,7 +32,7 @@ class TooLarge(Exception):
 @dataclass(frozen=True, slots=True)
 class Headers:
     """What an entry needs of a message. ``message_id`` is None when absent, unreadable or given twice; ``report``: nobody wrote
-    it, it is a receipt or an automatic answer (RFC 3834), which is worth nothing."""
+    it, it is a receipt, an automatic answer (RFC 3834) or a failed integration told, which is worth nothing (mssante §13.3)."""
 
     message_id: str | None = field(repr=False)
     nil: str | None
@@ -120,6 +120,7 @@ class Content:
         nil = nils[0] if len(nils) == 1 and is_nil(nils[0]) else None
         report = any(one.lower().startswith("multipart/report") for one in types)
         report |= any(one.lower().startswith("auto-replied") for one in auto)
+        report |= any(tells_failed_integration(one) for one in found.get("Subject", []))
         return Headers(message_id, nil, report)
 
 

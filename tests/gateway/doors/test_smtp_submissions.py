@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors.nomenclatures.mssante import TEST_MAILBOX
 from gateway.journal.record import JournalFull, JournalStopped
 from mocks.mssante.behaviour import SIZE_LIMIT
 from mocks.sandbox.faults import Fault
@@ -173,14 +174,24 @@ async def test_one_message_id_sent_twice_counts_once(bench: SmtpBench) -> None:
 
 REPORT = "Content-Type: multipart/report;\r\n report-type=disposition-notification; boundary=b\r\n"
 ANSWER = "Auto-Submitted: auto-replied; by=absence\r\n"
+FAILED = "Subject: =?utf-8?b?W0tPIEludMOpZ3JhdGlvbiBzeXN0w6htZSAhXVtFMV0gWERNLzEuMC9ERE0rbGV0dHJl?=\r\n"
 
 
-@pytest.mark.parametrize("sender, extra", [("", ""), (SHARED, REPORT), (SHARED, ANSWER)])
+@pytest.mark.parametrize("sender, extra", [("", ""), (SHARED, REPORT), (SHARED, ANSWER), (SHARED, FAILED)])
 async def test_receipts_and_automatic_answers_count_nothing(bench: SmtpBench, sender: str, extra: str) -> None:
     async with bench.dui() as smtp:
         await smtp.send(message(extra="X-MSS-NIL: TEST0001\r\n" + extra), 250, sender=sender)
     [call] = bench.entries()
     assert (call["outcome"], call["counts_for"], bench.units(), bench.held()) == ("ok", [], 0, 0)
+
+
+@pytest.mark.parametrize(("recipients", "worth"), [((TEST_MAILBOX.upper(),), 0), ((TEST_MAILBOX, COLLEAGUE), 1)])
+async def test_a_message_for_the_test_mailbox_alone_counts_nothing(
+    bench: SmtpBench, recipients: tuple[str, ...], worth: int
+) -> None:
+    async with bench.dui() as smtp:
+        await smtp.send(message(), 250, *recipients)
+    assert (bench.units(), bench.held()) == (worth, worth)
 
 
 async def test_a_dui_that_leaves_before_the_end_is_cut(bench: SmtpBench) -> None:

@@ -9,6 +9,7 @@ from email import message_from_bytes
 import aiosmtplib
 import pytest
 
+from connectors.nomenclatures.mssante import TEST_MAILBOX
 from connectors.wire.serving import StreamService
 from connectors.wire.tls import client_context
 from mocks.mssante.app import MssanteMock
@@ -18,6 +19,7 @@ from mocks.sandbox.world import World
 from tests.mocks.mssante.bench import (
     CLOSED,
     COLLEAGUE,
+    NIL,
     PERSONAL,
     SHARED,
     USAGER,
@@ -214,6 +216,22 @@ async def test_one_message_sent_twice_is_two_deliveries_and_one_side_effect(
 async def test_a_receipt_is_delivered_and_is_no_submission(smtp: Dialogue, mock: MssanteMock, world: World) -> None:
     await smtp.login()
     await smtp.send(message(), 250, sender="")
+    assert (mock.state()["messages"], mock.state()["units"], held(world)) == (1, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("extra", "recipients"),
+    [
+        (NIL + "Auto-Submitted: auto-replied\r\n", (COLLEAGUE,)),
+        (NIL.replace("\r\n", "\r\nSubject: =?utf-8?q?=5BKO_Int=C3=A9gration_syst=C3=A8me_!=5D=5BE1=5D?=\r\n"), (COLLEAGUE,)),
+        (NIL, (TEST_MAILBOX,)),
+    ],
+)
+async def test_what_nobody_wrote_or_reads_is_delivered_and_is_no_submission(
+    smtp: Dialogue, mock: MssanteMock, world: World, extra: str, recipients: tuple[str, ...]
+) -> None:
+    await smtp.login()
+    await smtp.send(message(extra=extra).replace("Subject: Bonjour\r\n", ""), 250, *recipients)
     assert (mock.state()["messages"], mock.state()["units"], held(world)) == (1, 0, 0)
 
 
