@@ -24,7 +24,8 @@ from gateway.conformance.facts.places import (
 from gateway.conformance.model import Eyes, FactValues, Made, Message
 
 MAX_DOCUMENTS = 8  # read; a set with more is said to have more
-_MODES = frozenset({"DIRECTE", "INDIRECTE", "AIR", "AIRS"})
+_MODES = frozenset({"DIRECTE", "INDIRECTE", "INDIRECTE_RENFORCEE"})
+_MODE = "authentification_mode"  # written with both cases (dmp §4)
 _VERSIONS = frozenset({"1.0", "2.0", "3.0", "4.0"})
 _SAML = f"{{{NS_SAML}}}"
 _Element = etree._Element
@@ -95,7 +96,8 @@ def _vihf(envelope: soap.Envelope, eyes: Eyes, made: Made) -> FactValues:
         one.get("Name", ""): (one.findtext(f"{_SAML}AttributeValue") or "").strip() for one in assertion.iter(f"{_SAML}Attribute")
     }
     name_id = (assertion.findtext(f"{_SAML}Subject/{_SAML}NameID") or "").strip()
-    mode, version = values.get("Authentification_mode"), values.get("VIHF_Version")
+    mode = next((value for name, value in values.items() if name.lower() == _MODE), None)
+    version = values.get("VIHF_Version")
     made.show(VIHF_PATIENT, values.get(saml.RESOURCE_ID))
     return {
         "present": True,

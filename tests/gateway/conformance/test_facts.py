@@ -61,6 +61,23 @@ def existence(dui: Dui) -> Message:
     return Message("DMP.TD0.2", request_headers=call.headers, request=call.body)
 
 
+@pytest.mark.parametrize(
+    ("name", "mode", "read"),
+    [
+        ("Authentification_mode", "INDIRECTE", "INDIRECTE"),
+        ("Authentification_Mode", "INDIRECTE_RENFORCEE", "INDIRECTE_RENFORCEE"),
+        ("Authentification_mode", "AIR", "autre"),
+        ("Mode", "INDIRECTE", None),
+    ],
+)
+def test_the_mode_of_a_vihf_is_read_under_both_of_its_names(dui: Dui, name: str, mode: str, read: str | None) -> None:
+    asked = existence(dui)
+    body = asked.request.replace(b"Authentification_mode", name.encode()).replace(b">INDIRECTE<", b">%b<" % mode.encode())
+    vihf = facts_of(replace(asked, request=body))["vihf"]
+    assert isinstance(vihf, dict)
+    assert vihf["mode"] == read
+
+
 def messages(dui: Dui) -> list[Message]:
     return [
         search(), feed(dui), Letter(dui).sent(COLLEAGUE, f"{MATRICULE}@patient.mssante.fr"), authorize(), token(),
