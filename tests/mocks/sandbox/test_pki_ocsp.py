@@ -240,7 +240,7 @@ def test_a_serial_number_is_never_negative(one: tuple[Responder, bytes]) -> None
     who, request = one
     serial = ocsp.load_der_ocsp_request(request).serial_number
     number = serial.to_bytes(serial.bit_length() // 8 + 1)
-    negative = request.replace(number, bytes([number[0] | 0x80]) + number[1:])
+    negative = request.replace(number, b"\x80" + number[1:])  # 0xFF before a high bit would be no DER
     assert ocsp.load_der_ocsp_request(negative).serial_number < 0
     told = ocsp.load_der_ocsp_response(responder.answer(negative, [who], now()))
     assert told.response_status is ocsp.OCSPResponseStatus.MALFORMED_REQUEST
