@@ -5,6 +5,10 @@ import threading
 
 from lxml import etree
 
+#: Bytes of an element whose signature is checked: canonising it costs the square of the names that it declares, before any key
+#: is looked at.
+MAX_SIGNED = 64 * 1024
+
 
 class _Parsers(threading.local):
     """Of one thread: a parser is made for many messages, and reads one at a time."""

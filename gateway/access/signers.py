@@ -23,7 +23,7 @@ from signxml.exceptions import SignXMLException
 from signxml.verifier import SignatureConfiguration, XMLVerifier
 
 from connectors.nomenclatures.xds import NS_DS, NS_SAML
-from connectors.wire import soap
+from connectors.wire import soap, xmlsafe
 from connectors.wire.tls import Stamp, stamp
 from gateway.access.callers import UNKNOWN, Access, Caller
 from gateway.access.tokens import bearing_client
@@ -32,7 +32,6 @@ logging.getLogger("signxml").setLevel(logging.INFO)  # at DEBUG it writes what w
 
 _SAML = {"saml": NS_SAML}
 _DS = {"ds": NS_DS}
-_MAX_SIGNED = 64 * 1024  # bytes; what is canonised costs the square of the names that it declares, before any key is looked at
 _BILLING = "identifiantfacturation"  # names of attributes are compared without their case (insi §2.5)
 _EXPECTED = SignatureConfiguration(
     location="./", expect_references=1,
@@ -88,7 +87,7 @@ class Assertion:
     def signed_by(self, certificate: x509.Certificate) -> bool:
         """Whether the signature covers this very assertion, and is of this certificate's key."""
         written = etree.tostring(self.element, with_tail=False)
-        if len(written) > _MAX_SIGNED:
+        if len(written) > xmlsafe.MAX_SIGNED:
             return False
         try:
             result = XMLVerifier().verify(

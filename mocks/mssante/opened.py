@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from email import message_from_bytes
@@ -12,12 +11,11 @@ from email.message import Message
 from email.parser import BytesHeaderParser
 from email.policy import compat32
 
+from connectors.wire.mimesafe import is_costly
+
 _MAX_PARTS = 1_000
-#: What the parser would be long about, while the whole sandbox waits: it tries each line against each boundary, and reads
-#: parameters and encoded words in the square of their length.
-_MAX_TRIALS, _MAX_SQUARES = 5_000_000, 500_000_000
+#: Bytes of headers that are read, and of encoded words in one, which are read in the square of their length.
 _MAX_HEADERS, _MAX_ENCODED = 256 * 1024, 64 * 1024
-_PARAMETERS = re.compile(rb"^content-(?:type|disposition)[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +40,7 @@ def open_message(content: bytes) -> Opened:
     """Never raises: what cannot be read is left out, or shown with replacement characters."""
     message: Message = BytesHeaderParser(policy=compat32).parsebytes(content.partition(b"\r\n\r\n")[0][:_MAX_HEADERS])
     parts: list[Message] = []
-    if not _costly(content):
+    if not is_costly(content):  # the whole sandbox would wait
         try:
             whole: Message = message_from_bytes(content, policy=compat32)
             parts = [part for part in _parts(whole) if not part.is_multipart()]
@@ -53,11 +51,6 @@ def open_message(content: bytes) -> Opened:
     text, html = _first(inline, "text/plain"), _first(inline, "text/html")
     attachments = tuple(_attachment(part) for part in parts if part is not text and part is not html)
     return Opened(headers, _text(text), _text(html), attachments)
-
-
-def _costly(content: bytes) -> bool:
-    trials = content.count(b"\n") * content.lower().count(b"boundary")
-    return trials > _MAX_TRIALS or sum(len(one[0]) ** 2 for one in _PARAMETERS.finditer(content)) > _MAX_SQUARES
 
 
 def _first(parts: Iterable[Message], kind: str) -> Message | None:

@@ -20,12 +20,12 @@ from signxml.exceptions import InvalidCertificate, InvalidDigest, InvalidInput, 
 from signxml.verifier import SignatureConfiguration, XMLVerifier
 
 from connectors.nomenclatures.xds import NS_DS
+from connectors.wire import xmlsafe
 from mocks.sandbox.lists import read_lists, revoked_in
 
 Element = etree._Element
 
 _DS = {"ds": NS_DS}
-_MAX_SIGNED = 64 * 1024  # bytes; what is canonised costs the square of the names that it declares, before any key is looked at
 
 
 class SignatureFails(ValueError):
@@ -94,7 +94,7 @@ def covered(
 ) -> Element:
     """What the signature covers: the assertion itself. Raises SignatureFails, CoversSomethingElse."""
     written = etree.tostring(assertion)
-    if len(written) > _MAX_SIGNED:
+    if len(written) > xmlsafe.MAX_SIGNED:
         raise SignatureFails("too long")
     config = SignatureConfiguration(
         location="./", expect_references=1, signature_methods=frozenset(methods), digest_algorithms=frozenset(digests)

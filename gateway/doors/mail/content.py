@@ -2,18 +2,14 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass, field
 
 from connectors.nomenclatures.mssante import NIL_HEADER, is_nil, tells_failed_integration
+from connectors.wire.mimesafe import is_costly
 from gateway.doors.mail.stream import BareNewline
 
 MAX_HEADERS = 64 * 1024
 MAX_READ = 8 * 1024 * 1024  # of one message, for as long as it passes
-#: What reading the parts of a message may cost: each line is tried against each boundary, parameters are read in the square of
-#: their length. Its entry waits for that, and so does whatever else is read in a thread.
-_MAX_TRIALS, _MAX_SQUARES = 5_000_000, 500_000_000
-_PARAMETERS = re.compile(rb"^content-(?:type|disposition)[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*", re.IGNORECASE | re.MULTILINE)
 _END = b"\r\n.\r\n"
 _NAMES = {
     b"message-id": "Message-ID", NIL_HEADER.lower().encode(): "NIL", b"content-type": "Content-Type",
@@ -104,7 +100,7 @@ class Content:
         if self._whole is None:
             return None
         text = _unstuffed(bytes(self._whole))
-        return None if _costly(text) else text
+        return None if is_costly(text) else text  # its entry waits for the reading, and whatever else is read in a thread
 
     def headers(self) -> Headers:
         """Read once the content is complete; a message without body has headers all the same."""
@@ -122,11 +118,6 @@ class Content:
         report |= any(one.lower().startswith("auto-replied") for one in auto)
         report |= any(tells_failed_integration(one) for one in found.get("Subject", []))
         return Headers(message_id, nil, report)
-
-
-def _costly(text: bytes) -> bool:
-    trials = text.count(b"\n") * text.lower().count(b"boundary")
-    return trials > _MAX_TRIALS or sum(len(one[0]) ** 2 for one in _PARAMETERS.finditer(text)) > _MAX_SQUARES
 
 
 def _unstuffed(text: bytes) -> bytes:
