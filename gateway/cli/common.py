@@ -9,6 +9,7 @@ import typer
 
 from gateway.journal.authors import is_author
 from gateway.journal.location import present
+from gateway.os_errors import in_french
 
 CHECK_FAILED, BAD_INPUT, UNAVAILABLE, REFUSED_TO_START = 1, 2, 3, 4
 
@@ -19,6 +20,14 @@ DataFolder = Annotated[
 By = Annotated[str, typer.Option("--by", help="Qui le demande, pour l'entrée du journal : minuscules, chiffres, point, tiret.")]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Sortie JSON.")]
+
+
+def bytes_of(file: Path) -> bytes:
+    """What a file given to the command holds. Ends the command when it cannot be read."""
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        fail(f"Fichier {file} illisible : {in_french(error)}.", BAD_INPUT)
 
 
 def check_author(by: str) -> None:

@@ -8,15 +8,6 @@ import typer
 
 from gateway.cli.common import BAD_INPUT, fail
 from gateway.grappes.tables import TableRefused
-from gateway.os_errors import in_french
-
-
-def bytes_of(file: Path) -> bytes:
-    """Ends the command when the file cannot be read."""
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        fail(f"Fichier {file} illisible : {in_french(error)}.", BAD_INPUT)
 
 
 def refuse(file: Path, refused: TableRefused) -> NoReturn:

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.common import BAD_INPUT, AsJson, DataFolder, fail, print_json
-from gateway.cli.csv_files import bytes_of, refuse
+from gateway.cli.common import BAD_INPUT, AsJson, DataFolder, bytes_of, fail, print_json
+from gateway.cli.csv_files import refuse
 from gateway.cli.registry_acts import (
     By,
     Et,

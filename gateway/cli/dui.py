@@ -11,8 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gateway.cli.common import AsJson, DataFolder, no_journal, print_json
-from gateway.cli.csv_files import bytes_of, refuse
+from gateway.cli.common import AsJson, DataFolder, bytes_of, no_journal, print_json
+from gateway.cli.csv_files import refuse
 from gateway.cli.registry_acts import By, GrappeId, done_by, grappe_in, registry_in
 from gateway.exports.cells import csv_bytes, number_as_text
 from gateway.grappes.deposit import deposit

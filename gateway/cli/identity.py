@@ -24,8 +24,7 @@ from gateway.access.identities import (
     pem_of,
 )
 from gateway.cli.admin import need_gateway, post
-from gateway.cli.common import BAD_INPUT, AsJson, DataFolder, fail, print_json, tell
-from gateway.os_errors import in_french
+from gateway.cli.common import BAD_INPUT, AsJson, DataFolder, bytes_of, fail, print_json, tell
 from gateway.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
@@ -93,24 +92,17 @@ def remove(
 
 def _read(cert: Path | None, key: Path | None, p12: Path | None, password: bytes | None) -> Candidate:
     if p12 is not None and cert is None and key is None:
-        return from_p12(_bytes(p12), password)
+        return from_p12(bytes_of(p12), password)
     if cert is None or key is None or p12 is not None:
         fail("Donnez --cert et --key, ou bien --p12 seul.", BAD_INPUT)
-    return from_pem(_bytes(cert), _bytes(key), password)
+    return from_pem(bytes_of(cert), bytes_of(key), password)
 
 
 def _password(path: Path | None) -> bytes | None:
     if path is None:
         return None
-    text = sys.stdin.buffer.readline() if str(path) == "-" else _bytes(path)
+    text = sys.stdin.buffer.readline() if str(path) == "-" else bytes_of(path)
     return text.rstrip(b"\r\n")
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        fail(f"Fichier {path} illisible : {in_french(error)}.", BAD_INPUT)
 
 
 def _known(what: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -9,8 +9,8 @@ from urllib.parse import quote, urlencode
 import orjson
 import typer
 
-from gateway.cli.common import BAD_INPUT, AsJson, DataFolder, fail, print_json
-from gateway.cli.csv_files import bytes_of, refuse
+from gateway.cli.common import BAD_INPUT, AsJson, DataFolder, bytes_of, fail, print_json
+from gateway.cli.csv_files import refuse
 from gateway.cli.sandbox_control import ask
 from gateway.exports.cells import BOM, csv_table, number_as_text, plain_text
 from gateway.grappes.tables import Column, TableRefused, read_table
