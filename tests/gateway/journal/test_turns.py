@@ -78,6 +78,15 @@ async def _commit() -> None:
     await _at_the_gate()
 
 
+async def _half_at_the_gate(folder: Path) -> tuple[Journal, list[Writing]]:
+    """A journal that is about to commit the first half of those who wait."""
+    journal, _ = await _opened(folder)
+    calls = _calls(journal, _CALLERS)
+    await asyncio.sleep(0)
+    await _commit()
+    return journal, calls
+
+
 async def _close(journal: Journal) -> None:
     GatedStore.allowed.release(100)
     await journal.close()
@@ -136,10 +145,7 @@ async def test_few_callers_and_all_those_of_a_server_are_written_as_one_group(tm
 
 @pytest.mark.sqlite("a commit on a server may wait for other writers")
 async def test_those_on_disk_are_told_so_when_the_next_commit_fails(tmp_path: Path) -> None:
-    journal, _ = await _opened(tmp_path)
-    calls = _calls(journal, _CALLERS)
-    await asyncio.sleep(0)
-    await _commit()
+    journal, calls = await _half_at_the_gate(tmp_path)
     await _commit()
     GatedStore.failing = True
     GatedStore.allowed.release(100)
@@ -154,10 +160,7 @@ async def test_those_on_disk_are_told_so_when_the_next_records_cannot_be_written
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The store raises before there is anything to commit: nobody reaches the point where the group before is told."""
-    journal, _ = await _opened(tmp_path)
-    calls = _calls(journal, _CALLERS)
-    await asyncio.sleep(0)
-    await _commit()
+    journal, calls = await _half_at_the_gate(tmp_path)
 
     def unwritable(*_: object) -> None:
         raise apsw.IOError("disk I/O error")
@@ -173,10 +176,8 @@ async def test_those_on_disk_are_told_so_when_the_next_records_cannot_be_written
 async def test_a_locked_file_holds_up_nobody_whose_group_is_on_disk_and_is_asked_for_once_a_group(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    journal, _ = await _opened(tmp_path)
-    calls, asked, met, goes_on = _calls(journal, _CALLERS), [0], threading.Event(), threading.Event()
-    await asyncio.sleep(0)
-    await _commit()
+    journal, calls = await _half_at_the_gate(tmp_path)
+    asked, met, goes_on = [0], threading.Event(), threading.Event()
 
     def held(*_: object) -> None:
         asked[0] += 1
