@@ -92,6 +92,13 @@ async def _close(journal: Journal) -> None:
     await journal.close()
 
 
+async def _ends(calls: list[Writing]) -> list[type[object]]:
+    """What each of them is told, when nothing holds up commits any more."""
+    GatedStore.allowed.release(100)
+    told = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 20)
+    return [type(one) for one in told]
+
+
 def _told(calls: list[Writing]) -> int:
     return sum(call.done() for call in calls)
 
@@ -148,9 +155,7 @@ async def test_those_on_disk_are_told_so_when_the_next_commit_fails(tmp_path: Pa
     journal, calls = await _half_at_the_gate(tmp_path)
     await _commit()
     GatedStore.failing = True
-    GatedStore.allowed.release(100)
-    told = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 20)
-    assert [type(one) for one in told] == [list] * _HALF + [JournalStopped] * _HALF
+    assert await _ends(calls) == [list] * _HALF + [JournalStopped] * _HALF
     assert _on_disk(tmp_path) == 1 + _HALF
     await _close(journal)
 
@@ -166,9 +171,7 @@ async def test_those_on_disk_are_told_so_when_the_next_records_cannot_be_written
         raise apsw.IOError("disk I/O error")
 
     monkeypatch.setattr(GatedStore, "append", unwritable)
-    GatedStore.allowed.release(100)
-    told = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 20)
-    assert [type(one) for one in told] == [list] * _HALF + [JournalStopped] * _HALF
+    assert await _ends(calls) == [list] * _HALF + [JournalStopped] * _HALF
     await _close(journal)
 
 
@@ -192,8 +195,7 @@ async def test_a_locked_file_holds_up_nobody_whose_group_is_on_disk_and_is_asked
     await asyncio.wait_for(asyncio.gather(*calls[:_HALF]), 20)
     assert _told(calls) == _HALF
     goes_on.set()
-    told = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 20)
-    assert [type(one) for one in told] == [list] * _HALF + [StoreBusy] * _HALF
+    assert await _ends(calls) == [list] * _HALF + [StoreBusy] * _HALF
     assert asked == [_TRIES]
     await _close(journal)
 
